@@ -1,10 +1,23 @@
-"""The command line: the only code that prints, reads the time or exits."""
+"""The command line: the only code that prints, reads the time to judge, or exits."""
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
-    """Entry point of `compliancectl`."""
+    """Entry point of `compliancectl`. The overview and the version answer without importing any library."""
+    arguments = sys.argv[1:]
+    if arguments in ([], ["--help"], ["-h"], ["help"]):
+        from compliancectl.cli.registry import overview
+
+        sys.stdout.write(overview())
+        return
+    if arguments == ["--version"]:
+        from compliancectl import __version__
+
+        sys.stdout.write(f"compliancectl {__version__}\n")
+        return
     from compliancectl.cli.app import run
 
-    run()
+    sys.exit(run(arguments))

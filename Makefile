@@ -1,0 +1,68 @@
+# Everything a developer or a fresh machine needs. `make help` lists the targets.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Two cores are enough for everything here; more are used when they are there.
+WORKERS ?= 2
+T ?= tests
+K ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt bench setup setup-dev system lock schema wheel clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: setup ## set up, then run everything on the company in a box
+	$(BIN)/compliancectl demo
+
+test: setup-dev check ## set up, then run lint, types and all tests (T=path K=expression)
+	$(BIN)/python tests/contracts/fetch.py
+	$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
+
+check: setup-dev ## lint, format check and types
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/mypy
+
+fmt: setup-dev ## format the code
+	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench
+
+bench: setup-dev ## speed and size as ratios
+	$(BIN)/python bench/run.py
+
+setup: system $(VENV)/.runtime ## the program and what it runs with
+
+setup-dev: system $(VENV)/.dev ## the same, and what develops and tests it
+
+# weasyprint draws with Pango, which comes from the system.
+system:
+	@sh requirements/system.sh
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=python3.12, for example"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
+	@test -e $(VENV)/.dev || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime
+
+lock: setup-dev ## pin every dependency with its hashes
+	$(BIN)/python requirements/lock.py
+
+schema: setup-dev ## regenerate the JSON Schema of control files
+	$(BIN)/python -m compliancectl.query.schema schemas/control.schema.json
+
+wheel: setup-dev ## build the wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) dist build demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

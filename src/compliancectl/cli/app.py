@@ -1,0 +1,132 @@
+"""Finds the command, runs it, and turns every way it can end into one message and one exit code.
+
+    0 no deviations · 1 deviations · 2 usage or a bad file · 3 inconclusive · 4 does not verify · 70 our bug ·
+    130 interrupted. If several apply the highest counts: *could not look* never looks better than *looked and found*.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from compliancectl.cli.registry import COMMANDS
+from compliancectl.errors import Error
+
+if TYPE_CHECKING:
+    import typer
+
+BUG = 70
+INTERRUPTED = 130
+_COMPLETION = ("--install-completion", "--show-completion")
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    name = arguments[0]
+    if name in _COMPLETION or "_COMPLIANCECTL_COMPLETE" in os.environ:
+        return _invoke(_everything(), arguments)
+    if name not in COMMANDS:
+        return _unknown(name)
+    return _invoke(_single(name), arguments)
+
+
+def _single(name: str) -> typer.Typer:
+    """An application with the one command that was asked for (and no other module imported)."""
+    import typer
+
+    command = COMMANDS[name]
+    part: typer.Typer = importlib.import_module(f"compliancectl.cli.{command.module}").app
+    app = typer.Typer(
+        name="compliancectl", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    )
+    app.callback()(lambda: None)
+    own = [c for c in part.registered_commands if c.name == name]
+    if own:
+        app.registered_commands = own
+    else:
+        app.add_typer(part, name=name, help=command.summary)
+    return app
+
+
+def _everything() -> typer.Typer:
+    """The whole application; for shell completion."""
+    import typer
+
+    app = typer.Typer(name="compliancectl", pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback()(lambda: None)
+    for command in COMMANDS.values():
+        part: typer.Typer = importlib.import_module(f"compliancectl.cli.{command.module}").app
+        own = [c for c in part.registered_commands if c.name == command.name]
+        if own:
+            app.registered_commands += own
+        else:
+            app.add_typer(part, name=command.name, help=command.summary)
+    return app
+
+
+def _invoke(app: typer.Typer, arguments: list[str]) -> int:
+    import typer
+
+    try:
+        result = app(args=arguments, standalone_mode=False, prog_name="compliancectl")
+        return result if isinstance(result, int) else 0
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
+    except Error as error:
+        _say(error)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) went away
+        return 0
+    except Exception as error:
+        return _usage(error) if hasattr(error, "format_message") else _bug(error)
+
+
+def _usage(error: Exception) -> int:
+    """A mistake in the arguments, as the argument parser words it."""
+    message = getattr(error, "format_message")()  # noqa: B009 - click's exceptions are vendored; match by behaviour
+    context = getattr(error, "ctx", None)
+    where = f" Try `{context.command_path} --help`." if context is not None else ""
+    sys.stderr.write(f"error: {message}{where}\n")
+    return 2
+
+
+def _unknown(name: str) -> int:
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    sys.stderr.write(f"error: no command is called {name!r}.{hint} `compliancectl --help` lists them.\n")
+    return 2
+
+
+def _say(error: Error) -> None:
+    """One message and one hint, readable without colour."""
+    from compliancectl.cli.console import printable
+
+    sys.stderr.write(f"error: {printable(str(error))}\n")
+    if error.hint:
+        sys.stderr.write(f"\nhint: {printable(error.hint)}\n")
+
+
+def _interrupted() -> int:
+    sys.stderr.write("\ninterrupted; evidence items that were whole are kept\n")
+    sys.stderr.flush()
+    sys.stdout.flush()
+    return INTERRUPTED
+
+
+def _bug(error: Exception) -> int:
+    """An error that nobody foresaw: say so, without pouring a traceback over the user."""
+    if os.environ.get("COMPLIANCECTL_DEBUG"):
+        traceback.print_exception(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    sys.stderr.write(
+        f"internal error: {type(error).__name__}: {error} ({os.path.basename(frame.filename)}:{frame.lineno})\n"
+        "\nhint: This is a bug in compliancectl. Set COMPLIANCECTL_DEBUG=1 for the traceback, and report it.\n"
+    )
+    return BUG

@@ -1,0 +1,117 @@
+"""What people see: the only owner of rich. Data goes to stdout, talk to stderr; readable without colour."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from compliancectl.collect import Event
+
+SYMBOLS = {
+    "no deviations": ("●", "green"),
+    "deviations": ("✕", "red"),
+    "inconclusive": ("○", "yellow"),
+    "no occurrences": ("–", "dim"),
+    "pass": ("●", "green"),
+    "fail": ("✕", "red"),
+    "unknown": ("○", "yellow"),
+    "waived": ("◐", "magenta"),
+    "excluded": ("–", "dim"),
+}
+"""Outcome → (shape, colour): never colour alone."""
+
+
+def printable(text: str) -> str:
+    """Make evidence text safe for a terminal: control, bidi and other invisible characters are written as `\\u{…}`."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{{{ord(c):x}}}"
+        for c in text
+    )
+
+
+def out() -> Console:
+    """The console for data."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False)
+
+
+def talk() -> Console:
+    """The console for everything else."""
+    from rich.console import Console
+
+    return Console(file=sys.stderr, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
+
+
+def mark(outcome: str) -> str:
+    """An outcome as shape and word, with rich markup for colour."""
+    shape, colour = SYMBOLS[outcome]
+    return f"[{colour}]{shape} {outcome}[/{colour}]"
+
+
+class CollectView:
+    """Follows a collection: a bar and the current feeds on a terminal, one line per item elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self.console = console
+        self.live = console.is_terminal
+        self.progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("[dim]{task.fields[note]}"), TimeElapsedColumn(), console=console, transient=True,
+            disable=not self.live,
+        )
+        self.task = self.progress.add_task("collecting", total=0, note="")
+        self.total = self.done = 0
+
+    def tell(self, event: Event) -> None:
+        """Take note of an event; called from several threads."""
+        if event.kind == "planned":
+            self.total += 1
+            self.progress.update(self.task, total=self.total)
+        elif event.kind in ("started", "note"):
+            self.progress.update(self.task, note=f"{event.feed} {event.target} {event.note}")
+        elif event.item is not None:
+            self.done += 1
+            self.progress.update(self.task, completed=self.done)
+            self._line(event)
+
+    def _line(self, event: Event) -> None:
+        from rich.markup import escape
+
+        item = event.item
+        assert item is not None
+        label = escape(printable(f"{event.feed} {event.target}"))
+        if item.status != "collected":
+            reason = escape(printable(f"{item.cause}: {item.reason}"))
+            self.progress.console.print(f"[yellow]○ {item.status:<9}[/yellow] {label}  [dim]{reason}[/dim]")
+        elif not self.live:
+            rows = sum(table.rows for table in item.tables)
+            self.progress.console.print(f"● {'kept' if event.kind == 'kept' else 'collected':<9} {label}  {rows} rows")
+
+
+@contextmanager
+def collecting() -> Iterator[CollectView]:
+    """Show a collection on stderr while it goes on."""
+    view = CollectView(talk())
+    with view.progress:
+        yield view
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Show that a longer step goes on; on a terminal with a spinner, elsewhere as one line."""
+    console = talk()
+    if console.is_terminal:
+        with console.status(text):
+            yield
+    else:
+        console.print(text)
+        yield

@@ -1,0 +1,83 @@
+"""The commands, as plain data: names, one-line summaries, and the module that holds each.
+
+The overview (`compliancectl --help`) is printed from here, so that it needs no library at all; a command's module,
+and with it typer, is imported only when that command is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command or group of commands."""
+
+    name: str
+    summary: str
+    module: str
+    """Module under `compliancectl.cli` with a `typer.Typer` called `app`."""
+
+
+SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
+    (
+        "Begin",
+        (
+            Command("demo", "Run everything on a small company in a box.", "demo"),
+            Command("init", "Write a commented scope file.", "init"),
+            Command("doctor", "Try each source's credentials, reachability and permissions.", "doctor"),
+        ),
+    ),
+    (
+        "Stages",
+        (
+            Command("collect", "Read the sources into evidence.", "stages"),
+            Command("evaluate", "Judge the evidence by the controls.", "stages"),
+            Command("bundle", "Seal evidence and results.", "stages"),
+            Command("report", "Write a PDF from a bundle.", "stages"),
+            Command("verify", "Check a bundle; needs nothing but the bundle.", "stages"),
+            Command("run", "Collect, evaluate, bundle, report and verify in one go.", "stages"),
+        ),
+    ),
+    (
+        "Catalogue",
+        (
+            Command("controls", "List, show, check, test and begin controls.", "controls"),
+            Command("frameworks", "Show which controls cover which criteria.", "frameworks"),
+            Command("collectors", "List collectors, tables and the permissions they need.", "collectors"),
+        ),
+    ),
+    ("Keys", (Command("keys", "Make a signing key.", "keys"),)),
+)
+
+COMMANDS: dict[str, Command] = {command.name: command for _, section in SECTIONS for command in section}
+
+HEAD = """\
+Usage: compliancectl COMMAND [OPTIONS]
+
+  Prove or disprove what a company promises about security and privacy, with
+  evidence that anyone can verify.
+"""
+
+FOOT = """\
+Options:
+  --version   Print the version.
+  --help      Print this page; `compliancectl COMMAND --help` has examples.
+
+Exit codes:
+  0 no deviations   1 deviations   2 usage or a bad file   3 inconclusive
+  4 does not verify   70 a bug   130 interrupted
+
+Example:
+  compliancectl demo
+"""
+
+
+def overview() -> str:
+    """The text of `compliancectl --help`."""
+    lines = [HEAD]
+    for title, commands in SECTIONS:
+        lines.append(f"{title}:")
+        lines += [f"  {command.name:<11} {command.summary}" for command in commands]
+        lines.append("")
+    return "\n".join([*lines, FOOT])

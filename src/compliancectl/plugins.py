@@ -1,0 +1,76 @@
+"""What is installed: collectors and control folders, found through entry points.
+
+Our own collectors and controls come through the same door as anyone else's. Installed is not enabled: a collector
+is imported only when the scope names it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from compliancectl.collectors.base import Collector
+from compliancectl.errors import UsageError
+from compliancectl.model.evidence import CollectorUse
+from compliancectl.model.table import Table
+
+COLLECTORS = "compliancectl.collectors"
+CONTROLS = "compliancectl.controls"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A collector and the distribution it came from."""
+
+    collector: Collector[Any, Any]
+    use: CollectorUse
+
+
+def collector_names() -> tuple[str, ...]:
+    """Names of all installed collectors, sorted; imports none of them."""
+    return tuple(sorted({entry.name for entry in entry_points(group=COLLECTORS)}))
+
+
+def collector(name: str) -> Installed:
+    """Import one collector.
+
+    Raises:
+        UsageError: if none of that name is installed, or it cannot be imported.
+    """
+    entry = next((e for e in entry_points(group=COLLECTORS) if e.name == name), None)
+    if entry is None:
+        raise UsageError(f"no collector is called {name!r}", hint=_suggest(name, collector_names()))
+    try:
+        loaded = entry.load()
+    except ImportError as error:
+        raise UsageError(
+            f"the collector {name!r} cannot be imported: {error}",
+            hint=f"Reinstall {_distribution(entry)[0]}, or take {name!r} out of the scope file.",
+        ) from None
+    distribution, version = _distribution(entry)
+    return Installed(loaded, CollectorUse(name=name, distribution=distribution, version=version))
+
+
+def all_tables() -> dict[str, Table]:
+    """Every table that the installed collectors declare, by name: what a control may read."""
+    tables = [table for name in collector_names() for table in collector(name).collector.tables]
+    return {table.name: table for table in sorted(tables, key=lambda t: t.name)}
+
+
+def control_folders() -> tuple[Path, ...]:
+    """Folders of control files that installed distributions ship, sorted by distribution name."""
+    entries = sorted(entry_points(group=CONTROLS), key=lambda e: e.name)
+    return tuple(entry.load()() for entry in entries)
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "unknown")
+
+
+def _suggest(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    listing = ", ".join(known)
+    return f"Did you mean {close[0]!r}? Installed: {listing}." if close else f"Installed: {listing}."

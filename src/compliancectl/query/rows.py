@@ -1,0 +1,64 @@
+"""Writing rows: checked JSON lines in, one Parquet file with declared types out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compliancectl.model.table import Table
+
+
+def write_parquet(table: Table, lines: Path, out: Path, scratch: Path) -> tuple[int, list[str]]:
+    """Turn JSON lines that keep the table's contract into a Parquet file, sorted by key.
+
+    Rows that share a key are left out, because nobody can say which of them is so.
+
+    Args:
+        table: declares columns, types and key.
+        lines: the rows, one JSON object a line with every column, times in UTC.
+        out: the Parquet file to write.
+        scratch: folder for DuckDB's spill files.
+
+    Returns:
+        The number of rows written, and the keys that occurred more than once, sorted.
+    """
+    import duckdb
+
+    columns = ", ".join(f"'{c.name}': '{c.type.sql}'" for c in table)
+    key = ", ".join(f'"{name}"' for name in table.key)
+    readable = " || ' ' || ".join(f"coalesce(\"{name}\"::VARCHAR, '-')" for name in table.key)
+    with duckdb.connect(config=_settings(scratch)) as db:
+        # maximum_object_size: one log entry may be large; a line longer than 256 MiB is refused by the source first.
+        db.execute(
+            f"CREATE TEMP TABLE row_in AS SELECT * FROM read_json($1, format = 'newline_delimited', "
+            f"columns = {{{columns}}}, maximum_object_size = 268435456)",
+            [str(lines)],
+        )
+        doubles = db.execute(
+            f"SELECT {readable} FROM row_in GROUP BY {key} HAVING count(*) > 1 ORDER BY 1"
+        ).fetchall()
+        unique = f"QUALIFY count(*) OVER (PARTITION BY {key}) = 1" if doubles else ""
+        db.execute(
+            f"COPY (SELECT * FROM row_in {unique} ORDER BY {key}) TO '{_quoted(out)}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+        total = db.execute(f"SELECT count(*) FROM read_parquet('{_quoted(out)}')").fetchone()
+    assert total is not None
+    return int(total[0]), [row[0] for row in doubles]
+
+
+def read_rows(file: Path) -> list[dict[str, object]]:
+    """All rows of a Parquet file as dictionaries, in file order; for small tables and for people."""
+    import duckdb
+
+    with duckdb.connect() as db:
+        cursor = db.execute(f"SELECT * FROM read_parquet('{_quoted(file)}')")
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _settings(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
+    # One thread: the order of rows and row groups, and so the bytes, do not depend on the machine.
+    return {"threads": 1, "memory_limit": "512MB", "temp_directory": str(scratch), "TimeZone": "UTC"}
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

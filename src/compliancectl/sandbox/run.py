@@ -1,0 +1,100 @@
+"""Starts the whole company: every vendor's servers, a documents folder, a scope file, and the credential variables."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from compliancectl.sandbox.company import Company
+from compliancectl.sandbox.web import WebServer
+
+
+class Part(Protocol):
+    """One vendor of the sandbox, running."""
+
+    env: dict[str, str]
+    scope: dict[str, Any]
+    web: WebServer | None
+
+    def stop(self) -> None:
+        """Stop its servers and release its files."""
+
+
+@dataclass
+class Sandbox:
+    """The running company."""
+
+    company: Company
+    folder: Path
+    scope_file: Path
+    env: dict[str, str] = field(default_factory=dict)
+    """Ordinary credential variables: `GOOGLE_APPLICATION_CREDENTIALS`, `GITHUB_TOKEN` …"""
+    parts: dict[str, Part] = field(default_factory=dict)
+
+
+@contextmanager
+def running(company: Company, folder: Path, only: tuple[str, ...] = ()) -> Iterator[Sandbox]:
+    """Run the company (or only some sources of it) until the block ends.
+
+    Args:
+        company: what the servers answer with.
+        folder: where keys, data and the scope file go; made if it is not there.
+        only: collector names (`gcp`, `postgres`, `github`, `documents`); empty means all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sandbox = Sandbox(company, folder, folder / "compliancectl.yaml")
+    try:
+        _start(sandbox, only or ("documents", "gcp", "github", "postgres"))
+        write_scope(sandbox)
+        yield sandbox
+    finally:
+        for part in reversed(list(sandbox.parts.values())):
+            part.stop()
+
+
+def _start(sandbox: Sandbox, names: tuple[str, ...]) -> None:
+    """Start the parts; the database first, because Google's Cloud SQL proxy leads to it."""
+    if "postgres" in names:
+        _part(sandbox, "postgres", "postgres")
+    if "gcp" in names:
+        database = sandbox.parts.get("postgres")
+        socket = getattr(database, "socket", None)
+        _part(sandbox, "gcp", "google", database_socket=socket)
+    for name in ("github", "documents"):
+        if name in names:
+            _part(sandbox, name, name)
+
+
+def _part(sandbox: Sandbox, source: str, module: str, **extra: Any) -> None:
+    folder = sandbox.folder / module
+    folder.mkdir(parents=True, exist_ok=True)
+    part: Part = importlib.import_module(f"compliancectl.sandbox.{module}").start(sandbox.company, folder, **extra)
+    sandbox.parts[source] = part
+    sandbox.env.update(part.env)
+
+
+def write_scope(sandbox: Sandbox, **changes: Any) -> None:
+    """Write the scope file of the company; `changes` replaces top-level keys."""
+    from ruamel.yaml import YAML
+
+    facts = sandbox.company.sections["company"]
+    scope: dict[str, Any] = {
+        "organization": facts["organization"],
+        "system": facts["system"],
+        "environment": facts["environment"],
+        "waivers": "waivers.yaml",
+        "sources": {name: part.scope for name, part in sorted(sandbox.parts.items())},
+    }
+    scope.update(facts.get("scope", {}))
+    scope.update(changes)
+    waivers = sandbox.folder / "waivers.yaml"
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    with waivers.open("w", encoding="utf-8") as stream:
+        yaml.dump(facts.get("waivers", []), stream)
+    with sandbox.scope_file.open("w", encoding="utf-8") as stream:
+        yaml.dump(scope, stream)
