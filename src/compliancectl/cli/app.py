@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from compliancectl.cli.registry import COMMANDS
@@ -28,10 +29,10 @@ def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
     name = arguments[0]
     if name in _COMPLETION or "_COMPLIANCECTL_COMPLETE" in os.environ:
-        return _invoke(_everything(), arguments)
+        return _invoke(_everything, arguments)
     if name not in COMMANDS:
         return _unknown(name)
-    return _invoke(_single(name), arguments)
+    return _invoke(lambda: _single(name), arguments)
 
 
 def _single(name: str) -> typer.Typer:
@@ -68,11 +69,11 @@ def _everything() -> typer.Typer:
     return app
 
 
-def _invoke(app: typer.Typer, arguments: list[str]) -> int:
+def _invoke(make: Callable[[], typer.Typer], arguments: list[str]) -> int:
     import typer
 
     try:
-        result = app(args=arguments, standalone_mode=False, prog_name="compliancectl")
+        result = make()(args=arguments, standalone_mode=False, prog_name="compliancectl")
         return result if isinstance(result, int) else 0
     except typer.Exit as stop:
         return int(stop.exit_code)

@@ -1,0 +1,140 @@
+"""`controls list|show|check|test|new`: the catalogue, and writing for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compliancectl.cli.options import Format, Frameworks, Only, OutputFormat
+
+if TYPE_CHECKING:
+    from compliancectl.cli.project import Catalogue
+    from compliancectl.model.control import Control
+
+app = typer.Typer(no_args_is_help=True)
+
+Files = Annotated[
+    list[Path] | None, typer.Argument(help="Control files or folders; absent: those that ship.", metavar="[FILE]...")
+]
+Extra = Annotated[
+    list[Path] | None, typer.Option("--folder", help="Further folder of control files; may be repeated.", metavar="DIR")
+]
+
+
+@app.callback()
+def controls() -> None:
+    """List, show, check, test and begin controls."""
+
+
+@app.command("list", epilog="Example: compliancectl controls list --framework ferpa")
+def list_(only: Only = None, framework: Frameworks = None, folder: Extra = None, format: OutputFormat = Format.text) -> int:
+    """List the controls with their severity, owner and criteria."""
+    from compliancectl import load
+    from compliancectl.cli.console import out
+    from compliancectl.cli.project import catalogue
+
+    chosen = load.select(catalogue(folder or ()).controls, tuple(only or ()), tuple(framework or ()))
+    if format is Format.json:
+        fields = {"id", "title", "severity", "frequency", "owner", "satisfies", "topic"}
+        typer.echo(json.dumps([c.model_dump(mode="json", include=fields) for c in chosen], indent=2, ensure_ascii=False))
+        return 0
+    width = max(len(c.title) for c in chosen)
+    for control in chosen:
+        criteria = " ".join(f"{name}:{len(ids)}" for name, ids in sorted(control.satisfies.items()) if ids)
+        out().print(f"{control.id:<8} {control.title:<{width}}  {control.severity:<8} [dim]{control.owner:<12} {criteria}[/dim]")
+    return 0
+
+
+@app.command(epilog="Example: compliancectl controls show BCP-02")
+def show(id: Annotated[str, typer.Argument(help="Control id.")], folder: Extra = None) -> int:
+    """Show a control: criteria, tables and permissions needed, the exact SQL, each check as a sentence."""
+    from compliancectl import load
+    from compliancectl.cli.project import catalogue
+    from compliancectl.query.explain import explain
+
+    found = catalogue(folder or ())
+    (control,) = load.select(found.controls, (id,), ())
+    typer.echo(explain(control, found.tables, found.frameworks))
+    return 0
+
+
+@app.command(epilog="Example: compliancectl controls check my-controls/ && compliancectl controls test my-controls/")
+def check(files: Files = None) -> int:
+    """Check control files without any data: form, names, SQL, types. Exit code 2 when anything is wrong."""
+    from compliancectl.query.examples import check_control
+
+    found, chosen = _load(files)
+    problems = [problem for control in chosen for problem in check_control(control, found.tables)]
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    typer.echo(f"{len(chosen)} controls, {len(problems)} problems")
+    return 2 if problems else 0
+
+
+@app.command(epilog="Example: compliancectl controls test my-controls/database/ACME-01-roles.yaml")
+def test(files: Files = None) -> int:
+    """Run the examples of control files: each check seen passing and failing, and the null probe.
+
+    The null probe sets each field that a passing example reads to NULL, in turn: the item must still be there, and must
+    not pass. Exit code 1 when an example does not come out as it says.
+    """
+    from compliancectl.query.examples import check_control, test_control
+
+    found, chosen = _load(files)
+    failed = examples = probes = 0
+    for control in chosen:
+        problems = check_control(control, found.tables)
+        if not problems:
+            report = test_control(control, found.tables)
+            examples, probes = examples + report.examples, probes + report.probes
+            problems = list(report.problems)
+        for problem in problems:
+            typer.echo(str(problem), err=True)
+        failed += bool(problems)
+    typer.echo(f"{len(chosen)} controls: {examples} examples and {probes} null probes; {failed} controls fail")
+    return 1 if failed else 0
+
+
+@app.command(epilog="Example: compliancectl controls new ACME-01 --reads postgres.role --folder my-controls")
+def new(
+    id: Annotated[str, typer.Argument(help="Control id, such as ACME-01.")],
+    reads: Annotated[list[str], typer.Option("--reads", help="Table that it reads; may be repeated.", metavar="TABLE")],
+    folder: Annotated[Path, typer.Option("--folder", help="Folder to write to.", metavar="DIR")] = Path("controls"),
+) -> int:
+    """Begin a control file that already passes `controls check`, but for what only its author can say."""
+    from compliancectl import plugins, store
+    from compliancectl.query.scaffold import scaffold
+
+    name, text = scaffold(id, reads, plugins.all_tables())
+    file = folder / name
+    if file.exists():
+        from compliancectl.errors import OutputError
+
+        raise OutputError("there is a control file already", file=file, hint="Choose another id.")
+    with store.disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        store.write_whole(file, text.encode())
+    typer.echo(file)
+    typer.echo("Next: fill in what is marked TODO, then `compliancectl controls test` it.", err=True)
+    return 0
+
+
+def _load(files: list[Path] | None) -> tuple[Catalogue, tuple[Control, ...]]:
+    """The catalogue, and the controls of the files and folders named (all that ship when none is)."""
+    from compliancectl import load
+    from compliancectl.cli.project import catalogue
+    from compliancectl.errors import UsageError
+
+    found = catalogue()
+    if not files:
+        return found, found.controls
+    chosen: list[Control] = []
+    for file in files:
+        if not file.exists():
+            raise UsageError(f"{file} does not exist", hint="Name a control file, or a folder of them.")
+        chosen += load.load_controls((file,)) if file.is_dir() else [load.load_control(file)]
+    load.check_criteria(chosen, found.frameworks)
+    return found, tuple(chosen)

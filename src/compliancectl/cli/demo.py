@@ -1,0 +1,96 @@
+"""`demo`: the whole path on a small company that runs on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+MARKER = ".compliancectl-demo"
+"""Says that a folder was made by this command, so that the next demo may replace it."""
+
+
+@app.command(epilog="Example: compliancectl demo --fault backups-in-same-region")
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.", metavar="DIR")] = Path("demo"),
+    fault: Annotated[list[str] | None, typer.Option("--fault", help="Make one fact about the company wrong; may be repeated.", metavar="NAME")] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults and stop.")] = False,
+    paper: Annotated[str, typer.Option("--paper", help="A4 or Letter.")] = "A4",
+) -> int:
+    """Collect from a company in a box, judge, seal, report and verify; no account and no network needed.
+
+    Real servers on loopback answer as Google Cloud, PostgreSQL and GitHub do, and the real client libraries ask them.
+    Without a fault the company keeps its promises and the exit code is 0.
+    """
+    from compliancectl.sandbox import company as definition
+
+    if list_faults:
+        for entry in definition.faults().values():
+            typer.echo(f"{entry.id:<36} {entry.says}")
+        return 0
+    company = definition.load(fault or ())
+    _make_room(output)
+    return _run(company, output, paper)
+
+
+def _run(company: object, output: Path, paper: str) -> int:
+    from compliancectl.cli import console, pipeline
+    from compliancectl.cli.project import open_project
+    from compliancectl.sandbox import run as sandbox_run
+    from compliancectl.sandbox.company import Company
+    from compliancectl.seal.keys import new_key
+
+    assert isinstance(company, Company)
+    talk = console.talk()
+    with console.step("starting the company on loopback"):
+        stack = sandbox_run.running(company, output / "company")
+        sandbox = stack.__enter__()
+    try:
+        with _environment(sandbox.env):
+            talk.print(f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {sandbox.scope_file}")
+            for entry in company.faults:
+                talk.print(f"Fault: {entry.says}")
+            key = new_key(output / "keys" / "demo").private
+            project = open_project(sandbox.scope_file)
+            return pipeline.run_all(
+                project, pipeline.Outputs(output), key=key, resume=False, deadline_s=60.0, as_of=None,
+                kinds=("assessment",), paper=paper,
+            )
+    finally:
+        stack.__exit__(None, None, None)
+
+
+@contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    """Set the ordinary credential variables for the time of the demo."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _make_room(output: Path) -> None:
+    """Replace the folder of an earlier demo; leave anything else alone."""
+    from compliancectl import store
+    from compliancectl.errors import OutputError
+
+    if output.exists() and any(output.iterdir()):
+        if not (output / MARKER).is_file():
+            raise OutputError(f"{output} is not empty, and not of an earlier demo", hint="Choose a folder with --output.")
+        shutil.rmtree(output)
+    with store.disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        (output / MARKER).write_text("Made by `compliancectl demo`; the next demo replaces this folder.\n")

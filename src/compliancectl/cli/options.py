@@ -1,0 +1,39 @@
+"""Options that several commands share, said once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    text = "text"
+    json = "json"
+
+
+ScopeFile = Annotated[
+    Path, typer.Option("--scope", "-s", help="Scope file.", metavar="FILE", show_default="compliancectl.yaml")
+]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="Control ids or patterns such as 'BCP-*'; may be repeated.", metavar="ID")
+]
+Frameworks = Annotated[
+    list[str] | None, typer.Option("--framework", help="Only controls that serve this framework; may be repeated.", metavar="ID")
+]
+OutputFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSON for scripts.")]
+RunFolder = Annotated[Path, typer.Argument(help="Run folder that `collect` wrote.", metavar="RUN")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(help="Instant of judgement, RFC 3339; by default the end of the collection.", metavar="INSTANT"),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted or partial run in the same folder.")]
+Deadline = Annotated[
+    float, typer.Option("--deadline", help="Longest time for one request, pauses included.", metavar="SECONDS", min=1)
+]
+
+DEFAULT_SCOPE = Path("compliancectl.yaml")

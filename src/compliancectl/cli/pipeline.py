@@ -1,0 +1,174 @@
+"""The stages one after another, as `run` and `demo` need them, with what people see meanwhile."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compliancectl import clock, store
+from compliancectl.cli import console
+from compliancectl.cli.project import Project, tables_of
+from compliancectl.errors import NotReadyError, OutputError, UsageError
+from compliancectl.model.evidence import RunRecord
+from compliancectl.model.result import Results
+
+if TYPE_CHECKING:
+    from compliancectl.model.manifest import Operator, Verification
+
+KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where everything of one run goes."""
+
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "bundle"
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "bundle.zip"
+
+    @property
+    def reports(self) -> Path:
+        return self.folder / "reports"
+
+
+def collect_stage(project: Project, folder: Path, *, resume: bool, deadline_s: float) -> RunRecord:
+    """Collect with progress on stderr."""
+    from compliancectl.collect import collect
+
+    tables = tables_of(project.selected, project.catalogue.tables)
+    with console.collecting() as view:
+        return collect(
+            project.scope, project.collectors, tables, folder, resume=resume, deadline_s=deadline_s, tell=view.tell
+        )
+
+
+def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Results:
+    """Judge a run folder."""
+    from compliancectl.evaluate import evaluate
+
+    if store.read_run(folder).status == "open":
+        hint = "Continue it: `compliancectl collect --resume --output FOLDER`."
+        raise NotReadyError(f"the collection in {folder} did not finish", hint=hint)
+    with console.step("evaluating"):
+        return evaluate(
+            folder, project.selected, project.catalogue.tables, scope=project.scope, waivers=project.waivers,
+            as_of=as_of, frameworks=project.catalogue.frameworks,
+        )
+
+
+def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None) -> None:
+    """Seal a run folder."""
+    from compliancectl.bundle import bundle
+
+    with console.step("sealing the bundle"):
+        bundle(run, out, key=key, archive=archive, operator=operator())
+
+
+def report_stage(kind: str, bundle: Path, out: Path, paper: str) -> None:
+    """Write one report."""
+    from compliancectl.report import render
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with console.step(f"writing the {kind} report"):
+        render(kind, bundle, out, paper=paper)
+
+
+def verify_stage(path: Path, key_id: str) -> Verification:
+    """Verify against the one key that the caller has just sealed with."""
+    from compliancectl.model.manifest import Trust, TrustedKey
+    from compliancectl.verify import verify
+
+    with console.step("verifying"):
+        return verify(path, trust=Trust(keys=(TrustedKey(key_id=key_id, name="the key of this run"),)))
+
+
+def operator() -> Operator:
+    """Who runs this: the CI job's actor, or the user."""
+    from compliancectl.model.manifest import Operator
+
+    for variable in ("COMPLIANCECTL_OPERATOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN"):
+        if os.environ.get(variable):
+            return Operator(id=os.environ[variable], kind="ci" if os.environ.get("CI") else "person")
+    try:
+        return Operator(id=getpass.getuser(), kind="ci" if os.environ.get("CI") else "person")
+    except (KeyError, OSError):
+        return Operator(id="unknown", kind="ci" if os.environ.get("CI") else "person")
+
+
+def instant(text: str | None) -> datetime | None:
+    """Parse `--as-of`; `now` is the present."""
+    if text is None:
+        return None
+    if text == "now":
+        return clock.now()
+    try:
+        return clock.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--as-of: {error}", hint="Write it as 2026-08-01T00:00:00Z, or `now`.") from None
+
+
+def signing_key(key: Path | None) -> Path:
+    """The key to seal with: `--key`, or the environment.
+
+    Raises:
+        UsageError: if none is named.
+    """
+    named = key or (Path(os.environ[KEY_VARIABLE]) if os.environ.get(KEY_VARIABLE) else None)
+    if named is None:
+        hint = f"Make one with `compliancectl keys new`, then name it with --key or {KEY_VARIABLE}."
+        raise UsageError("no signing key is named", hint=hint)
+    return named
+
+
+def new_output(folder: Path | None, stem: str) -> Path:
+    """The folder to write to: the one named, or a new one with the time in its name."""
+    return folder or Path(f"{stem}-{clock.now():%Y%m%dT%H%M%SZ}")
+
+
+def refuse_sealed(outputs: Outputs) -> None:
+    """Never write over a bundle.
+
+    Raises:
+        OutputError: if the folder already holds one.
+    """
+    if outputs.bundle.exists() or outputs.archive.exists():
+        raise OutputError(f"{outputs.folder} already holds a sealed bundle", hint="Choose a new folder with --output.")
+
+
+def run_all(
+    project: Project, outputs: Outputs, *, key: Path, resume: bool, deadline_s: float, as_of: datetime | None,
+    kinds: tuple[str, ...], paper: str,
+) -> int:
+    """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
+    from compliancectl.cli import summary
+    from compliancectl.cli.verification import describe
+    from compliancectl.seal.keys import load_private
+
+    refuse_sealed(outputs)
+    key_id = load_private(key).key_id  # a wrong key must be found before an hour of collection, not after
+    with store.disk_errors(outputs.folder):
+        outputs.folder.mkdir(parents=True, exist_ok=True)
+    collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
+    results = evaluate_stage(project, outputs.run, as_of)
+    bundle_stage(outputs.run, outputs.bundle, key, outputs.archive)
+    for kind in kinds:
+        report_stage(kind, outputs.bundle, outputs.reports / f"{kind}.pdf", paper)
+    verification = verify_stage(outputs.archive, key_id)
+    summary.show(results)
+    summary.paths(outputs.bundle, outputs.archive, *(outputs.reports / f"{kind}.pdf" for kind in kinds))
+    describe(verification)
+    return max(results.exit_code, verification.exit_code)

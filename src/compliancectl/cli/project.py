@@ -1,0 +1,86 @@
+"""What most commands begin with: the scope, the selected controls, the tables they may read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from compliancectl import load, plugins
+from compliancectl.errors import FileError
+from compliancectl.model.control import Control
+from compliancectl.model.framework import Framework
+from compliancectl.model.scope import Scope
+from compliancectl.model.table import Table
+from compliancectl.model.waiver import Waiver
+from compliancectl.plugins import Installed
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Controls and what they refer to."""
+
+    controls: tuple[Control, ...]
+    frameworks: tuple[Framework, ...]
+    tables: dict[str, Table]
+
+
+@dataclass(frozen=True)
+class Project:
+    """One scope file with everything that it selects."""
+
+    scope: Scope
+    collectors: dict[str, Installed]
+    catalogue: Catalogue
+    selected: tuple[Control, ...]
+    waivers: tuple[Waiver, ...]
+
+
+def catalogue(folders: Iterable[Path] = ()) -> Catalogue:
+    """Load the shipped controls and frameworks, and those of further folders."""
+    shipped = plugins.control_folders()
+    frameworks = tuple(f for folder in shipped for f in load.load_frameworks(folder / "frameworks"))
+    controls = load.load_controls((*shipped, *folders))
+    load.check_criteria(controls, frameworks)
+    return Catalogue(controls, frameworks, plugins.all_tables())
+
+
+def open_project(file: Path, only: list[str] | None = None, frameworks: list[str] | None = None) -> Project:
+    """Load a scope file and all that it names, and check every selected control before anything runs.
+
+    Raises:
+        FileError: naming file and line of what is wrong.
+        UsageError: if `--only`, `--framework` or a source name something that does not exist.
+    """
+    if not file.is_file():
+        hint = "Write one with `compliancectl init`, or name it with --scope."
+        raise FileError("there is no scope file", file=file, hint=hint)
+    scope = load.load_scope(file)
+    found = catalogue(scope.folder / folder for folder in scope.controls.folders)
+    load.check_overrides(found.controls, scope.controls.params, scope)
+    selected = load.select(
+        found.controls, tuple(only or scope.controls.only), tuple(frameworks or scope.controls.frameworks)
+    )
+    waivers = load.load_waivers(scope.folder / scope.waivers, found.controls) if scope.waivers else ()
+    collectors = {name: _installed(scope, name) for name in sorted(scope.sources)}
+    return Project(scope, collectors, found, selected, waivers)
+
+
+def tables_of(controls: Iterable[Control], tables: dict[str, Table]) -> tuple[str, ...]:
+    """Names of all tables that the controls read, sorted.
+
+    Raises:
+        FileError: if a control reads a table that no installed collector declares, or is wrong otherwise.
+    """
+    from compliancectl.query.explain import tables_read
+
+    return tuple(sorted({name for control in controls for name in tables_read(control, tables)}))
+
+
+def _installed(scope: Scope, name: str) -> Installed:
+    """The collector of one source; an unknown name is reported where it stands in the scope file."""
+    try:
+        return plugins.collector(name)
+    except plugins.UsageError as error:
+        line = scope.lines.get(f"sources.{name}")
+        raise FileError(error.message, hint=error.hint, file=scope.file, line=line) from None

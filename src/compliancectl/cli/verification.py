@@ -1,0 +1,62 @@
+"""`verify` as people read it: the numbered steps, and one sentence about what they establish."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compliancectl.cli import console
+from compliancectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from compliancectl.model.manifest import Verification
+
+_MARKS = {"ok": "[green]●[/green]", "failed": "[red]✕[/red]", "skipped": "[yellow]○[/yellow]"}
+_SENTENCES = {
+    "verified": "[green]● verified[/green]",
+    "not established": "[yellow]○ not fully established[/yellow]",
+    "does not verify": "[red]✕ does not verify[/red]",
+}
+
+
+def run_verify(path: Path, key: Path | None, policy: Path | None, *, subset: bool, as_json: bool) -> int:
+    """Verify and print; returns the exit code."""
+    from compliancectl.seal import trust
+    from compliancectl.verify import verify
+
+    if not path.exists():
+        raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
+    trusted = trust.load(policy, (key,) if key else ())
+    verification = verify(path, trust=trusted, subset_ok=subset)
+    if as_json:
+        print(json.dumps(verification.to_json(), indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        steps(verification)
+        describe(verification)
+    return verification.exit_code
+
+
+def steps(verification: Verification) -> None:
+    """Print every step."""
+    out = console.out()
+    for step in verification.steps:
+        message = _escape(step.message)
+        out.print(f"  {step.number:>2} {_MARKS[step.outcome]} {step.title:<34} [dim]{message}[/dim]")
+        if step.outcome == "failed" and step.hint:
+            out.print(f"       [dim]{_escape(step.hint)}[/dim]")
+
+
+def describe(verification: Verification) -> None:
+    """Print the verdict in one sentence."""
+    out = console.out()
+    signer = verification.signer
+    who = f", signed by key {signer.key_id[:16]}…" if signer else ""
+    count = f"{verification.present} of {verification.listed} files"
+    out.print(f"\n{_SENTENCES[verification.verdict]}: {_escape(verification.path)}, {count}{who}")
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(console.printable(text))
