@@ -133,6 +133,8 @@ class EvidenceItem(Wire):
     """Count of values removed or replaced before hashing, per class."""
     replies: tuple[ReplyRecord, ...] = ()
     tables: tuple[TableRows, ...] = ()
+    gives: tuple[str, ...] = ()
+    """Every table that the feed gives, sorted, also when this collection failed and gave none of them."""
     corroborate: str | None = None
     """A ready-made query that finds this very collection in the source's own audit log."""
 
@@ -166,3 +168,6 @@ class RunRecord(Wire):
     collectors: tuple[CollectorUse, ...]
     feeds: tuple[str, ...]
     """Feeds that were asked for, sorted."""
+    evidence: dict[str, str] | None = None
+    """Evidence item id → SHA-256 of its item.json, written when the run ends. With it, nothing that was collected
+    can be exchanged between collect and bundle without being noticed."""

@@ -144,6 +144,8 @@ class Results(Wire):
 
     version: Literal[1] = 1
     run_id: str
+    run_sha256: str | None = None
+    """Digest of the run.json that was judged."""
     organization: str
     system: str
     environment: str

@@ -1,0 +1,236 @@
+"""Stage 3: a finished and evaluated run becomes a sealed bundle.
+
+    run folder ──copy, hash──▶ records checked ──▶ README, INDEX ──▶ SHA256SUMS ──▶ statement ──▶ signature ──▶ ZIP
+
+The bundle is built beside its place and appears there whole. The same run, operator, tool and key give the same
+bytes: every time in it comes from the records, none from the clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from compliancectl import canonical
+from compliancectl.errors import FileError, NotReadyError, OutputError, VerifyError
+from compliancectl.model.evidence import RunRecord
+from compliancectl.model.manifest import BundleRecord, Operator, VerifyStep
+from compliancectl.seal import Problem, dsse, index, keys, names, readme, records, staging, statement, sums
+from compliancectl.seal import archive as zip_archive
+from compliancectl.seal.container import Folder
+from compliancectl.seal.records import Files, Records
+
+SEALED_BY = "seal/evidence.intoto.jsonl"
+"""The file that makes a folder a sealed bundle."""
+_FOLDERS = ("catalog", "evidence", "results")
+_PIECE = 1024 * 1024
+
+
+def bundle(
+    run_folder: Path,
+    out: Path,
+    *,
+    key: Path,
+    archive: Path | None = None,
+    operator: Operator,
+    progress: Callable[[str], None] = lambda text: None,
+) -> BundleRecord:
+    """Seal a run.
+
+    Args:
+        run_folder: A run that is finished and evaluated. It is only read.
+        out: The bundle's folder; must not exist, or be empty.
+        key: The private key.
+        archive: Also write the bundle as this ZIP file; must not exist.
+        operator: Who runs this.
+        progress: Told what is going on, after each step.
+
+    Raises:
+        FileError: the key, or a record of the run, cannot be used.
+        NotReadyError: the run is not finished or not evaluated.
+        VerifyError: the run folder was altered since it was collected or evaluated.
+        OutputError: `out` or `archive` exists, or there is no room.
+    """
+    signer = keys.load_private(key)
+    for warning in signer.warnings:
+        progress(f"warning: {warning}")
+    _check_ready(run_folder)
+    _check_free(out, archive)
+    with staging.staged(out) as folder:
+        record = _build(run_folder, folder, out, signer, archive, operator, progress)
+        progress("sealed")
+        packed = _packed(folder, archive, record.id, progress) if archive else None
+        with staging.output_errors(out):
+            staging.publish(folder, out)
+        progress(f"bundle is at {out}")
+        if archive and packed:
+            with staging.output_errors(archive):
+                staging.publish_file(packed, archive)
+            record = record.model_copy(
+                update={"archive": str(archive), "archive_sha256": canonical.sha256_file(archive)}
+            )
+            progress(f"archive is at {archive}")
+    return record
+
+
+def _check_ready(run_folder: Path) -> None:
+    path = run_folder / records.RUN
+    hint = "Run `compliancectl collect` and `compliancectl evaluate` first."
+    if not path.is_file():
+        raise NotReadyError("There is no run here: run.json is missing.", file=run_folder, hint=hint)
+    try:
+        run = RunRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise FileError("run.json cannot be read as the record of a run.", file=path, hint=hint) from error
+    if run.status == "open" or run.finished_at is None:
+        raise NotReadyError(
+            f"The run {run.id} is not finished.", file=path, hint="Run `compliancectl collect` again to finish it."
+        )
+    if not (run_folder / records.RESULTS).is_file():
+        raise NotReadyError(
+            f"The run {run.id} is not evaluated.", file=run_folder, hint="Run `compliancectl evaluate` first."
+        )
+
+
+def _check_free(out: Path, archive: Path | None) -> None:
+    if (out / SEALED_BY).exists():
+        raise OutputError(
+            "A sealed bundle is here already, and is never overwritten.",
+            file=out,
+            hint="Choose another folder; verify this one with `compliancectl verify`.",
+        )
+    if os.path.lexists(out) and not (out.is_dir() and not out.is_symlink() and not any(out.iterdir())):
+        raise OutputError("Something else is here already.", file=out, hint="Choose a folder that does not exist yet.")
+    if archive and os.path.lexists(archive):
+        raise OutputError(
+            "A file is here already, and is never overwritten.", file=archive, hint="Choose another name."
+        )
+
+
+def _build(
+    run_folder: Path,
+    folder: Path,
+    out: Path,
+    signer: keys.SigningKey,
+    archive: Path | None,
+    operator: Operator,
+    progress: Callable[[str], None],
+) -> BundleRecord:
+    """Fill the staging folder up to the seal."""
+    try:
+        with staging.output_errors(out):
+            files = _copy(run_folder, folder, progress)
+        found = records.load(files)
+        records.check(found, files)
+        run, results = found.run, found.results
+        if run is None or results is None:
+            raise Problem("is missing", member=records.RESULTS)
+    except Problem as problem:
+        raise VerifyError(
+            f"{problem.member or 'The run folder'} {problem.message}. The run is not sealed.",
+            step=VerifyStep.RECORDS,
+            file=run_folder,
+            hint="The run folder was altered, or is damaged. Collect and evaluate again.",
+        ) from problem
+    with staging.output_errors(out):
+        files = _add_own(folder, files, found, run)
+        progress("README.txt and evidence/INDEX.csv written")
+        totals = records.totals(found, files.sizes)
+        payload = statement.make(
+            run=run,
+            results=results,
+            operator=operator,
+            totals=totals,
+            redactions=records.redactions(found.items),
+            digests=files.digests,
+        )
+        listing = sums.write(files.digests)
+        staging.write(folder / sums.NAME, listing)
+        progress(f"{len(files.digests)} files listed in {sums.NAME}")
+        _write_seal(folder, payload, signer)
+        staging.sync_tree(folder)
+    return BundleRecord(
+        id=run.id,
+        folder=str(out),
+        sums_sha256=canonical.sha256(listing),
+        key_id=signer.key_id,
+        status="complete" if run.status == "complete" else "partial",
+        totals=totals,
+        warnings=signer.warnings,
+    )
+
+
+def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Files:
+    """Copy the run's files, hashing what is copied."""
+    source = Folder(run_folder, only=(records.RUN, *_FOLDERS))
+    wanted = [name for name in source.sizes if name != records.INDEX]
+    for name in wanted:
+        if reason := names.problem(name):
+            raise Problem(f"cannot go into a bundle: the name {reason}", member=name)
+    if pair := names.clash(wanted):
+        raise Problem(f"and {pair[0]} are one file on some systems", member=pair[1])
+    digests: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    kept: dict[str, bytes] = {}
+    for number, name in enumerate(wanted, start=1):
+        digests[name], sizes[name] = _copy_one(source, name, folder / name)
+        if records.is_record(name):
+            kept[name] = (folder / name).read_bytes()
+        if number % 100 == 0 or number == len(wanted):
+            progress(f"{number} of {len(wanted)} files copied")
+    return Files(digests, sizes, kept)
+
+
+def _copy_one(source: Folder, name: str, target: Path) -> tuple[str, int]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with source.open(name) as stream, target.open("xb") as copy:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+            size += copy.write(piece)
+        copy.flush()
+        os.fsync(copy.fileno())
+    return digest.hexdigest(), size
+
+
+def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> Files:
+    """Add the two files that bundling itself writes for people."""
+    own = {
+        readme.NAME: readme.text(run),
+        records.INDEX: index.write(found.items.values(), files.digests),
+    }
+    for name, data in own.items():
+        staging.write(folder / name, data)
+    digests = {**files.digests, **{name: canonical.sha256(data) for name, data in own.items()}}
+    sizes = {**files.sizes, **{name: len(data) for name, data in own.items()}}
+    return Files(digests, sizes, files.records)
+
+
+def _write_seal(folder: Path, payload: bytes, signer: keys.SigningKey) -> None:
+    """Sign; the envelope, which makes it a sealed bundle, is written last."""
+    envelope = dsse.sign(payload, signer.private)
+    seal = folder / "seal"
+    staging.write(seal / "statement.json", payload)
+    staging.write(seal / "statement.pae", envelope.pae)
+    staging.write(seal / "statement.sig", envelope.signature)
+    staging.write(seal / "signer.pub.pem", signer.public_pem)
+    staging.write(folder / SEALED_BY, envelope.to_line())
+
+
+def _packed(folder: Path, archive: Path, root: str, progress: Callable[[str], None]) -> Path:
+    """Write the ZIP under a temporary name beside its place."""
+    unfinished = archive.with_name(f".{archive.name}.partial")
+    with staging.output_errors(archive):
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("wb") as stream:
+                zip_archive.write(Folder(folder), root, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    progress("archive packed")
+    return unfinished

@@ -1,0 +1,263 @@
+"""The manifest of a bundle (an in-toto Statement), whom a verifier trusts, and what bundling and verifying say."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from compliancectl.errors import VerifyError
+from compliancectl.model.base import Instant, Model, Wire
+
+STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Literal["https://compliancectl.dev/attestation/evidence-bundle/v1"] = (
+    "https://compliancectl.dev/attestation/evidence-bundle/v1"
+)
+
+
+class Part(Model):
+    """A part of the predicate: camelCase on the wire, and keys of later minor versions are ignored (in-toto's rule)."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
+
+
+class Digest(Part):
+    """A digest set with the one algorithm that we use."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Resource(Part):
+    """A named thing and its digest: the statement's subject, or one of the inputs."""
+
+    name: str
+    digest: Digest
+
+
+class BundleInfo(Part):
+    """What this is."""
+
+    id: str
+    spec_version: Literal[1]
+
+
+class RunInfo(Part):
+    """The run of collect, and when it was evaluated."""
+
+    id: str
+    organization: str
+    system: str
+    environment: str
+    scope_file: str
+    scope_sha256: str
+    status: Literal["complete", "partial"]
+    started_at: Instant
+    finished_at: Instant
+    evaluated_at: Instant
+    """The instant of judgement (`as_of`)."""
+
+
+class Observation(Part):
+    """The half-open span of time that the evidence speaks about. It is not the time of collection."""
+
+    start: Instant = Field(alias="from")
+    end: Instant = Field(alias="to")
+
+
+class Producer(Part):
+    """The tool that made the seal, and the machine that collected."""
+
+    name: str
+    version: str
+    source_digest: Digest
+    """Of the tool's own Python files: the SHA-256 of their list in the format of SHA256SUMS."""
+    collected_with: str
+    evaluated_with: str
+    engine: str
+    python: str
+    platform: str
+
+
+class Operator(Part):
+    """Who ran the tool: a name as they or their CI gave it."""
+
+    id: str = Field(min_length=1)
+    kind: Literal["ci", "person"]
+
+
+class ControlTotals(Part):
+    """Controls by outcome."""
+
+    no_deviations: int = 0
+    deviations: int = 0
+    inconclusive: int = 0
+    no_occurrences: int = 0
+
+
+class ItemTotals(Part):
+    """Items of all populations by outcome."""
+
+    passed: int = 0
+    failed: int = 0
+    waived: int = 0
+    excluded: int = 0
+    unknown: int = 0
+
+
+class Totals(Part):
+    """Counts that anyone can recompute from the files."""
+
+    evidence_items: int
+    incomplete_items: int
+    """Evidence items that are not `collected`."""
+    files: int
+    bytes: int
+    controls: ControlTotals
+    items: ItemTotals
+
+
+class Redaction(Part):
+    """Values that collectors removed or replaced before anything was hashed."""
+
+    values: int
+    by_class: dict[str, int]
+
+
+class Predicate(Part):
+    """What the signer says about the files in SHA256SUMS."""
+
+    bundle: BundleInfo
+    run: RunInfo
+    observation: Observation
+    producer: Producer
+    operator: Operator
+    inputs: tuple[Resource, ...]
+    """The run record and the frozen catalogue, sorted by name."""
+    totals: Totals
+    redaction: Redaction
+
+
+class Statement(Wire):
+    """An in-toto Statement v1 with one subject: SHA256SUMS."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    subject: tuple[Resource, ...] = Field(min_length=1, max_length=1)
+    predicate_type: Literal["https://compliancectl.dev/attestation/evidence-bundle/v1"] = PREDICATE_TYPE
+    predicate: Predicate
+
+
+class BundleRecord(Wire):
+    """What `bundle` made."""
+
+    version: Literal[1] = 1
+    id: str
+    folder: str
+    archive: str | None = None
+    archive_sha256: str | None = None
+    sums_sha256: str
+    """Digest of SHA256SUMS: the statement's subject, and the one number that stands for the whole bundle."""
+    key_id: str
+    status: Literal["complete", "partial"]
+    totals: Totals
+    warnings: tuple[str, ...] = ()
+
+
+class TrustedKey(Model):
+    """A key whose signatures the verifier accepts, and for which runs."""
+
+    key_id: str = Field(alias="keyId", pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the public key (SubjectPublicKeyInfo, DER)."""
+    name: str = Field(min_length=1)
+    valid_from: Instant | None = Field(None, alias="validFrom")
+    valid_until: Instant | None = Field(None, alias="validUntil")
+    """Exclusive. Compared with the time at which the run finished, as the signer states it."""
+
+    def covers(self, instant: Instant) -> bool:
+        """True if `instant` lies in the key's validity."""
+        after = self.valid_from is None or self.valid_from <= instant
+        return after and (self.valid_until is None or instant < self.valid_until)
+
+
+class Trust(Wire):
+    """`trust.json`: whom the verifier trusts. It is the verifier's own file; nothing in a bundle is a root of trust."""
+
+    version: Literal[1] = 1
+    keys: tuple[TrustedKey, ...] = Field(min_length=1)
+
+    def find(self, key_id: str) -> tuple[TrustedKey, ...]:
+        """All entries for `key_id`; a key may have several periods."""
+        return tuple(key for key in self.keys if key.key_id == key_id)
+
+
+class VerifyStep(IntEnum):
+    """The steps of verification, in their order."""
+
+    CONTAINER = 1
+    NAMES = 2
+    SUMS = 3
+    UNLISTED = 4
+    STATEMENT = 5
+    SIGNATURE = 6
+    SIGNER = 7
+    SUBJECT = 8
+    DIGESTS = 9
+    RECORDS = 10
+    TOTALS = 11
+    STATUS = 12
+
+
+class StepResult(Model):
+    """One step of verification and what came of it."""
+
+    number: int
+    title: str
+    outcome: Literal["ok", "failed", "skipped"]
+    message: str
+    hint: str | None = None
+    file: str | None = None
+
+
+class Signer(Model):
+    """Whose signature it is."""
+
+    key_id: str
+    name: str | None = None
+    """As the verifier's own trust names it; None when the verifier did not say that they trust it."""
+
+
+class Verification(Wire):
+    """What `verify` found, step by step."""
+
+    version: Literal[1] = 1
+    path: str
+    steps: tuple[StepResult, ...]
+    signer: Signer | None = None
+    run: RunInfo | None = None
+    """As the signer states it; None until the signature has been checked."""
+    listed: int = 0
+    present: int = 0
+
+    @property
+    def verdict(self) -> Literal["verified", "not established", "does not verify"]:
+        """`not established` when nothing is wrong but a step was left out: no trusted key, or only a sample."""
+        outcomes = {step.outcome for step in self.steps}
+        if "failed" in outcomes:
+            return "does not verify"
+        return "not established" if "skipped" in outcomes or self.present < self.listed else "verified"
+
+    @property
+    def exit_code(self) -> int:
+        """0 verified, 3 not established, 4 does not verify."""
+        return {"verified": 0, "not established": 3, "does not verify": 4}[self.verdict]
+
+    @property
+    def failure(self) -> VerifyError | None:
+        """The first failed step as an error to raise or render."""
+        for step in self.steps:
+            if step.outcome == "failed":
+                return VerifyError(step.message, step=step.number, hint=step.hint, file=step.file)
+        return None

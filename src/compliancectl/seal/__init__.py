@@ -1,0 +1,26 @@
+"""The seal: what makes a folder of evidence into something that anyone can verify, offline, years later.
+
+    names      which member names a bundle may have
+    sums       SHA256SUMS: the list of every file with its digest (coreutils format)
+    statement  the in-toto Statement whose one subject is SHA256SUMS
+    dsse       the signed envelope around the statement
+    keys       the signing key and its public half; trust: whose keys the verifier accepts
+    container  a bundle as a folder; archive: the same bundle as a ZIP
+    records    whether the evidence and result records agree with the files
+    index      evidence/INDEX.csv; readme: README.txt
+
+Nothing here prints, reads the clock or decides an exit code. What is wrong with bytes is a `Problem`; the stage
+that read them says what that means.
+"""
+
+from __future__ import annotations
+
+
+class Problem(ValueError):  # noqa: N818  # the word for what is found, not for a fault of ours
+    """Something read is not what it has to be. `member` names the file inside the bundle, if there is one."""
+
+    def __init__(self, message: str, *, member: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.member = member
+        self.hint = hint

@@ -1,0 +1,62 @@
+"""Member names: what a file in a bundle may be called.
+
+The rules keep one meaning everywhere: no escaping in SHA256SUMS, no surprise on NTFS or on a file system that
+ignores case, nothing that a shell or a spreadsheet could read as an option.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MAX_LENGTH = 180
+"""Characters of a whole member name, folders included (Windows stops at 260 with the folder it is unpacked to)."""
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def problem(name: str) -> str | None:
+    """Say in a sentence why `name` is not a member name, or return None if it is one."""
+    if len(name) > MAX_LENGTH:
+        return f"is longer than {MAX_LENGTH} characters"
+    for part in name.split("/"):
+        reason = _part_problem(part)
+        if reason:
+            return reason
+    return None
+
+
+def _part_problem(part: str) -> str | None:
+    if part in ("", ".", ".."):
+        return "is absolute, or has an empty part, `.` or `..` in it"
+    if not _PART.fullmatch(part):
+        return (
+            "has a character other than A-Z a-z 0-9 . _ - in it, or a part that does not start with a letter or digit"
+        )
+    if part.endswith("."):
+        return "has a part that ends with a full stop, which Windows drops"
+    if _DEVICE.fullmatch(part):
+        return "has a part that names a device on Windows"
+    return None
+
+
+def clash(names: Iterable[str]) -> tuple[str, str] | None:
+    """Find two names, or folders of them, that differ only in case, or a file that is also a folder.
+
+    Returns:
+        The two spellings, or None.
+    """
+    seen: dict[str, str] = {}
+    files: set[str] = set()
+    for name in sorted(names):
+        parts = name.split("/")
+        for depth in range(1, len(parts) + 1):
+            path = "/".join(parts[:depth])
+            other = seen.setdefault(path.lower(), path)
+            if other != path or (path in files and path != name):
+                return other, name
+        if name in files:
+            return name, name
+        files.add(name)
+    return None

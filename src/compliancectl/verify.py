@@ -1,0 +1,352 @@
+"""Verification: is this bundle what its signer sealed, and is the signer one you trust? Offline, and without any setup.
+
+    1  container   a folder of plain files, or a ZIP of exactly such a folder
+    2  names       every name is plain, and stays one file on every system
+    3  sums        SHA256SUMS is well formed
+    4  unlisted    the files that are there are those that it lists, and the seal is complete
+    5  statement   the statement, the envelope's payload and the signed bytes are one and the same
+    6  signature   the signature over them was made with the enclosed key
+    7  signer      you trust that key, and did so for the time of the run
+    8  subject     the statement is about this SHA256SUMS
+    9  digests     every file has the digest that is listed
+    10 records     run, evidence and results agree with the files and with each other
+    11 totals      the counts in the statement are those of the files
+    12 status      says whether the run was complete
+
+The first step that fails ends the verification; later ones would rest on it. A step that could not be taken is
+`skipped`, and then the answer is `not established`: never `verified`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from compliancectl import clock
+from compliancectl.canonical import sha256
+from compliancectl.errors import UsageError, VerifyError
+from compliancectl.model.manifest import RunInfo, Signer, Statement, StepResult, Trust, Verification, VerifyStep
+from compliancectl.seal import Problem, container, dsse, keys, names, records, statement, sums
+from compliancectl.seal.archive import Archive
+from compliancectl.seal.container import Container, Folder
+from compliancectl.seal.records import Files, Records
+
+SEAL = (
+    "seal/evidence.intoto.jsonl",
+    "seal/signer.pub.pem",
+    "seal/statement.json",
+    "seal/statement.pae",
+    "seal/statement.sig",
+)
+TITLES = {
+    VerifyStep.CONTAINER: "Plain files only",
+    VerifyStep.NAMES: "Safe names",
+    VerifyStep.SUMS: "SHA256SUMS is well formed",
+    VerifyStep.UNLISTED: "No file added or missing",
+    VerifyStep.STATEMENT: "One statement in all its copies",
+    VerifyStep.SIGNATURE: "Signature",
+    VerifyStep.SIGNER: "Trusted signer",
+    VerifyStep.SUBJECT: "Statement is about SHA256SUMS",
+    VerifyStep.DIGESTS: "Every file unaltered",
+    VerifyStep.RECORDS: "Records agree with the files",
+    VerifyStep.TOTALS: "Totals",
+    VerifyStep.STATUS: "Status of the run",
+}
+_MAX_SUMS = 256 * 1024**2
+_MAX_SEAL = 16 * 1024**2
+_MAX_RECORD = 256 * 1024**2
+_PIECE = 1024**2
+_SHOWN = 5
+
+
+class _SkippedError(Exception):
+    """A step that could not be taken, and why."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def verify(
+    path: Path,
+    *,
+    trust: Trust | None = None,
+    subset_ok: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Verification:
+    """Verify a bundle, a folder or a ZIP. Nothing is written and nothing is unpacked.
+
+    Args:
+        path: The bundle.
+        trust: Whose signatures you accept. Without it the best answer is `not established`.
+        subset_ok: The bundle is a sample: files may be missing. The best answer is then `not established` too.
+        progress: Told the title of each step before it is taken.
+
+    Returns:
+        All steps with their outcomes. What is wrong with the bundle is in there and is not raised.
+
+    Raises:
+        UsageError: there is nothing at `path`.
+    """
+    if not path.exists():
+        raise UsageError(f"There is nothing at {path}.", hint="Give the folder or the ZIP file of a bundle.")
+    return _Verifier(path, trust, subset_ok, progress).run()
+
+
+class _Verifier:
+    """Holds what earlier steps have established for later ones."""
+
+    container: Container
+    listed: dict[str, str]
+    statement: Statement
+    envelope: dsse.Envelope
+    files: Files
+    records: Records
+
+    def __init__(self, path: Path, trust: Trust | None, subset_ok: bool, progress: Callable[[str], None]) -> None:
+        self.path = path
+        self.trust = trust
+        self.subset_ok = subset_ok
+        self.progress = progress
+        self.listed = {}
+        self.present: list[str] = []
+        self.signer: Signer | None = None
+        self.run_info: RunInfo | None = None
+
+    def run(self) -> Verification:
+        """Take the steps in order until one fails."""
+        steps = (
+            (VerifyStep.CONTAINER, self.step_1_container),
+            (VerifyStep.NAMES, self.step_2_names),
+            (VerifyStep.SUMS, self.step_3_sums),
+            (VerifyStep.UNLISTED, self.step_4_unlisted),
+            (VerifyStep.STATEMENT, self.step_5_statement),
+            (VerifyStep.SIGNATURE, self.step_6_signature),
+            (VerifyStep.SIGNER, self.step_7_signer),
+            (VerifyStep.SUBJECT, self.step_8_subject),
+            (VerifyStep.DIGESTS, self.step_9_digests),
+            (VerifyStep.RECORDS, self.step_10_records),
+            (VerifyStep.TOTALS, self.step_11_totals),
+            (VerifyStep.STATUS, self.step_12_status),
+        )
+        done: list[StepResult] = []
+        try:
+            for step, take in steps:
+                broken = bool(done) and any(result.outcome == "failed" for result in done)
+                done.append(_not_taken(step) if broken else self._take(step, take))
+        finally:
+            if hasattr(self, "container"):
+                self.container.__exit__(None, None, None)
+        return Verification(
+            path=str(self.path),
+            steps=tuple(done),
+            signer=self.signer,
+            run=self.run_info,
+            listed=len(self.listed),
+            present=len(self.present),
+        )
+
+    def _take(self, step: VerifyStep, take: Callable[[], str]) -> StepResult:
+        self.progress(TITLES[step])
+        try:
+            return StepResult(number=step, title=TITLES[step], outcome="ok", message=take())
+        except _SkippedError as skipped:
+            return StepResult(
+                number=step, title=TITLES[step], outcome="skipped", message=skipped.message, hint=skipped.hint
+            )
+        except Problem as problem:
+            message = f"{problem.member} {problem.message}" if problem.member else problem.message
+            return _failed(step, message.rstrip(".") + ".", problem.hint, problem.member)
+        except VerifyError as error:
+            return _failed(step, error.message, error.hint, error.file)
+        except OSError as error:
+            return _failed(step, f"The bundle cannot be read: {error.strerror or error}.", None, None)
+
+    def step_1_container(self) -> str:
+        """The bundle is a folder of plain files, or a ZIP of exactly such a folder."""
+        self.container = Folder(self.path) if self.path.is_dir() else Archive(self.path)
+        size = sum(self.container.sizes.values())
+        return f"{len(self.container.sizes)} plain files, {size:,} bytes."
+
+    def step_2_names(self) -> str:
+        """Every name is plain, and stays one file on every system."""
+        for name in self.container.sizes:
+            if reason := names.problem(name):
+                raise Problem(f"The name {name!r} {reason}")
+        if pair := names.clash(self.container.sizes):
+            raise Problem(f"{pair[0]} and {pair[1]} are one file on some systems")
+        return "No name is unsafe, and none collides with another."
+
+    def step_3_sums(self) -> str:
+        """SHA256SUMS is well formed."""
+        self.sums_bytes = container.read(self.container, sums.NAME, limit=_MAX_SUMS)
+        self.listed = sums.parse(self.sums_bytes)
+        return f"{len(self.listed)} files are listed."
+
+    def step_4_unlisted(self) -> str:
+        """The files that are there are those that are listed, and the seal is complete."""
+        here = set(self.container.sizes)
+        extra = sorted(here - self.listed.keys() - set(SEAL) - {sums.NAME})
+        if extra:
+            raise Problem(f"{_some(extra)}: not listed in SHA256SUMS", hint="Nothing may be added to a sealed bundle.")
+        for name in SEAL:
+            if name not in here:
+                raise Problem("is missing", member=name)
+        self.present = [name for name in self.listed if name in here]
+        missing = [name for name in self.listed if name not in here]
+        if missing and not self.subset_ok:
+            raise Problem(
+                f"{len(missing)} of {len(self.listed)} listed files are missing: {_some(missing)}",
+                hint="If this is a sample of the bundle on purpose, say --subset.",
+            )
+        if missing:
+            return f"{len(self.present)} of {len(self.listed)} listed files are present: this is a sample."
+        return f"All {len(self.listed)} listed files are present, and no other."
+
+    def step_5_statement(self) -> str:
+        """The statement, the envelope's payload and the signed bytes are one and the same."""
+        line = container.read(self.container, "seal/evidence.intoto.jsonl", limit=_MAX_SEAL)
+        payload = container.read(self.container, "seal/statement.json", limit=_MAX_SEAL)
+        self.envelope = dsse.parse(line, member="seal/evidence.intoto.jsonl")
+        if self.envelope.payload != payload:
+            raise Problem("is not the payload of the signed envelope", member="seal/statement.json")
+        if container.read(self.container, "seal/statement.pae", limit=_MAX_SEAL) != self.envelope.pae:
+            raise Problem("is not the encoding of the statement", member="seal/statement.pae")
+        if container.read(self.container, "seal/statement.sig", limit=_MAX_SEAL) != self.envelope.signature:
+            raise Problem("is not the envelope's signature", member="seal/statement.sig")
+        self.statement = statement.parse(payload, member="seal/statement.json")
+        return "statement.json, statement.pae and the envelope say the same."
+
+    def step_6_signature(self) -> str:
+        """The signature was made with the enclosed key."""
+        key = keys.parse_public(container.read(self.container, "seal/signer.pub.pem", limit=_MAX_SEAL))
+        if key is None:
+            raise Problem("is not an ECDSA P-256 public key", member="seal/signer.pub.pem")
+        key_id = dsse.key_id(key)
+        if key_id != self.envelope.key_id:
+            raise Problem("is not the key that the envelope names", member="seal/signer.pub.pem")
+        if not dsse.verify(self.envelope, key):
+            raise Problem("The signature is not by the enclosed key over this statement")
+        self.signer = Signer(key_id=key_id)
+        self.run_info = self.statement.predicate.run
+        return f"Made with the key {key_id}."
+
+    def step_7_signer(self) -> str:
+        """You trust that key, and did so for the time of the run."""
+        key_id = self.envelope.key_id
+        if self.trust is None:
+            raise _SkippedError(
+                f"Signed by key {key_id}, which you have not said you trust.",
+                "Obtain the signer's public key from them and give it with --key, or list it in a trust file.",
+            )
+        known = self.trust.find(key_id)
+        if not known:
+            raise Problem(
+                f"Signed by key {key_id}, which is not one that you trust",
+                hint="Ask the signer whether this is their key, by another way than the one the bundle came by.",
+            )
+        finished = self.statement.predicate.run.finished_at
+        valid = [key for key in known if key.covers(finished)]
+        if not valid:
+            raise Problem(f"You trust the key {known[0].name!r}, but not for a run of {clock.text(finished)}")
+        self.signer = Signer(key_id=key_id, name=valid[0].name)
+        return f"You trust this key as {valid[0].name!r}. The times are the signer's own: there is no time stamp."
+
+    def step_8_subject(self) -> str:
+        """The statement is about this SHA256SUMS."""
+        subject = self.statement.subject[0]
+        if subject.name != sums.NAME or subject.digest.sha256 != sha256(self.sums_bytes):
+            raise Problem("is not the list that was signed", member=sums.NAME)
+        return f"SHA256SUMS has the digest that was signed, {subject.digest.sha256}."
+
+    def step_9_digests(self) -> str:
+        """Every file has the digest that is listed."""
+        kept: dict[str, bytes] = {}
+        sizes: dict[str, int] = {}
+        altered: list[str] = []
+        for name in self.present:
+            digest, sizes[name] = self._hash(name, kept)
+            if digest != self.listed[name]:
+                altered.append(name)
+        if altered:
+            raise Problem(f"{len(altered)} of {len(self.present)} files were altered: {_some(altered)}")
+        self.files = Files({name: self.listed[name] for name in self.present}, sizes, kept)
+        return f"{len(self.present)} files have the digests that are listed."
+
+    def _hash(self, name: str, kept: dict[str, bytes]) -> tuple[str, int]:
+        """Hash a member; keep the bytes of a record, so that what is judged later is what was hashed."""
+        if records.is_record(name):
+            kept[name] = container.read(self.container, name, limit=_MAX_RECORD)
+            return sha256(kept[name]), len(kept[name])
+        digest, size = hashlib.sha256(), 0
+        with self.container.open(name) as stream:
+            while piece := stream.read(_PIECE):
+                digest.update(piece)
+                size += len(piece)
+        return digest.hexdigest(), size
+
+    def step_10_records(self) -> str:
+        """Run, evidence and results agree with the files and with each other."""
+        self.records = records.load(self.files)
+        records.check(self.records, self.files, sample=self._sample)
+        run, stated = self.records.run, self.statement.predicate.run
+        if run is None and not self._sample:
+            raise Problem("is missing", member=records.RUN)
+        if self.records.results is None and not self._sample:
+            raise Problem("is missing", member=records.RESULTS)
+        if run is not None and (run.id, run.status, run.finished_at) != (stated.id, stated.status, stated.finished_at):
+            raise Problem("is not the run that the statement is about", member=records.RUN)
+        for source in self.statement.predicate.inputs:
+            if self.listed.get(source.name) != source.digest.sha256:
+                raise Problem("is not the one that the statement names as an input", member=source.name)
+        return f"Run {stated.id}: {len(self.records.items)} evidence items agree with their files."
+
+    def step_11_totals(self) -> str:
+        """The counts in the statement are those of the files."""
+        stated = self.statement.predicate.totals
+        if self._sample:
+            raise _SkippedError(
+                f"The bundle has {stated.evidence_items} evidence items; a sample cannot show that.",
+                "Verify the whole bundle.",
+            )
+        counted = records.totals(self.records, self.files.sizes)
+        if counted != stated:
+            field = next(name for name in type(stated).model_fields if getattr(counted, name) != getattr(stated, name))
+            raise Problem(
+                f"The statement counts {getattr(stated, field)} for {field}; the files, {getattr(counted, field)}"
+            )
+        return f"{stated.evidence_items} evidence items, {stated.files} files, {stated.bytes:,} bytes, as stated."
+
+    def step_12_status(self) -> str:
+        """Say whether the run was complete. A partial run is honest evidence, so this never fails."""
+        run, totals = self.statement.predicate.run, self.statement.predicate.totals
+        if run.status == "complete":
+            return f"The run finished {clock.text(run.finished_at)} and is complete."
+        which = records.incomplete(self.records.items)
+        return (
+            f"The run finished {clock.text(run.finished_at)} and is PARTIAL: {totals.incomplete_items} of "
+            f"{totals.evidence_items} evidence items were not collected in full"
+            + (f" ({_some(which)})." if which else ".")
+        )
+
+    @property
+    def _sample(self) -> bool:
+        return len(self.present) < len(self.listed)
+
+
+def _failed(step: VerifyStep, message: str, hint: str | None, file: str | None) -> StepResult:
+    return StepResult(number=step, title=TITLES[step], outcome="failed", message=message, hint=hint, file=file)
+
+
+def _not_taken(step: VerifyStep) -> StepResult:
+    return StepResult(
+        number=step, title=TITLES[step], outcome="skipped", message="Not reached: an earlier step failed."
+    )
+
+
+def _some(found: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more
