@@ -29,6 +29,8 @@ class Check(Model):
     finding: str
     """The sentence when it is not true; `{column}` is replaced by the item's value."""
     line: int = 0
+    expect_line: int = 0
+    """Line on which the expression begins."""
 
 
 class Example(Model):
@@ -58,6 +60,9 @@ class Test(Model):
     examples: tuple[Example, ...] = ()
     line: int = 0
     population_line: int = 0
+    """Line on which the SELECT begins."""
+    implicit: bool = False
+    """Made by the engine from the control's `evidence`, not written by the author."""
 
 
 class DocumentNeed(Model):
@@ -90,3 +95,13 @@ class Control(Model):
     """Folder name: `backup`, `access` …"""
     sha256: str
     """Digest of the file's exact bytes."""
+    lines: dict[str, int] = {}
+    """Path in the file → line, for messages: `tests/0/examples/1/given/gcp.bucket/0/name` → 31."""
+
+    def line(self, *path: str | int) -> int | None:
+        """The line of `path`, or of the nearest thing that encloses it."""
+        for end in range(len(path), 0, -1):
+            line = self.lines.get("/".join(str(part) for part in path[:end]))
+            if line is not None:
+                return line
+        return None

@@ -28,6 +28,10 @@ class Framework(Model):
     version: str
     notes: tuple[str, ...] = ()
     criteria: tuple[Criterion, ...]
+    file: str = ""
+    """Path as it was given; empty when it was not read from a file."""
+    sha256: str = ""
+    """Digest of the file's exact bytes."""
 
     def criterion(self, id: str) -> Criterion | None:
         """Return the criterion called `id`, or None."""

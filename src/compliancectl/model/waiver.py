@@ -23,3 +23,5 @@ class Waiver(Model):
     expires: date
     """The last day on which it holds, in UTC."""
     line: int = 0
+    file: str = ""
+    """Path as it was given; empty when it was not read from a file."""

@@ -1,0 +1,222 @@
+"""One YAML 1.2 file as plain data that remembers its lines.
+
+Stricter than YAML: UTF-8 only, one document, no anchors, aliases, tags or merge keys, text keys, no key twice.
+Plain scalars follow the YAML 1.2 core schema, so `on`, `NO` and `2026-08-01` are text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compliancectl import canonical
+from compliancectl.errors import FileError
+
+if TYPE_CHECKING:
+    from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+
+MAX_BYTES = 1_000_000
+"""Largest file that people are expected to write, in bytes."""
+MAX_DEPTH = 40
+
+Path_ = tuple[str | int, ...]
+
+_NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
+_BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+_INT = re.compile(r"^[-+]?[0-9]+$")
+_FLOAT = re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$")
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain data, its lines, and the digest of the exact bytes it was read from."""
+
+    file: Path
+    data: Any
+    sha256: str
+    lines: dict[Path_, int] = field(repr=False)
+    """Path → line of the key (or of the list entry)."""
+    text_lines: dict[Path_, int] = field(repr=False)
+    """Path of a text → the line on which the text itself begins (block texts begin below their key)."""
+
+    def line(self, *path: str | int) -> int:
+        """The line of `path`, or of the nearest thing that encloses it."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return 1
+
+    def text_line(self, *path: str | int) -> int:
+        """The line on which the text at `path` begins."""
+        return self.text_lines.get(path) or self.line(*path)
+
+    def flat_lines(self) -> dict[str, int]:
+        """Dotted path → line, as `Scope.lines` holds it."""
+        return {".".join(str(part) for part in path): line for path, line in self.lines.items() if path}
+
+
+def read(path: Path) -> Document:
+    """Read one YAML file.
+
+    Raises:
+        FileError: if it cannot be read, or is not the strict YAML described above.
+    """
+    raw = _bytes(path)
+    reader = _Reader(path)
+    node = _compose(path, _text(path, raw))
+    if node is None:
+        raise FileError("The file is empty.", file=path, line=1, hint="Write its keys, or remove the file.")
+    data = reader.value(node, ())
+    return Document(path, data, canonical.sha256(raw), reader.lines, reader.text_lines)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            what = "is a folder, not a file" if path.is_dir() else "does not exist"
+            raise FileError(f"The file {what}.", file=path, hint="Check the path.")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise FileError(f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read.", file=path, hint="Split it.")
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"The file cannot be read: {error.strerror}.", file=path, hint="Check its permissions.") from error
+
+
+def _text(path: Path, raw: bytes) -> str:
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise FileError("The file is not UTF-8.", file=path, line=line, hint="Save it as UTF-8.") from error
+    if text.startswith("\ufeff"):
+        raise FileError("The file starts with a byte order mark.", file=path, line=1, hint="Save it as UTF-8 without one.")
+    return text
+
+
+def _compose(path: Path, text: str) -> Node | None:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        nodes = YAML(typ="rt", pure=True).compose_all(text)
+        found = [node for node, _ in zip(nodes, range(2), strict=False)]
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        raise FileError(_plain(error, text, line), file=path, line=line, hint=_yaml_hint(error, text, line)) from error
+    except YAMLError as error:
+        bad = getattr(error, "position", None)
+        line = text[:bad].count("\n") + 1 if isinstance(bad, int) else 1
+        raise FileError("The file holds a character that YAML forbids.", file=path, line=line, hint="Remove it.") from error
+    except RecursionError as error:
+        raise FileError("The file nests too deeply.", file=path, line=1, hint="Write it flatter.") from error
+    if len(found) > 1:
+        line = found[1].start_mark.line + 1
+        raise FileError("The file holds more than one document.", file=path, line=line, hint="Remove the line `---`.")
+    return found[0] if found else None
+
+
+def _plain(error: Any, text: str, line: int) -> str:
+    if "alias" in str(error.problem):
+        return "YAML aliases (`*name`) are not accepted."
+    if _tab_at(text, line):
+        return "A tab stands where YAML needs spaces."
+    context = f"{error.context}, " if error.context else ""
+    return f"This is not YAML: {context}{error.problem}."
+
+
+def _yaml_hint(error: Any, text: str, line: int) -> str:
+    if "alias" in str(error.problem):
+        return "Write the value out."
+    if _tab_at(text, line):
+        return "Indent with spaces."
+    if "mapping values are not allowed" in str(error.problem):
+        return "Put quotes around a text that holds `: `."
+    return "Check indentation, quotes and brackets at or just above this line."
+
+
+def _tab_at(text: str, line: int) -> bool:
+    lines = text.splitlines()
+    return line <= len(lines) and "\t" in lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip()) + 1]
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[Path_, int] = {}
+        self.text_lines: dict[Path_, int] = {}
+        self.seen: set[int] = set()
+
+    def value(self, node: Node, path: Path_) -> Any:
+        from ruamel.yaml.nodes import MappingNode, ScalarNode
+
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if node.anchor or id(node) in self.seen:
+            raise self._error(line, "YAML anchors and aliases (`&name`, `*name`) are not accepted.", "Write the value out.")
+        self.seen.add(id(node))
+        if len(path) > MAX_DEPTH:
+            raise self._error(line, "The file nests too deeply.", "Write it flatter.")
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        self._refuse_tag(node, "tag:yaml.org,2002:map" if isinstance(node, MappingNode) else "tag:yaml.org,2002:seq")
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, path: Path_) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            line = key_node.start_mark.line + 1
+            if key in result:
+                first = self.lines[(*path, key)]
+                raise self._error(line, f'The key "{key}" stands twice; the first is on line {first}.', "Keep one.")
+            self.lines[(*path, key)] = line
+            result[key] = self.value(value_node, (*path, key))
+        return result
+
+    def _key(self, node: Node) -> str:
+        from ruamel.yaml.nodes import ScalarNode
+
+        line = node.start_mark.line + 1
+        if not isinstance(node, ScalarNode):
+            raise self._error(line, "A key must be text, not a list or a mapping.", "Write a plain key.")
+        if node.anchor:
+            raise self._error(line, "YAML anchors (`&name`) are not accepted.", "Remove it.")
+        if node.value == "<<" and not node.style:
+            raise self._error(line, "YAML merge keys (`<<`) are not accepted.", "Write the keys out.")
+        if not node.style and not isinstance(plain_scalar(node.value), str):
+            raise self._error(line, f"The key {node.value or 'that is empty'} is not text.", "Put quotes around it.")
+        return str(node.value)
+
+    def _scalar(self, node: ScalarNode, path: Path_) -> Any:
+        block = node.style in ("|", ">")
+        self.text_lines[path] = node.start_mark.line + (2 if block else 1)
+        self._refuse_tag(node, None)
+        return plain_scalar(node.value) if not node.style else str(node.value)
+
+    def _refuse_tag(self, node: Node, usual: str | None) -> None:
+        tag = str(node.tag)
+        explicit = tag.rpartition(":")[0] != "tag:yaml.org,2002" if usual is None else tag != usual
+        if explicit:
+            raise self._error(node.start_mark.line + 1, f"YAML tags (`{tag}`) are not accepted.", "Remove it.")
+
+    def _error(self, line: int, message: str, hint: str) -> FileError:
+        return FileError(message, hint=hint, file=self.path, line=line)
+
+
+def plain_scalar(text: str) -> str | int | float | bool | None:
+    """What a plain scalar means in the YAML 1.2 core schema (without hexadecimal and octal numbers)."""
+    if _NULL.match(text):
+        return None
+    if _BOOL.match(text):
+        return text.lower() == "true"
+    if _INT.match(text):
+        return int(text) if len(text) <= 18 else text
+    if _FLOAT.match(text):
+        return float(text.replace(".inf", "inf").replace(".nan", "nan")) if not text.lstrip("+-").startswith(".i") else text
+    return text

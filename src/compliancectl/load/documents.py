@@ -1,0 +1,78 @@
+"""Documents that people must supply, as an ordinary test over `document.attestation`.
+
+A control file lists them under `evidence`; there is no second kind of control for them. The test is made of the
+same SQL that an author would write, so that it is guarded, shown and re-performed like every other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compliancectl.model.control import Check, DocumentNeed, Test
+
+TABLE = "document.attestation"
+
+# A planned document does not count as supplied, nor does one that is dated after the instant of judgement.
+_POPULATION = """\
+with need(kind, subject, owner, max_age_days) as (
+  values
+    {needs}
+),
+supplied as (
+  select a.kind, a.subject, a.issued, a.expires
+  from document.attestation as a
+  where a.issued <= $as_of and (a.status is null or a.status <> 'planned')
+)
+select
+  n.kind || ': ' || n.subject as resource,
+  n.kind,
+  n.subject,
+  n.owner,
+  n.max_age_days,
+  count(s.issued) as documents,
+  max(s.issued) as latest,
+  count(s.issued) filter (
+    where s.issued + n.max_age_days * interval '1' day >= $as_of and (s.expires is null or s.expires > $as_of)
+  ) as current_documents
+from need as n
+left join supplied as s on s.kind = n.kind and s.subject = n.subject
+group by n.kind, n.subject, n.owner, n.max_age_days
+"""
+
+
+def documents_test(needs: Sequence[DocumentNeed]) -> Test:
+    """The test `documents` of a control: each document supplied, and none too old."""
+    rows = ",\n    ".join(
+        f"({_text(need.kind)}, {_text(need.subject)}, {_text(need.owner)}, {need.max_age_days})" for need in needs
+    )
+    line = needs[0].line
+    checks = (
+        Check(
+            name="supplied",
+            expect="documents > 0",
+            finding="No {kind} for {subject} has been supplied; {owner} answers for it.",
+            line=line,
+            expect_line=line,
+        ),
+        Check(
+            name="current",
+            expect="current_documents > 0",
+            finding="No {kind} for {subject} is current: at most {max_age_days} days old and not expired; latest: {latest}.",
+            line=line,
+            expect_line=line,
+        ),
+    )
+    population = _POPULATION.format(needs=rows)
+    return Test(
+        id="documents",
+        population=population,
+        checks=checks,
+        optional_fields=(f"{TABLE}.expires", f"{TABLE}.status"),
+        line=line,
+        population_line=line,
+        implicit=True,
+    )
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''").replace("\n", " ") + "'"
