@@ -23,9 +23,25 @@ def main() -> None:
             source.flush()
             constraint = [] if name == "dev" else ["--constraint", str(HERE / "dev.lock")]
             subprocess.run(
-                [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes",
-                 "--no-emit-index-url", "--no-header", "--no-annotate", "--python-version", "3.11", *constraint,
-                 source.name, "--output-file", str(HERE / f"{name}.lock")],
+                [
+                    sys.executable,
+                    "-m",
+                    "uv",
+                    "pip",
+                    "compile",
+                    "--quiet",
+                    "--universal",
+                    "--generate-hashes",
+                    "--no-emit-index-url",
+                    "--no-header",
+                    "--no-annotate",
+                    "--python-version",
+                    "3.11",
+                    *constraint,
+                    source.name,
+                    "--output-file",
+                    str(HERE / f"{name}.lock"),
+                ],
                 check=True,
             )
 

@@ -23,11 +23,12 @@ import pydantic
 import compliancectl
 from compliancectl import clock, store
 from compliancectl.collectors.base import Context, Feed, Session, Target
-from compliancectl.errors import CollectError, FileError, OutputError, Truncated, UsageError
+from compliancectl.errors import CollectError, OutputError, Truncated, UsageError
 from compliancectl.item_writer import ItemWriter
 from compliancectl.model.evidence import EvidenceItem, Principal, RunRecord, Window
 from compliancectl.model.scope import Scope
 from compliancectl.plugins import Installed
+from compliancectl.sections import validate_sections
 
 
 @dataclass(frozen=True)
@@ -69,40 +70,15 @@ class _Run:
     current: threading.local = field(default_factory=threading.local)
 
 
-def validate_sections(scope: Scope, collectors: Mapping[str, Installed]) -> dict[str, pydantic.BaseModel]:
-    """Check each source's section against its collector's own model.
-
-    Raises:
-        FileError: naming file, line, the key and what it should be.
-    """
-    checked = {}
-    for name, installed in collectors.items():
-        try:
-            checked[name] = installed.collector.config.model_validate(scope.sources[name])
-        except pydantic.ValidationError as error:
-            raise _section_error(scope, name, error) from None
-    return checked
-
-
-def _section_error(scope: Scope, name: str, error: pydantic.ValidationError) -> FileError:
-    first = error.errors()[0]
-    parts = ["sources", name, *(str(part) for part in first["loc"])]
-    line = next((scope.lines[key] for n in range(len(parts), 0, -1) if (key := ".".join(parts[:n])) in scope.lines), None)
-    message = first["msg"].removeprefix("Value error, ")
-    known = ", ".join(sorted(type_fields)) if (type_fields := _fields(error, name, scope)) else ""
-    hint = f"Keys of this section: {known}." if known and first["type"] == "extra_forbidden" else None
-    return FileError(f"{'.'.join(parts)}: {message}", file=scope.file, line=line, hint=hint or "See `compliancectl init`.")
-
-
-def _fields(error: pydantic.ValidationError, name: str, scope: Scope) -> list[str]:
-    from compliancectl import plugins
-
-    return list(plugins.collector(name).collector.config.model_fields) if len(error.errors()[0]["loc"]) == 1 else []
-
-
 def collect(
-    scope: Scope, collectors: Mapping[str, Installed], tables: Iterable[str], folder: Path, *,
-    resume: bool = False, deadline_s: float = 120.0, tell: Callable[[Event], None] = lambda event: None,
+    scope: Scope,
+    collectors: Mapping[str, Installed],
+    tables: Iterable[str],
+    folder: Path,
+    *,
+    resume: bool = False,
+    deadline_s: float = 120.0,
+    tell: Callable[[Event], None] = lambda event: None,
 ) -> RunRecord:
     """Collect every feed that the tables need, into `folder`.
 
@@ -155,11 +131,20 @@ def _prepare(
     (folder / store.EVIDENCE).mkdir(parents=True, exist_ok=True)
     now = clock.now()
     record = RunRecord(
-        id=f"{now:%Y%m%dT%H%M%SZ}-{scope.sha256[:8]}", organization=scope.organization, system=scope.system,
-        environment=scope.environment, scope_file=scope.file.name, scope_sha256=scope.sha256,
-        period=_period(scope, now), started_at=now, status="open", tool_version=compliancectl.__version__,
-        python=platform.python_version(), platform=f"{sys.platform} {platform.machine()}",
-        collectors=tuple(c.use for _, c in sorted(collectors.items())), feeds=names,
+        id=f"{now:%Y%m%dT%H%M%SZ}-{scope.sha256[:8]}",
+        organization=scope.organization,
+        system=scope.system,
+        environment=scope.environment,
+        scope_file=scope.file.name,
+        scope_sha256=scope.sha256,
+        period=_period(scope, now),
+        started_at=now,
+        status="open",
+        tool_version=compliancectl.__version__,
+        python=platform.python_version(),
+        platform=f"{sys.platform} {platform.machine()}",
+        collectors=tuple(c.use for _, c in sorted(collectors.items())),
+        feeds=names,
     )
     store.write_run(folder, record)
     return record
@@ -168,16 +153,22 @@ def _prepare(
 def _continue(folder: Path, scope: Scope, feeds: tuple[str, ...], resume: bool) -> RunRecord:
     record = store.read_run(folder)
     if not resume:
-        hint = "Choose a new folder with --output" + (", or continue it with --resume." if record.status != "complete" else ".")
+        hint = "Choose a new folder with --output" + (
+            ", or continue it with --resume." if record.status != "complete" else "."
+        )
         raise OutputError(f"{folder} already holds the run {record.id}", hint=hint)
     if record.status == "complete":
         raise OutputError(f"the run in {folder} is complete", hint="Choose a new folder with --output.")
     if record.scope_sha256 != scope.sha256:
-        raise UsageError(f"the run in {folder} was begun with another scope file", hint="Begin a new run with --output.")
+        raise UsageError(
+            f"the run in {folder} was begun with another scope file", hint="Begin a new run with --output."
+        )
     if (folder / "seal").exists() or (folder / "SHA256SUMS").exists():
         raise OutputError(f"{folder} holds a sealed bundle", hint="Choose a new folder with --output.")
     store.remove_unfinished(folder)
-    record = record.model_copy(update={"status": "open", "finished_at": None, "feeds": tuple(sorted({*record.feeds, *feeds}))})
+    record = record.model_copy(
+        update={"status": "open", "finished_at": None, "feeds": tuple(sorted({*record.feeds, *feeds}))}
+    )
     store.write_run(folder, record)
     return record
 
@@ -192,13 +183,19 @@ def _period(scope: Scope, now: Any) -> Window:
 
 def _context(scope: Scope, record: RunRecord, deadline_s: float) -> Context:
     return Context(
-        period=record.period, as_of=record.started_at, environment=scope.environment, folder=scope.folder,
+        period=record.period,
+        as_of=record.started_at,
+        environment=scope.environment,
+        folder=scope.folder,
         deadline_s=deadline_s,
     )
 
 
 def _open_sessions(
-    stack: ExitStack, run: _Run, collectors: Mapping[str, Installed], sections: Mapping[str, pydantic.BaseModel],
+    stack: ExitStack,
+    run: _Run,
+    collectors: Mapping[str, Installed],
+    sections: Mapping[str, pydantic.BaseModel],
     feeds: list[tuple[str, Feed[Any]]],
 ) -> list[Task]:
     """Open one session per source and list what there is to do. A source that cannot be opened fails each of its feeds."""
@@ -286,11 +283,15 @@ def _one(run: _Run, task: Task) -> None:
         if run.stop.is_set():
             return
         item = writer.finish(
-            collector_version=task.installed.use.version, system=task.installed.collector.system,
-            environment=run.context.environment, principal=run.principals.get(task.source),
+            collector_version=task.installed.use.version,
+            system=task.installed.collector.system,
+            environment=run.context.environment,
+            principal=run.principals.get(task.source),
             window=task.feed.window(task.session) if task.session else None,
             corroborate=task.feed.corroborate(task.session, task.target) if task.session else None,
-            completeness=completeness, problem=problem, skipped=task.skipped,
+            completeness=completeness,
+            problem=problem,
+            skipped=task.skipped,
         )
     run.tell(Event("finished", *task.label, item=item))
 
@@ -331,9 +332,7 @@ def _kept(run: _Run, task: Task) -> EvidenceItem | None:
 def _close(run: _Run) -> RunRecord:
     items = store.read_items(run.folder)
     whole = all(item.status == "collected" for item in items)
-    record = run.record.model_copy(
-        update={"finished_at": clock.now(), "status": "complete" if whole else "partial"}
-    )
+    record = run.record.model_copy(update={"finished_at": clock.now(), "status": "complete" if whole else "partial"})
     store.write_run(run.folder, record)
     return record
 

@@ -58,7 +58,8 @@ class RowContract:
 
     def key(self, row: Mapping[str, Any]) -> str:
         """What identifies the row, as far as it can be read; for messages."""
-        return " ".join(str(row.get(column)) for column in self.table.key) or "(no key)"
+        text = " ".join(str(row.get(column)) for column in self.table.key) or "(no key)"
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _holds_time(kind: Type) -> bool:
@@ -114,4 +115,3 @@ def _python_type(kind: Type) -> Any:
 
 def _class_name(table: str) -> str:
     return "".join(part.capitalize() for part in table.replace(".", "_").split("_"))
-

@@ -28,8 +28,13 @@ from compliancectl.query import rows
 MAX_REJECTED = 1000
 """Broken records kept one by one per table; more than that and the item is `failed`."""
 
-_SUFFIX = {"application/json": "json", "application/x-ndjson": "jsonl", "text/csv": "csv", "text/plain": "txt",
-           "application/yaml": "yaml"}
+_SUFFIX = {
+    "application/json": "json",
+    "application/x-ndjson": "jsonl",
+    "text/csv": "csv",
+    "text/plain": "txt",
+    "application/yaml": "yaml",
+}
 
 
 class ItemWriter:
@@ -43,6 +48,7 @@ class ItemWriter:
         self.requested_at: datetime = clock.now()
         self.replies: list[ReplyRecord] = []
         self.redactions: dict[str, int] = {}
+        self._longest = 0
         self._contracts = {table.name: RowContract(table) for table in feed.tables}
         self._rejected: dict[str, list[RejectedRow]] = {table.name: [] for table in feed.tables}
 
@@ -72,6 +78,7 @@ class ItemWriter:
             self.redactions[label] = self.redactions.get(label, 0) + count
         for table, line in self._shape(reply, name):
             self._spools[table].write(line)
+            self._longest = max(self._longest, len(line))
 
     def _shape(self, reply: Reply, name: str) -> Iterator[tuple[str, bytes]]:
         try:
@@ -96,9 +103,17 @@ class ItemWriter:
         rejected.append(RejectedRow(reply=reply, key=key, path=broken.path, message=broken.message))
 
     def finish(
-        self, *, collector_version: str, system: str, environment: str, principal: Principal | None,
-        window: Window | None, corroborate: str | None, completeness: Completeness | None,
-        problem: CollectError | None, skipped: str | None = None,
+        self,
+        *,
+        collector_version: str,
+        system: str,
+        environment: str,
+        principal: Principal | None,
+        window: Window | None,
+        corroborate: str | None,
+        completeness: Completeness | None,
+        problem: CollectError | None,
+        skipped: str | None = None,
     ) -> EvidenceItem:
         """Write rows and record, force them to disk, and let the item appear under its name."""
         for spool in self._spools.values():
@@ -106,12 +121,26 @@ class ItemWriter:
         status, cause, reason = _verdict(completeness, problem, bool(self.replies), skipped)
         item = EvidenceItem(
             id=self.final.relative_to(self.run / store.EVIDENCE).as_posix(),
-            collector=self.source, collector_version=collector_version, feed=f"{self.source}.{self.feed.name}",
-            target=self.target.name, system=system, endpoint=self.target.endpoint, environment=environment,
-            status=status, cause=cause, reason=reason, hint=problem.hint if problem else None, principal=principal,
-            requested_at=self.requested_at, completed_at=clock.now(), window=window, completeness=completeness,
-            redactions=dict(sorted(self.redactions.items())), replies=tuple(self.replies),
-            tables=tuple(self._table(table) for table in self.feed.tables), corroborate=corroborate,
+            collector=self.source,
+            collector_version=collector_version,
+            feed=f"{self.source}.{self.feed.name}",
+            target=self.target.name,
+            system=system,
+            endpoint=self.target.endpoint,
+            environment=environment,
+            status=status,
+            cause=cause,
+            reason=reason,
+            hint=problem.hint if problem else None,
+            principal=principal,
+            requested_at=self.requested_at,
+            completed_at=clock.now(),
+            window=window,
+            completeness=completeness,
+            redactions=dict(sorted(self.redactions.items())),
+            replies=tuple(self.replies),
+            tables=tuple(self._table(table) for table in self.feed.tables),
+            corroborate=corroborate,
         )
         shutil.rmtree(self.scratch)
         store.write_whole(self.folder / store.ITEM_FILE, canonical.to_bytes(item.to_json()) + b"\n")
@@ -120,11 +149,18 @@ class ItemWriter:
 
     def _table(self, table: Table) -> TableRows:
         file = self.folder / f"{table.name}.parquet"
-        count, doubles = rows.write_parquet(table, self.scratch / f"{table.name}.jsonl", file, self.scratch)
-        twice = [RejectedRow(reply="(rows)", key=key, path="$", message="two records share this key") for key in doubles]
+        spool = self.scratch / f"{table.name}.jsonl"
+        count, doubles = rows.write_parquet(table, spool, file, self.scratch, longest=self._longest)
+        twice = [
+            RejectedRow(reply="(rows)", key=key, path="$", message="two records share this key") for key in doubles
+        ]
         return TableRows(
-            table=table.name, path=file.name, sha256=canonical.sha256_file(file), bytes=file.stat().st_size,
-            rows=count, rejected=(*self._rejected[table.name], *twice[:MAX_REJECTED]),
+            table=table.name,
+            path=file.name,
+            sha256=canonical.sha256_file(file),
+            bytes=file.stat().st_size,
+            rows=count,
+            rejected=(*self._rejected[table.name], *twice[:MAX_REJECTED]),
         )
 
     def _publish(self) -> None:
@@ -140,10 +176,19 @@ class ItemWriter:
 
 def _record(name: str, reply: Reply) -> ReplyRecord:
     return ReplyRecord(
-        path=name, sha256=canonical.sha256(reply.body), bytes=len(reply.body), media_type=reply.media_type,
-        operation=reply.operation, parameters=dict(reply.parameters), status=reply.status,
-        request_id=reply.request_id, etag=reply.etag, server_date=reply.server_date,
-        requested_at=reply.requested_at, completed_at=reply.completed_at, attempts=tuple(reply.attempts),
+        path=name,
+        sha256=canonical.sha256(reply.body),
+        bytes=len(reply.body),
+        media_type=reply.media_type,
+        operation=reply.operation,
+        parameters=dict(reply.parameters),
+        status=reply.status,
+        request_id=reply.request_id,
+        etag=reply.etag,
+        server_date=reply.server_date,
+        requested_at=reply.requested_at,
+        completed_at=reply.completed_at,
+        attempts=tuple(reply.attempts),
         context=dict(reply.context),
     )
 
@@ -165,7 +210,10 @@ def _verdict(
 def _shortfall(found: Completeness) -> str:
     if not found.exhausted:
         return f"the source has more than the {found.items} items that were read"
-    for name, total in (("the source reports", found.reported_total), ("a second count gives", found.independent_count)):
+    for name, total in (
+        ("the source reports", found.reported_total),
+        ("a second count gives", found.independent_count),
+    ):
         if total is not None and total != found.items:
             return f"{found.items} items were read, but {name} {total}"
     return "; ".join(found.warnings)

@@ -51,7 +51,9 @@ def disk_errors(folder: Path) -> Iterator[None]:
             hint = "Free some space and run the same command again; whole evidence items are kept."
             raise OutputError(f"no space left to write to {folder}", hint=hint) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise OutputError(f"cannot write to {folder}: {error.strerror}", hint="Choose another folder with --output.") from None
+            raise OutputError(
+                f"cannot write to {folder}: {error.strerror}", hint="Choose another folder with --output."
+            ) from None
         raise
 
 
@@ -86,7 +88,9 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OutputError(f"another run is writing to {folder}", hint="Wait for it, or choose another --output.") from None
+            raise OutputError(
+                f"another run is writing to {folder}", hint="Wait for it, or choose another --output."
+            ) from None
         yield
 
 
@@ -103,7 +107,9 @@ def read_run(folder: Path) -> RunRecord:
     """
     file = folder / RUN_FILE
     if not file.is_file():
-        raise NotReadyError(f"{folder} holds no run (there is no {RUN_FILE})", hint="Run `compliancectl collect` first.")
+        raise NotReadyError(
+            f"{folder} holds no run (there is no {RUN_FILE})", hint="Run `compliancectl collect` first."
+        )
     return RunRecord.model_validate_json(file.read_bytes())
 
 

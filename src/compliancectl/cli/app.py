@@ -1,7 +1,7 @@
 """Finds the command, runs it, and turns every way it can end into one message and one exit code.
 
-    0 no deviations · 1 deviations · 2 usage or a bad file · 3 inconclusive · 4 does not verify · 70 our bug ·
-    130 interrupted. If several apply the highest counts: *could not look* never looks better than *looked and found*.
+0 no deviations · 1 deviations · 2 usage or a bad file · 3 inconclusive · 4 does not verify · 70 our bug ·
+130 interrupted. If several apply the highest counts: *could not look* never looks better than *looked and found*.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compliancectl.cli.registry import COMMANDS
@@ -41,9 +42,7 @@ def _single(name: str) -> typer.Typer:
 
     command = COMMANDS[name]
     part: typer.Typer = importlib.import_module(f"compliancectl.cli.{command.module}").app
-    app = typer.Typer(
-        name="compliancectl", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
-    )
+    app = typer.Typer(name="compliancectl", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(lambda: None)
     own = [c for c in part.registered_commands if c.name == name]
     if own:
@@ -127,7 +126,7 @@ def _bug(error: Exception) -> int:
         traceback.print_exception(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     sys.stderr.write(
-        f"internal error: {type(error).__name__}: {error} ({os.path.basename(frame.filename)}:{frame.lineno})\n"
+        f"internal error: {type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})\n"
         "\nhint: This is a bug in compliancectl. Set COMPLIANCECTL_DEBUG=1 for the traceback, and report it.\n"
     )
     return BUG

@@ -29,7 +29,9 @@ def list_(format: OutputFormat = Format.text) -> int:
         typer.echo(json.dumps(data, indent=2))
         return 0
     for installed in found:
-        out().print(f"[bold]{installed.use.name}[/bold]  {installed.collector.system}  [dim]{installed.use.distribution} {installed.use.version}[/dim]")
+        out().print(
+            f"[bold]{installed.use.name}[/bold]  {installed.collector.system}  [dim]{installed.use.distribution} {installed.use.version}[/dim]"
+        )
         for table in installed.collector.tables:
             out().print(f"  {table.name:<28} {table.description}")
     return 0

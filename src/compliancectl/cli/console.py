@@ -28,9 +28,11 @@ SYMBOLS = {
 
 
 def printable(text: str) -> str:
-    """Make evidence text safe for a terminal: control, bidi and other invisible characters are written as `\\u{…}`."""
+    """Make evidence text safe for a terminal: control, bidi and other invisible characters are escaped."""
     return "".join(
-        c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{{{ord(c):x}}}"
+        c
+        if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+        else f"\\u{{{ord(c):x}}}"
         for c in text
     )
 
@@ -64,8 +66,14 @@ class CollectView:
         self.console = console
         self.live = console.is_terminal
         self.progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-            TextColumn("[dim]{task.fields[note]}"), TimeElapsedColumn(), console=console, transient=True,
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
             disable=not self.live,
         )
         self.task = self.progress.add_task("collecting", total=0, note="")

@@ -30,7 +30,9 @@ def controls() -> None:
 
 
 @app.command("list", epilog="Example: compliancectl controls list --framework ferpa")
-def list_(only: Only = None, framework: Frameworks = None, folder: Extra = None, format: OutputFormat = Format.text) -> int:
+def list_(
+    only: Only = None, framework: Frameworks = None, folder: Extra = None, format: OutputFormat = Format.text
+) -> int:
     """List the controls with their severity, owner and criteria."""
     from compliancectl import load
     from compliancectl.cli.console import out
@@ -39,12 +41,16 @@ def list_(only: Only = None, framework: Frameworks = None, folder: Extra = None,
     chosen = load.select(catalogue(folder or ()).controls, tuple(only or ()), tuple(framework or ()))
     if format is Format.json:
         fields = {"id", "title", "severity", "frequency", "owner", "satisfies", "topic"}
-        typer.echo(json.dumps([c.model_dump(mode="json", include=fields) for c in chosen], indent=2, ensure_ascii=False))
+        typer.echo(
+            json.dumps([c.model_dump(mode="json", include=fields) for c in chosen], indent=2, ensure_ascii=False)
+        )
         return 0
     width = max(len(c.title) for c in chosen)
     for control in chosen:
         criteria = " ".join(f"{name}:{len(ids)}" for name, ids in sorted(control.satisfies.items()) if ids)
-        out().print(f"{control.id:<8} {control.title:<{width}}  {control.severity:<8} [dim]{control.owner:<12} {criteria}[/dim]")
+        out().print(
+            f"{control.id:<8} {control.title:<{width}}  {control.severity:<8} [dim]{control.owner:<12} {criteria}[/dim]"
+        )
     return 0
 
 

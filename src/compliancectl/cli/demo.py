@@ -20,7 +20,10 @@ MARKER = ".compliancectl-demo"
 @app.command(epilog="Example: compliancectl demo --fault backups-in-same-region")
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.", metavar="DIR")] = Path("demo"),
-    fault: Annotated[list[str] | None, typer.Option("--fault", help="Make one fact about the company wrong; may be repeated.", metavar="NAME")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="Make one fact about the company wrong; may be repeated.", metavar="NAME"),
+    ] = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults and stop.")] = False,
     paper: Annotated[str, typer.Option("--paper", help="A4 or Letter.")] = "A4",
 ) -> int:
@@ -60,8 +63,14 @@ def _run(company: object, output: Path, paper: str) -> int:
             key = new_key(output / "keys" / "demo").private
             project = open_project(sandbox.scope_file)
             return pipeline.run_all(
-                project, pipeline.Outputs(output), key=key, resume=False, deadline_s=60.0, as_of=None,
-                kinds=("assessment",), paper=paper,
+                project,
+                pipeline.Outputs(output),
+                key=key,
+                resume=False,
+                deadline_s=60.0,
+                as_of=None,
+                kinds=("assessment",),
+                paper=paper,
             )
     finally:
         stack.__exit__(None, None, None)
@@ -89,7 +98,9 @@ def _make_room(output: Path) -> None:
 
     if output.exists() and any(output.iterdir()):
         if not (output / MARKER).is_file():
-            raise OutputError(f"{output} is not empty, and not of an earlier demo", hint="Choose a folder with --output.")
+            raise OutputError(
+                f"{output} is not empty, and not of an earlier demo", hint="Choose a folder with --output."
+            )
         shutil.rmtree(output)
     with store.disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)

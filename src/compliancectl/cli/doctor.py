@@ -18,23 +18,27 @@ _MARKS = {"ok": "[green]●[/green]", "missing": "[red]✕[/red]", "unknown": "[
 @app.command(epilog="Example: compliancectl doctor --source gcp")
 def doctor(
     scope: ScopeFile = DEFAULT_SCOPE,
-    source: Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.", metavar="NAME")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Only this source; may be repeated.", metavar="NAME")
+    ] = None,
     format: OutputFormat = Format.text,
 ) -> int:
     """Try credentials, reachability and each permission of every source in the scope; collects nothing.
 
     Exit code 0 when everything answers, 3 when something is missing or cannot be told.
     """
-    from compliancectl import collect as stage
+    from compliancectl import sections as section_check
     from compliancectl.cli.project import open_project
     from compliancectl.errors import UsageError
 
     project = open_project(scope)
     unknown = sorted(set(source or ()) - set(project.collectors))
     if unknown:
-        raise UsageError(f"the scope has no source called {unknown[0]!r}", hint=f"It has: {', '.join(project.collectors)}.")
+        raise UsageError(
+            f"the scope has no source called {unknown[0]!r}", hint=f"It has: {', '.join(project.collectors)}."
+        )
     chosen = {name: c for name, c in project.collectors.items() if not source or name in source}
-    sections = stage.validate_sections(project.scope, chosen)
+    sections = section_check.validate_sections(project.scope, chosen)
     found = {name: _diagnose(project.scope, installed, sections[name]) for name, installed in chosen.items()}
     if format is Format.json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
@@ -53,8 +57,11 @@ def _diagnose(scope: Any, installed: Any, section: Any) -> list[dict[str, Any]]:
 
     now = clock.now()
     context = Context(
-        period=Window(start=now - timedelta(days=1), end=now), as_of=now, environment=scope.environment,
-        folder=scope.folder, deadline_s=30.0,
+        period=Window(start=now - timedelta(days=1), end=now),
+        as_of=now,
+        environment=scope.environment,
+        folder=scope.folder,
+        deadline_s=30.0,
     )
     try:
         with installed.collector.open(section, context) as session:
@@ -74,7 +81,9 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
         console.print(f"[bold]{name}[/bold]  {good} of {len(lines)} ok")
         for line in lines:
             detail = escape(printable(line["detail"]))
-            console.print(f"  {_MARKS[line['outcome']]} {line['outcome']:<8} {escape(line['subject']):<44} [dim]{detail}[/dim]")
+            console.print(
+                f"  {_MARKS[line['outcome']]} {line['outcome']:<8} {escape(line['subject']):<44} [dim]{detail}[/dim]"
+            )
             if line["fix"] and line["outcome"] != "ok":
                 for text in line["fix"].splitlines():
                     console.print(f"             {escape(printable(text))}")

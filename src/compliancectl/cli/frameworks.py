@@ -17,7 +17,9 @@ app = typer.Typer()
 @app.command(epilog="Example: compliancectl frameworks soc2 --run evidence/run")
 def frameworks(
     framework: Annotated[str | None, typer.Argument(help="Framework id; absent: an overview of all.")] = None,
-    run: Annotated[Path | None, typer.Option("--run", help="Evaluated run folder: adds each control's outcome.", metavar="RUN")] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", help="Evaluated run folder: adds each control's outcome.", metavar="RUN")
+    ] = None,
     uncovered: Annotated[bool, typer.Option("--uncovered", help="Only criteria that no control covers.")] = False,
     format: OutputFormat = Format.text,
 ) -> int:
@@ -34,13 +36,19 @@ def frameworks(
     outcomes = _outcomes(run)
     rows = [
         {
-            "framework": f.id, "criterion": c.id, "group": c.group, "title": c.title,
+            "framework": f.id,
+            "criterion": c.id,
+            "group": c.group,
+            "title": c.title,
             "controls": [
                 {"id": control.id, "outcome": outcomes.get(control.id)}
-                for control in found.controls if c.id in control.satisfies.get(f.id, ())
+                for control in found.controls
+                if c.id in control.satisfies.get(f.id, ())
             ],
         }
-        for f in found.frameworks if framework in (None, f.id) for c in f.criteria
+        for f in found.frameworks
+        if framework in (None, f.id)
+        for c in f.criteria
     ]
     rows = [row for row in rows if not (uncovered and row["controls"])]
     if format is Format.json:
@@ -78,7 +86,5 @@ def _detail(rows: list[dict[str, Any]]) -> None:
         if row["group"] != group:
             group = row["group"]
             out().print(f"\n[bold]{group}[/bold]")
-        listing = "  ".join(
-            f"{c['id']} {mark(c['outcome'])}" if c["outcome"] else c["id"] for c in row["controls"]
-        )
+        listing = "  ".join(f"{c['id']} {mark(c['outcome'])}" if c["outcome"] else c["id"] for c in row["controls"])
         out().print(f"  {row['criterion']:<22} {row['title']:<44} {listing or '[yellow]no control[/yellow]'}")

@@ -13,7 +13,9 @@ app = typer.Typer()
 
 @app.command(epilog="Example: compliancectl init && $EDITOR compliancectl.yaml && compliancectl doctor")
 def init(
-    file: Annotated[Path, typer.Argument(help="File to write; an existing one is left alone.")] = Path("compliancectl.yaml"),
+    file: Annotated[Path, typer.Argument(help="File to write; an existing one is left alone.")] = Path(
+        "compliancectl.yaml"
+    ),
 ) -> int:
     """Write a commented scope file to begin with."""
     from compliancectl import store

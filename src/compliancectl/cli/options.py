@@ -20,10 +20,12 @@ ScopeFile = Annotated[
     Path, typer.Option("--scope", "-s", help="Scope file.", metavar="FILE", show_default="compliancectl.yaml")
 ]
 Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Control ids or patterns such as 'BCP-*'; may be repeated.", metavar="ID")
+    list[str] | None,
+    typer.Option("--only", help="Control ids or patterns such as 'BCP-*'; may be repeated.", metavar="ID"),
 ]
 Frameworks = Annotated[
-    list[str] | None, typer.Option("--framework", help="Only controls that serve this framework; may be repeated.", metavar="ID")
+    list[str] | None,
+    typer.Option("--framework", help="Only controls that serve this framework; may be repeated.", metavar="ID"),
 ]
 OutputFormat = Annotated[Format, typer.Option("--format", help="Text for people, JSON for scripts.")]
 RunFolder = Annotated[Path, typer.Argument(help="Run folder that `collect` wrote.", metavar="RUN")]

@@ -65,8 +65,13 @@ def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Re
         raise NotReadyError(f"the collection in {folder} did not finish", hint=hint)
     with console.step("evaluating"):
         return evaluate(
-            folder, project.selected, project.catalogue.tables, scope=project.scope, waivers=project.waivers,
-            as_of=as_of, frameworks=project.catalogue.frameworks,
+            folder,
+            project.selected,
+            project.catalogue.tables,
+            scope=project.scope,
+            waivers=project.waivers,
+            as_of=as_of,
+            frameworks=project.catalogue.frameworks,
         )
 
 
@@ -150,8 +155,15 @@ def refuse_sealed(outputs: Outputs) -> None:
 
 
 def run_all(
-    project: Project, outputs: Outputs, *, key: Path, resume: bool, deadline_s: float, as_of: datetime | None,
-    kinds: tuple[str, ...], paper: str,
+    project: Project,
+    outputs: Outputs,
+    *,
+    key: Path,
+    resume: bool,
+    deadline_s: float,
+    as_of: datetime | None,
+    kinds: tuple[str, ...],
+    paper: str,
 ) -> int:
     """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
     from compliancectl.cli import summary

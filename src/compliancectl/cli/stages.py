@@ -42,8 +42,12 @@ PaperSize = Annotated[Paper, typer.Option("--paper", help="Page size.")]
 
 @app.command(epilog="Example: compliancectl collect --only 'BCP-*' -o runs/today")
 def collect(
-    scope: ScopeFile = DEFAULT_SCOPE, output: Output = None, only: Only = None, framework: Frameworks = None,
-    resume: Resume = False, deadline: Deadline = 120.0,
+    scope: ScopeFile = DEFAULT_SCOPE,
+    output: Output = None,
+    only: Only = None,
+    framework: Frameworks = None,
+    resume: Resume = False,
+    deadline: Deadline = 120.0,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -61,8 +65,12 @@ def collect(
 
 @app.command(epilog="Example: compliancectl evaluate runs/today --format json | jq .outcome")
 def evaluate(
-    run: RunFolder, scope: ScopeFile = DEFAULT_SCOPE, only: Only = None, framework: Frameworks = None,
-    as_of: AsOf = None, format: OutputFormat = Format.text,
+    run: RunFolder,
+    scope: ScopeFile = DEFAULT_SCOPE,
+    only: Only = None,
+    framework: Frameworks = None,
+    as_of: AsOf = None,
+    format: OutputFormat = Format.text,
 ) -> int:
     """Judge the evidence of a run by the controls. Needs no network and no credentials."""
     from compliancectl.cli.project import open_project
@@ -80,7 +88,9 @@ def evaluate(
 def bundle(
     run: RunFolder,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the bundle; must be new.", metavar="DIR")],
-    archive: Annotated[Path | None, typer.Option("--zip", help="Also write the same bytes as a ZIP.", metavar="FILE")] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--zip", help="Also write the same bytes as a ZIP.", metavar="FILE")
+    ] = None,
     key: Key = None,
 ) -> int:
     """Seal evidence and results, so that anyone can tell whether a byte was changed, and who vouched for them."""
@@ -105,9 +115,18 @@ def report(
 @app.command(epilog="Example: compliancectl verify bundle.zip --key signer.pub.pem")
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP.")],
-    key: Annotated[Path | None, typer.Option("--key", help="Public key of the signer, obtained from them, not from the bundle.", metavar="FILE")] = None,
-    trust: Annotated[Path | None, typer.Option("--trust", help="Trust policy (JSON) instead of one key.", metavar="FILE")] = None,
-    subset: Annotated[bool, typer.Option("--subset", help="Accept that files are missing: a sample of a bundle.")] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", help="Public key of the signer, obtained from them, not from the bundle.", metavar="FILE"
+        ),
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option("--trust", help="Trust policy (JSON) instead of one key.", metavar="FILE")
+    ] = None,
+    subset: Annotated[
+        bool, typer.Option("--subset", help="Accept that files are missing: a sample of a bundle.")
+    ] = False,
     format: OutputFormat = Format.text,
 ) -> int:
     """Check a bundle step by step, offline, with no configuration.
@@ -122,10 +141,18 @@ def verify(
 
 @app.command(epilog="Example: compliancectl run -o evidence/2026-08-22 --key key.pem")
 def run(
-    scope: ScopeFile = DEFAULT_SCOPE, output: Output = None, only: Only = None, framework: Frameworks = None,
-    resume: Resume = False, deadline: Deadline = 120.0, key: Key = None, as_of: AsOf = None,
+    scope: ScopeFile = DEFAULT_SCOPE,
+    output: Output = None,
+    only: Only = None,
+    framework: Frameworks = None,
+    resume: Resume = False,
+    deadline: Deadline = 120.0,
+    key: Key = None,
+    as_of: AsOf = None,
     paper: PaperSize = Paper.a4,
-    report: Annotated[list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")] = None,
+    report: Annotated[
+        list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")
+    ] = None,
 ) -> int:
     """Collect, evaluate, seal, report and verify in one go."""
     from compliancectl.cli.project import open_project
@@ -135,6 +162,12 @@ def run(
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     instant = pipeline.instant(as_of)
     return pipeline.run_all(
-        project, outputs, key=signer, resume=resume, deadline_s=deadline, as_of=instant,
-        kinds=tuple(report or ("assessment",)), paper=paper.value,
+        project,
+        outputs,
+        key=signer,
+        resume=resume,
+        deadline_s=deadline,
+        as_of=instant,
+        kinds=tuple(report or ("assessment",)),
+        paper=paper.value,
     )

@@ -27,7 +27,7 @@ def show(results: Results) -> None:
 
 
 def sentence(results: Results) -> str:
-    """`21 of 23 controls show no deviations; 1 shows deviations; 1 is inconclusive.`"""
+    """Say how many controls came out how: `21 of 23 controls show no deviations; 2 show deviations.`."""
     found = Counter(control.outcome for control in results.controls)
     total = len(results.controls)
     parts = [f"{found['no deviations']} of {_controls(total)} {_verb(found['no deviations'])} no deviations"]
@@ -69,7 +69,9 @@ def _show_test(control: ControlResult, test: TestResult) -> None:
 def _show_waivers(results: Results) -> None:
     for waiver in results.waivers:
         state = "expired, no longer applied" if waiver.expired else f"until {waiver.expires}, {waiver.applied} findings"
-        out().print(f"  [magenta]◐[/magenta] waiver {_escape(waiver.id)} for {waiver.control} ({state}): {_escape(waiver.reason)}")
+        out().print(
+            f"  [magenta]◐[/magenta] waiver {_escape(waiver.id)} for {waiver.control} ({state}): {_escape(waiver.reason)}"
+        )
 
 
 def _escape(text: str) -> str:

@@ -62,9 +62,7 @@ def retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def call(
-    send: Callable[[], requests.Response], judge: Judge, *, deadline_s: float, pause_s: float = 0.5
-) -> Answer:
+def call(send: Callable[[], requests.Response], judge: Judge, *, deadline_s: float, pause_s: float = 0.5) -> Answer:
     """Send until the judge is content, the deadline is near, or the attempts are used up.
 
     Args:
@@ -107,9 +105,7 @@ def call(
         return state.attempt_number >= MAX_ATTEMPTS or spent + state.upcoming_sleep > deadline_s
 
     backoff = tenacity.wait_random_exponential(multiplier=pause_s, max=MAX_PAUSE_S)
-    policy = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(TryAgain), wait=wait, stop=stop, reraise=True
-    )
+    policy = tenacity.Retrying(retry=tenacity.retry_if_exception_type(TryAgain), wait=wait, stop=stop, reraise=True)
     try:
         return policy(once)
     except TryAgain as again:
@@ -129,7 +125,9 @@ def _send(send: Callable[[], requests.Response]) -> requests.Response:
     except requests.exceptions.Timeout as error:
         raise TryAgain(Unreachable(f"no answer in time: {error}")) from None
     except requests.exceptions.ConnectionError as error:
-        raise TryAgain(Unreachable(f"no connection: {error}", hint="Check the host, the port and the network.")) from None
+        raise TryAgain(
+            Unreachable(f"no connection: {error}", hint="Check the host, the port and the network.")
+        ) from None
     except requests.exceptions.RequestException as error:
         raise Garbage(f"not a usable answer: {error}") from None
 
@@ -140,7 +138,5 @@ def busy(response: requests.Response) -> TryAgain | None:
         pause = retry_after(response)
         return TryAgain(RateLimited(f"rate limited by {response.url}"), pause)
     if response.status_code in (500, 502, 503, 504):
-        return TryAgain(
-            SourceFailed(f"HTTP {response.status_code} from {response.url}"), retry_after(response)
-        )
+        return TryAgain(SourceFailed(f"HTTP {response.status_code} from {response.url}"), retry_after(response))
     return None

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from compliancectl.model.table import Table
 
+MIN_BUFFER = 1 << 20
 
-def write_parquet(table: Table, lines: Path, out: Path, scratch: Path) -> tuple[int, list[str]]:
+
+def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longest: int) -> tuple[int, list[str]]:
     """Turn JSON lines that keep the table's contract into a Parquet file, sorted by key.
 
     Rows that share a key are left out, because nobody can say which of them is so.
@@ -17,6 +19,7 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path) -> tuple[
         lines: the rows, one JSON object a line with every column, times in UTC.
         out: the Parquet file to write.
         scratch: folder for DuckDB's spill files.
+        longest: length of the longest line in bytes; DuckDB's buffers are made to hold it.
 
     Returns:
         The number of rows written, and the keys that occurred more than once, sorted.
@@ -27,15 +30,12 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path) -> tuple[
     key = ", ".join(f'"{name}"' for name in table.key)
     readable = " || ' ' || ".join(f"coalesce(\"{name}\"::VARCHAR, '-')" for name in table.key)
     with duckdb.connect(config=_settings(scratch)) as db:
-        # maximum_object_size: one log entry may be large; a line longer than 256 MiB is refused by the source first.
         db.execute(
             f"CREATE TEMP TABLE row_in AS SELECT * FROM read_json($1, format = 'newline_delimited', "
-            f"columns = {{{columns}}}, maximum_object_size = 268435456)",
+            f"columns = {{{columns}}}, maximum_object_size = {max(longest, MIN_BUFFER)})",
             [str(lines)],
         )
-        doubles = db.execute(
-            f"SELECT {readable} FROM row_in GROUP BY {key} HAVING count(*) > 1 ORDER BY 1"
-        ).fetchall()
+        doubles = db.execute(f"SELECT {readable} FROM row_in GROUP BY {key} HAVING count(*) > 1 ORDER BY 1").fetchall()
         unique = f"QUALIFY count(*) OVER (PARTITION BY {key}) = 1" if doubles else ""
         db.execute(
             f"COPY (SELECT * FROM row_in {unique} ORDER BY {key}) TO '{_quoted(out)}' (FORMAT parquet, COMPRESSION zstd)"
@@ -57,7 +57,7 @@ def read_rows(file: Path) -> list[dict[str, object]]:
 
 def _settings(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
     # One thread: the order of rows and row groups, and so the bytes, do not depend on the machine.
-    return {"threads": 1, "memory_limit": "512MB", "temp_directory": str(scratch), "TimeZone": "UTC"}
+    return {"threads": 1, "memory_limit": "512MB", "temp_directory": str(scratch)}
 
 
 def _quoted(path: Path) -> str:

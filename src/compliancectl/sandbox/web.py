@@ -76,7 +76,11 @@ class WebServer:
     """A threaded HTTP/1.1 server on loopback."""
 
     def __init__(
-        self, handler: Callable[[Request], Response], *, host: str = "127.0.0.1", port: int = 0,
+        self,
+        handler: Callable[[Request], Response],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.handler = handler
@@ -139,8 +143,11 @@ def _handler_class(server: WebServer) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             split = urlsplit(self.path)
             request = Request(
-                self.command, split.path, tuple(parse_qsl(split.query, keep_blank_values=True)),
-                {k.lower(): v for k, v in self.headers.items()}, self.rfile.read(length),
+                self.command,
+                split.path,
+                tuple(parse_qsl(split.query, keep_blank_values=True)),
+                {k.lower(): v for k, v in self.headers.items()},
+                self.rfile.read(length),
             )
             server.log.append(request)
             rule = server.take(request)
