@@ -1,0 +1,74 @@
+"""What `compliancectl doctor` tries at a database: the login, the role, the declarations, each optional grant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from compliancectl.collectors.base import Diagnosis
+from compliancectl.collectors.postgres import purge
+from compliancectl.collectors.postgres.queries import query
+from compliancectl.errors import CollectError
+
+if TYPE_CHECKING:
+    from compliancectl.collectors.postgres.config import Database
+    from compliancectl.collectors.postgres.session import PostgresSession, Snapshot
+
+
+def examine(session: PostgresSession, database: Database) -> Iterator[Diagnosis]:
+    """Diagnose one database, one fact a line; after a failed login there is nothing more to try."""
+    subject = f"connection to {database.name}"
+    try:
+        with session.snapshot(database) as snapshot:
+            facts = dict(snapshot.facts)
+    except CollectError as error:
+        yield _failed(subject, error)
+        return
+    yield Diagnosis(subject, "ok", f"PostgreSQL {facts['server_version']} as {facts['session_role']}, read-only")
+    yield _role(database, facts)
+    if database.cloud_sql is None and facts["has_cloud_sql_admin"] != "t":
+        yield _try(session, database, "pg_hba_file_rules", lambda snapshot: snapshot.ask(query("hba_rules")))
+    yield _settings(session, database)
+    for table, wanted, values in purge.questions(database):
+        yield _try(session, database, f"purge count of {table}", lambda s, w=wanted, v=values: s.ask(w, v))  # type: ignore[misc]
+
+
+def _role(database: Database, facts: dict[str, str | None]) -> Diagnosis:
+    subject = f"role {facts['effective_role']} on {database.name}"
+    too_much = [word for word, key in (("superuser", "effective_superuser"), ("BYPASSRLS", "effective_bypasses_rls"))
+                if facts[key] == "t"]
+    if too_much:
+        return Diagnosis(subject, "unknown", f"has more rights than it needs: {', '.join(too_much)}",
+                         "Use a role that owns nothing; `compliancectl collectors permissions postgres` prints it.")
+    return Diagnosis(subject, "ok", "neither superuser nor BYPASSRLS")
+
+
+def _settings(session: PostgresSession, database: Database) -> Diagnosis:
+    from compliancectl.collectors.postgres.feeds import FAMILIES, SETTINGS
+
+    subject = f"settings of {database.name}"
+    try:
+        with session.snapshot(database) as snapshot:
+            rows = snapshot.ask(query("settings"), (list(SETTINGS), list(FAMILIES))).records()
+    except CollectError as error:
+        return _failed(subject, error)
+    hidden = [str(row["name"]) for row in rows if row["visibility"] == "hidden or absent"]
+    if hidden:
+        return Diagnosis(subject, "missing", f"not shown to this role: {', '.join(hidden)}",
+                         "GRANT pg_read_all_settings to the collector's role.")
+    return Diagnosis(subject, "ok", "every setting is shown or known to be absent")
+
+
+def _try(
+    session: PostgresSession, database: Database, subject: str, ask: Callable[[Snapshot], object]
+) -> Diagnosis:
+    try:
+        with session.snapshot(database) as snapshot:
+            ask(snapshot)
+    except CollectError as error:
+        return _failed(f"{subject} on {database.name}", error)
+    return Diagnosis(f"{subject} on {database.name}", "ok", "readable")
+
+
+def _failed(subject: str, error: CollectError) -> Diagnosis:
+    return Diagnosis(subject, "missing" if error.status == "denied" else "unknown", error.message, error.hint)
