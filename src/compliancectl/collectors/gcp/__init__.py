@@ -1,0 +1,38 @@
+"""Google Cloud: reads configuration, backups, logs and findings with Application Default Credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from compliancectl.collectors.base import Collector, Context
+from compliancectl.collectors.gcp.config import GcpConfig
+from compliancectl.collectors.gcp.feeds import sql
+from compliancectl.collectors.gcp.session import GcpSession
+
+
+class GcpCollector(Collector[GcpConfig, GcpSession]):
+    """The collector called `gcp`."""
+
+    name = "gcp"
+    system = "Google Cloud"
+    config = GcpConfig
+    feeds = (*sql.FEEDS,)
+    workers = 8
+
+    @contextmanager
+    def open(self, config: GcpConfig, context: Context) -> Iterator[GcpSession]:
+        """Open a session; credentials are looked for at the first request."""
+        session = GcpSession(config, context)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def permissions(self) -> str:
+        """The custom role, and the commands that create and grant it."""
+        return (Path(__file__).parent / "permissions.md").read_text(encoding="utf-8")
+
+
+collector = GcpCollector()

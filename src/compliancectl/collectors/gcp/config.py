@@ -1,0 +1,63 @@
+"""The `gcp` section of the scope file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, field_validator
+
+from compliancectl.collectors.gcp.services import SERVICES
+from compliancectl.model.base import Model
+
+ProjectId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.:-]{4,61}[a-z0-9]$")]
+OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
+
+CONSTRAINTS = (
+    "constraints/iam.allowedPolicyMemberDomains",
+    "constraints/sql.restrictPublicIp",
+    "constraints/storage.publicAccessPrevention",
+    "constraints/storage.uniformBucketLevelAccess",
+)
+"""Constraints that the shipped controls ask for."""
+
+
+class GcpConfig(Model):
+    """Which projects are in scope, and how they are asked."""
+
+    projects: tuple[ProjectId, ...] = Field(min_length=1)
+    """Project ids."""
+    organization: OrganizationId | None = None
+    """Number of the organisation; with it, public bindings and log sinks are looked for in the whole organisation."""
+    quota_project: ProjectId | None = None
+    """Project that pays for quota; absent: what the credentials say."""
+    constraints: tuple[str, ...] = CONSTRAINTS
+    """Organisation policy constraints to read, e.g. `constraints/sql.restrictPublicIp`."""
+    staff_domains: tuple[str, ...] = ()
+    """Domains of the organisation's own people. E-mail addresses of other people never enter evidence."""
+    label_names: tuple[str, ...] = ("data-class", "environment", "purpose")
+    """Labels whose values are evidence; the values of other labels are redacted."""
+    log_days: int = Field(default=366, ge=1, le=400)
+    """How far back restore operations are looked for in the audit log, in days (Google keeps 400)."""
+    endpoints: dict[str, str] = {}
+    """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
+    page_limit: int = Field(default=10_000, ge=1)
+    """Pages of one listing after which collection stops and says so."""
+    retry_pause_s: float = Field(default=0.5, gt=0)
+    """First pause before a request is repeated, in seconds; doubled each time."""
+
+    @field_validator("endpoints")
+    @classmethod
+    def _known_services(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, url in value.items():
+            if name not in SERVICES:
+                raise ValueError(f"{name!r} is not a service; known are {', '.join(sorted(SERVICES))}")
+            if not url.startswith(("https://", "http://")):
+                raise ValueError(f"endpoint of {name!r} must be a URL, not {url!r}")
+        return value
+
+    def endpoint(self, service: str, environment: Mapping[str, str]) -> str:
+        """The base URL of a service: the environment's COMPLIANCECTL_ENDPOINT_…, this file's, or Google's."""
+        variable = f"COMPLIANCECTL_ENDPOINT_{service.upper()}"
+        chosen = environment.get(variable) or self.endpoints.get(service) or SERVICES[service].url
+        return chosen.rstrip("/")

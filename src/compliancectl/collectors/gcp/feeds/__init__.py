@@ -1,0 +1,1 @@
+"""What is fetched from Google Cloud, one module per service."""

@@ -1,0 +1,44 @@
+"""The Google Cloud services that are asked: names, public addresses, and the role that grants reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Service:
+    """One Google Cloud API."""
+
+    host: str
+    """Also its name where APIs are enabled: `sqladmin.googleapis.com`."""
+    title: str
+    role: str
+    """The narrowest predefined role that grants what is read from it."""
+
+    @property
+    def url(self) -> str:
+        """Google's public endpoint."""
+        return f"https://{self.host}"
+
+
+SERVICES: dict[str, Service] = {
+    "cloudasset": Service("cloudasset.googleapis.com", "Cloud Asset API", "roles/cloudasset.viewer"),
+    "cloudscheduler": Service("cloudscheduler.googleapis.com", "Cloud Scheduler API", "roles/cloudscheduler.viewer"),
+    "compute": Service("compute.googleapis.com", "Compute Engine API", "roles/compute.networkViewer"),
+    "containeranalysis": Service(
+        "containeranalysis.googleapis.com", "Container Analysis API", "roles/containeranalysis.occurrences.viewer"
+    ),
+    "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer"),
+    "orgpolicy": Service("orgpolicy.googleapis.com", "Organization Policy API", "roles/orgpolicy.policyViewer"),
+    "redis": Service("redis.googleapis.com", "Memorystore for Redis API", "roles/redis.viewer"),
+    "resourcemanager": Service(
+        "cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", "roles/browser"
+    ),
+    "run": Service("run.googleapis.com", "Cloud Run Admin API", "roles/run.viewer"),
+    "serviceusage": Service(
+        "serviceusage.googleapis.com", "Service Usage API", "roles/serviceusage.serviceUsageViewer"
+    ),
+    "sqladmin": Service("sqladmin.googleapis.com", "Cloud SQL Admin API", "roles/cloudsql.viewer"),
+    "storage": Service("storage.googleapis.com", "Cloud Storage JSON API", "roles/storage.bucketViewer"),
+}
+"""By the name used in the scope file and in COMPLIANCECTL_ENDPOINT_…"""

@@ -1,0 +1,241 @@
+"""An open connection to Google Cloud: credentials, one HTTP session per thread, and the record of what was asked when."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from compliancectl import clock
+from compliancectl.collectors.base import Context, Diagnosis, Session
+from compliancectl.collectors.calls import Answer, TryAgain, call
+from compliancectl.collectors.gcp.config import GcpConfig
+from compliancectl.collectors.gcp.redact import REDACTED
+from compliancectl.collectors.gcp.verdict import Asked, judge, unauthenticated
+from compliancectl.errors import CollectError, Denied, Unreachable
+from compliancectl.model.evidence import Principal
+
+if TYPE_CHECKING:
+    import requests
+    from google.auth.credentials import Credentials
+    from google.auth.transport.requests import AuthorizedSession
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+"""Cloud SQL, Asset Inventory and Scheduler know no narrower scope for reading."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One REST request."""
+
+    asked: Asked
+    path: str
+    """Below the service's endpoint: `v1/projects/p1/instances`."""
+    params: Sequence[tuple[str, str]] = ()
+    json: Mapping[str, Any] | None = None
+    """Body of a POST; None: a GET."""
+
+
+class GcpSession(Session):
+    """Asks Google Cloud with Application Default Credentials. Thread-safe."""
+
+    def __init__(self, config: GcpConfig, context: Context) -> None:
+        self.config = config
+        self.context = context
+        self._environment = dict(os.environ)
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        self._opened: list[requests.Session] = []
+        self._channels: list[Any] = []
+        self._credentials: Credentials | None = None
+        self._principal: Principal | None = None
+        self._times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+
+    def endpoint(self, service: str) -> str:
+        """The base URL of a service, without a slash at the end."""
+        return self.config.endpoint(service, self._environment)
+
+    def environment(self, name: str) -> str | None:
+        """An environment variable as it was when the session was opened."""
+        return self._environment.get(name)
+
+    def labels(self, value: Any) -> Any:
+        """Labels with the values of those that are not evidence redacted."""
+        if not isinstance(value, Mapping):
+            return value
+        return {name: text if name in self.config.label_names else REDACTED for name, text in value.items()}
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def ask(self, request: Request) -> Answer:
+        """Send one request until it is answered.
+
+        Raises:
+            CollectError: why there is no usable answer.
+        """
+        refused: list[int] = []
+
+        def verdict(response: requests.Response) -> TryAgain | CollectError | None:
+            if response.status_code == 401 and not refused:
+                refused.append(401)
+                self.forget_token()
+                return TryAgain(unauthenticated("HTTP 401"), 0.0)
+            return judge(response, request.asked)
+
+        return call(
+            lambda: self._send(request),
+            verdict,
+            deadline_s=self.context.deadline_s,
+            pause_s=self.config.retry_pause_s,
+        )
+
+    def _send(self, request: Request) -> requests.Response:
+        self.token()
+        return self._http().request(
+            "GET" if request.json is None else "POST",
+            f"{self.endpoint(request.asked.service)}/{request.path}",
+            params=list(request.params),
+            json=request.json,
+            timeout=min(60.0, self.context.deadline_s),
+            allow_redirects=False,
+        )
+
+    def _http(self) -> AuthorizedSession:
+        """This thread's session; hidden repetition is off everywhere, so that every attempt is on record."""
+        known: AuthorizedSession | None = getattr(self._local, "http", None)
+        if known is None:
+            from google.auth.transport.requests import AuthorizedSession
+
+            known = AuthorizedSession(
+                self.credentials(), refresh_status_codes=(), max_refresh_attempts=0, auth_request=self.transport()
+            )
+            known.headers["User-Agent"] = "compliancectl"
+            self._local.http = known
+            with self._lock:
+                self._opened.append(known)
+        return known
+
+    # -- credentials ----------------------------------------------------------------------------------------------
+
+    def credentials(self) -> Credentials:
+        """Application Default Credentials.
+
+        Raises:
+            Denied: if there are none, or they cannot be read.
+        """
+        with self._lock:
+            if self._credentials is None:
+                self._credentials = _default_credentials(self.config.quota_project)
+            return self._credentials
+
+    def token(self) -> str:
+        """A valid access token.
+
+        Raises:
+            Denied: if Google refuses the credentials.
+            TryAgain: if the token endpoint cannot be reached.
+        """
+        from google.auth import exceptions
+
+        with self._lock:
+            credentials = self.credentials()
+            try:
+                if not credentials.valid:
+                    credentials.refresh(self.transport())
+            except exceptions.TransportError as error:
+                raise TryAgain(
+                    Unreachable(f"no token: {error}", hint="Check the network and the credentials' token_uri.")
+                ) from None
+            except exceptions.GoogleAuthError as error:
+                raise unauthenticated(_first(error)) from None
+            return str(credentials.token)
+
+    def forget_token(self) -> None:
+        """Make the next request ask for a new token."""
+        with self._lock:
+            self.credentials().token = None
+
+    def transport(self) -> Any:
+        """What google-auth sends token requests with; without repetition of its own."""
+        import requests
+        from google.auth.transport.requests import Request as AuthRequest
+
+        with self._lock:
+            plain = requests.Session()
+            self._opened.append(plain)
+        return AuthRequest(plain)
+
+    def principal(self) -> Principal:
+        """Who asks, and whether they could have changed anything."""
+        with self._lock:
+            if self._principal is None:
+                from compliancectl.collectors.gcp.identity import identify
+
+                self._principal = identify(self)
+            return self._principal
+
+    # -- when what was asked --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def timed(self, feed: str, target: str) -> Iterator[None]:
+        """Remember when a feed was fetched, for the query that finds it in the audit log."""
+        start = clock.now()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._times[feed, target] = (start, clock.now())
+
+    def times(self, feed: str, target: str) -> tuple[datetime, datetime] | None:
+        """When a feed was fetched from a target; None if it was not."""
+        with self._lock:
+            return self._times.get((feed, target))
+
+    def keep_channel(self, channel: Any) -> None:
+        """Close this gRPC channel with the session."""
+        with self._lock:
+            self._channels.append(channel)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Guards what is made once per session."""
+        return self._lock  # type: ignore[return-value]
+
+    def doctor(self) -> Iterator[Diagnosis]:
+        """Credentials, then each API and permission in each place."""
+        from compliancectl.collectors.gcp.doctor import examine
+
+        yield from examine(self)
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for http in self._opened:
+                http.close()
+            for channel in self._channels:
+                channel.close()
+            self._opened.clear()
+            self._channels.clear()
+
+
+def _default_credentials(quota_project: str | None) -> Credentials:
+    import google.auth
+    from google.auth import exceptions
+
+    try:
+        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=quota_project)
+    except exceptions.GoogleAuthError as error:
+        raise Denied(
+            f"no usable Google credentials: {_first(error)}",
+            hint="Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.",
+        ) from None
+    return credentials
+
+
+def _first(error: Exception) -> str:
+    """The message of a google-auth error without the response body that it carries along."""
+    return str(error.args[0] if error.args else error)

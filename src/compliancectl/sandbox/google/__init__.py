@@ -1,0 +1,84 @@
+"""Google Cloud in a box: REST APIs, OAuth, Cloud Logging over gRPC, and Cloud SQL's proxy, all on loopback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compliancectl.sandbox.company import Company
+from compliancectl.sandbox.google.proxy import Backend, SqlProxy
+from compliancectl.sandbox.google.server import GoogleServer
+from compliancectl.sandbox.google.sql import CloudSql
+from compliancectl.sandbox.google.state import State
+from compliancectl.sandbox.google.tls import Authority
+from compliancectl.sandbox.google.tokens import TokenService
+from compliancectl.sandbox.web import WebServer
+
+
+@dataclass
+class Part:
+    """The running sandbox of Google Cloud."""
+
+    env: dict[str, str]
+    """Ordinary credential variables."""
+    scope: dict[str, Any]
+    """The `gcp` section of the scope file."""
+    web: WebServer
+    server: GoogleServer
+    state: State
+    tokens: TokenService
+    proxy: SqlProxy
+    sqladmin_endpoint: str
+    """What the Cloud SQL connector takes as `sqladmin_api_endpoint`."""
+
+    def connect_database(self, backend: Backend) -> None:
+        """Let Cloud SQL's proxy forward to a PostgreSQL: the path of its socket, or host and port."""
+        self.proxy.backend = backend
+
+    def stop(self) -> None:
+        """Stop all servers."""
+        self.proxy.stop()
+        self.web.stop()
+
+
+def start(company: Company, folder: Path, database_socket: Backend | None = None) -> Part:
+    """Start Google Cloud for a company.
+
+    Args:
+        company: what the cloud holds.
+        folder: an empty folder for keys and certificates.
+        database_socket: the PostgreSQL that stands for Cloud SQL, if there is one already.
+    """
+    state = State(company)
+    authority = Authority()
+    token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
+    sql = CloudSql(state, authority)
+    server = GoogleServer(state, token_service, sql.answers)
+    server.web.start()
+    proxy = SqlProxy(authority, folder, database_socket)
+    sql.proxy_address = proxy.address
+    key = token_service.write_key(folder / "service-account.json", server.web.url)
+    roots = folder / "ca.pem"
+    roots.write_bytes(authority.certificate_pem)
+    return Part(
+        env={
+            "GOOGLE_APPLICATION_CREDENTIALS": str(key),
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(roots),
+            "NO_GCE_CHECK": "true",
+        },
+        scope=_scope(company, state, server.web.url),
+        web=server.web, server=server, state=state, tokens=token_service, proxy=proxy,
+        sqladmin_endpoint=f"{server.web.url}/sqladmin.googleapis.com",
+    )
+
+
+def _scope(company: Company, state: State, url: str) -> dict[str, Any]:
+    from compliancectl.collectors.gcp.services import SERVICES
+
+    return {
+        "projects": sorted(state.projects, reverse=True),
+        "organization": state.data["organization"],
+        "staff_domains": [company.sections["company"]["domain"]],
+        "endpoints": {name: f"{url}/{service.host}" for name, service in sorted(SERVICES.items())},
+    }

@@ -1,0 +1,80 @@
+"""What the sandbox's Google Cloud holds: the company's definition, and switches for refusals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from compliancectl import clock
+from compliancectl.sandbox.company import Company
+from compliancectl.sandbox.google import errors
+
+_TITLES = {
+    "cloudasset.googleapis.com": "Cloud Asset API",
+    "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
+    "cloudscheduler.googleapis.com": "Cloud Scheduler API",
+    "compute.googleapis.com": "Compute Engine API",
+    "containeranalysis.googleapis.com": "Container Analysis API",
+    "logging.googleapis.com": "Cloud Logging API",
+    "orgpolicy.googleapis.com": "Organization Policy API",
+    "redis.googleapis.com": "Google Cloud Memorystore for Redis API",
+    "run.googleapis.com": "Cloud Run Admin API",
+    "serviceusage.googleapis.com": "Service Usage API",
+    "sqladmin.googleapis.com": "Cloud SQL Admin API",
+    "storage.googleapis.com": "Cloud Storage JSON API",
+}
+
+
+class State:
+    """The definition of `company/google.yaml`, and what is refused."""
+
+    def __init__(self, company: Company) -> None:
+        self.data: dict[str, Any] = company.sections["google"]
+        self.now: datetime = company.now
+        self.denied: set[str] = set(self.data.get("denied_permissions", ()))
+        """Permissions that nobody has: `cloudsql.instances.list`, or `cloudsql.instances.list projects/larkspur-prod`."""
+        self.disabled: set[str] = set(self.data.get("disabled_services", ()))
+        """Services that are switched off: `redis.googleapis.com`, or `redis.googleapis.com projects/larkspur-prod`."""
+
+    @property
+    def projects(self) -> dict[str, dict[str, Any]]:
+        """Definitions by project id."""
+        projects: dict[str, dict[str, Any]] = self.data["projects"]
+        return projects
+
+    def project(self, name: str) -> dict[str, Any]:
+        """The definition of one project."""
+        return self.projects[name]
+
+    def number(self, where: str) -> str:
+        """The number of a project or organisation named as `projects/id`."""
+        kind, _, name = where.partition("/")
+        return str(self.projects[name]["number"]) if kind == "projects" else name
+
+    def title(self, service: str) -> str:
+        """The title of an API."""
+        return _TITLES[service]
+
+    def is_disabled(self, service: str, where: str) -> bool:
+        """Whether an API is off for a project."""
+        return bool({service, f"{service} {where}"} & self.disabled)
+
+    def is_denied(self, permission: str, where: str) -> bool:
+        """Whether the caller lacks a permission there."""
+        return bool({permission, f"{permission} {where}"} & self.denied)
+
+    def check_place(self, where: str, service: str, email: str) -> None:
+        """Refuse a project or organisation that does not exist, as Google does: by denying it."""
+        kind, _, name = where.partition("/")
+        known = name in self.projects if kind == "projects" else name == str(self.data["organization"])
+        if not known:
+            raise errors.permission_denied(service, "resourcemanager.projects.get", where, email)
+
+    def at(self, text: str) -> datetime:
+        """An instant of the definition."""
+        return clock.parse(text)
+
+
+def stamp(moment: datetime) -> str:
+    """An instant as Google writes it: milliseconds and Z."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

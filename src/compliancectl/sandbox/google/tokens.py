@@ -1,0 +1,117 @@
+"""OAuth: a service account with a real key, and the endpoint that turns its signed assertions into tokens."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from compliancectl.sandbox.web import Request, Response
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+AUDIENCE = "https://oauth2.googleapis.com/token"
+PATH = "/oauth2.googleapis.com/token"
+_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token that was given out."""
+
+    email: str
+    scopes: frozenset[str]
+    expires: float
+
+
+class TokenService:
+    """Knows one service account; issues and checks tokens."""
+
+    def __init__(self, email: str, project: str) -> None:
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        self.email, self.project = email, project
+        self._key: RSAPrivateKey = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._tokens: dict[str, Token] = {}
+        self._lock = threading.Lock()
+        self.lifetime_s = 3599
+
+    def write_key(self, file: Path, base_url: str) -> Path:
+        """Write the service account's JSON key file, as Google hands it out."""
+        from cryptography.hazmat.primitives import serialization as s
+
+        pem = self._key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()).decode()
+        file.write_text(json.dumps({
+            "type": "service_account", "project_id": self.project, "private_key_id": "sandbox", "private_key": pem,
+            "client_email": self.email, "client_id": "100000000000000000001", "token_uri": base_url + PATH,
+            "universe_domain": "googleapis.com",
+        }))
+        file.chmod(0o600)
+        return file
+
+    def issue(self, request: Request) -> Response:
+        """Answer a token request: checks the grant, the signature and the claims of the assertion."""
+        form = parse_qs(request.body.decode())
+        if form.get("grant_type") != [_GRANT]:
+            return _refuse("unsupported_grant_type", "Invalid grant_type")
+        try:
+            claims = self._verified(form["assertion"][0])
+        except (KeyError, ValueError) as error:
+            return _refuse("invalid_grant", f"Invalid JWT Signature. {error}")
+        text = self.grant(claims["scope"].split())
+        return Response.of({"access_token": text, "expires_in": self.lifetime_s, "token_type": "Bearer"})
+
+    def grant(self, scopes: list[str]) -> str:
+        """A new token."""
+        text = "ya29." + secrets.token_urlsafe(32)
+        with self._lock:
+            self._tokens[text] = Token(self.email, frozenset(scopes), time.time() + self.lifetime_s)
+        return text
+
+    def check(self, authorization: str | None) -> Token | None:
+        """The token of an Authorization header, if it is known and has not expired."""
+        scheme, _, text = (authorization or "").partition(" ")
+        with self._lock:
+            token = self._tokens.get(text)
+        return token if scheme.lower() == "bearer" and token and token.expires > time.time() else None
+
+    def revoke(self) -> None:
+        """Make every token invalid that was given out."""
+        with self._lock:
+            self._tokens.clear()
+
+    def _verified(self, assertion: str) -> dict[str, Any]:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import padding
+
+        head, payload, signature = assertion.split(".")
+        if json.loads(_decode(head)).get("alg") != "RS256":
+            raise ValueError("algorithm")
+        try:
+            self._key.public_key().verify(
+                _decode(signature), f"{head}.{payload}".encode(), padding.PKCS1v15(), hashes.SHA256()
+            )
+        except InvalidSignature:
+            raise ValueError("signature") from None
+        claims: dict[str, Any] = json.loads(_decode(payload))
+        if claims["iss"] != self.email or claims["aud"] != AUDIENCE or not claims.get("scope"):
+            raise ValueError("claims")
+        if not claims["iat"] - 300 <= time.time() <= claims["exp"]:
+            raise ValueError("time")
+        return claims
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _refuse(code: str, message: str) -> Response:
+    return Response.of({"error": code, "error_description": message}, 400)
