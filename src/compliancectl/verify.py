@@ -151,7 +151,7 @@ class _Verifier:
     def _take(self, step: VerifyStep, take: Callable[[], str]) -> StepResult:
         self.progress(TITLES[step])
         try:
-            return StepResult(number=step, title=TITLES[step], outcome="ok", message=take())
+            return StepResult(number=step, title=TITLES[step], outcome="ok", message=_plain(take()))
         except _SkippedError as skipped:
             return StepResult(
                 number=step, title=TITLES[step], outcome="skipped", message=skipped.message, hint=skipped.hint
@@ -166,6 +166,8 @@ class _Verifier:
 
     def step_1_container(self) -> str:
         """The bundle is a folder of plain files, or a ZIP of exactly such a folder."""
+        if not self.path.is_dir() and not self.path.is_file():
+            raise Problem("The bundle is neither a folder nor a file")
         self.container = Folder(self.path) if self.path.is_dir() else Archive(self.path)
         size = sum(self.container.sizes.values())
         return f"{len(self.container.sizes)} plain files, {size:,} bytes."
@@ -337,13 +339,18 @@ class _Verifier:
 
 
 def _failed(step: VerifyStep, message: str, hint: str | None, file: str | None) -> StepResult:
-    return StepResult(number=step, title=TITLES[step], outcome="failed", message=message, hint=hint, file=file)
+    return StepResult(number=step, title=TITLES[step], outcome="failed", message=_plain(message), hint=hint, file=file)
 
 
 def _not_taken(step: VerifyStep) -> StepResult:
     return StepResult(
         number=step, title=TITLES[step], outcome="skipped", message="Not reached: an earlier step failed."
     )
+
+
+def _plain(text: str) -> str:
+    """The text without characters that could steer a terminal: parts of it are the bundle's own words."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _some(found: list[str]) -> str:

@@ -22,5 +22,5 @@ class Problem(ValueError):  # noqa: N818  # the word for what is found, not for 
     def __init__(self, message: str, *, member: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.member = member
+        self.member = member if member is None or (member.isascii() and member.isprintable()) else ascii(member)
         self.hint = hint

@@ -28,7 +28,6 @@ MAX_RATIO = 300
 RATIO_FROM = 8 * 1024**2
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-_LEVEL = 6
 _STORED_SUFFIXES = (".pdf", ".png")
 _PIECE = 1024 * 1024
 _UTF8_FLAG = 0x800
@@ -39,7 +38,7 @@ _HINT = "Unpack it with a tool you trust and verify the folder, or ask for the a
 def write(container: Container, root: str, stream: BinaryIO) -> None:
     """Write all members of `container` below the one folder `root`.
 
-    Sorted by name, dated 1980-01-01, mode 0644, level 6 (PDF and PNG stored).
+    Sorted by name, dated 1980-01-01, mode 0644, zlib's default level 6 (PDF and PNG stored).
     """
     with zipfile.ZipFile(stream, "w", strict_timestamps=True) as target:
         for name, size in container.sizes.items():
@@ -48,7 +47,6 @@ def write(container: Container, root: str, stream: BinaryIO) -> None:
             info.external_attr = (stat.S_IFREG | 0o644) << 16
             stored = name.endswith(_STORED_SUFFIXES)
             info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-            info._compresslevel = _LEVEL  # type: ignore[attr-defined]  # `compress_level` only from 3.13 on
             info.file_size = size
             with container.open(name) as source, target.open(info, "w") as member:
                 while piece := source.read(_PIECE):

@@ -11,6 +11,9 @@ from typing import BinaryIO, Protocol, Self
 
 from compliancectl.seal import Problem
 
+_DEEPEST = 1000
+"""Characters of a folder's path at which listing stops; names are held to far less."""
+
 
 class Container(Protocol):
     """Where members are read from. A context manager; `sizes` is known before anything is read."""
@@ -77,6 +80,8 @@ def read(container: Container, name: str, *, limit: int) -> bytes:
 
 
 def _walk(folder: Path, prefix: str, only: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
+    if len(prefix) > _DEEPEST:
+        raise Problem("is nested deeper than any bundle", member=prefix[:80])
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:

@@ -1,0 +1,90 @@
+"""Every attack is noticed: by `verify` at the step that is meant to, and by the shell lines that people copy."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from compliancectl.seal import readme, trust
+from compliancectl.verify import verify
+
+_spec = importlib.util.spec_from_file_location("seal_tamper", Path(__file__).with_name("tamper.py"))
+assert _spec and _spec.loader
+tamper = importlib.util.module_from_spec(_spec)
+sys.modules["seal_tamper"] = tamper
+_spec.loader.exec_module(tamper)
+
+GUIDE = Path(__file__).parents[2] / "docs/verify-by-hand.md"
+
+
+def recipe() -> str:
+    """The one fenced block of the guide."""
+    _, block = GUIDE.read_text().split("```sh\n")
+    return block.partition("```")[0]
+
+
+def by_hand(shell: str, bundle: Path, key: Path, script: Path) -> subprocess.CompletedProcess[str]:
+    script.write_text(recipe())
+    return subprocess.run(
+        [shell, str(script), str(bundle), str(key)], env={}, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def assert_noticed(path: Path, public: Path, step: int) -> None:
+    found = verify(path, trust=trust.load(public_keys=[public]))
+    failed = [(s.number, s.message) for s in found.steps if s.outcome == "failed"]
+    assert [number for number, _ in failed] == [step], failed
+    assert found.verdict == "does not verify"
+    assert found.exit_code == 4
+    assert found.failure is not None and found.failure.step == step
+    assert all(s.outcome == "skipped" for s in found.steps if s.number > step)
+
+
+@pytest.mark.parametrize("name", tamper.FOLDER)
+def test_verify_notices_an_attack_on_the_folder(sealed, tmp_path: Path, name: str) -> None:
+    step, attack = tamper.FOLDER[name]
+    folder = sealed.copy(tmp_path / "bundle")
+    attack(folder, sealed)
+    assert_noticed(folder, sealed.public, step)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("name", tamper.FOLDER)
+def test_the_shell_lines_notice_an_attack_on_the_folder(sealed, tmp_path: Path, name: str, shell: str) -> None:
+    folder = sealed.copy(tmp_path / "bundle")
+    tamper.FOLDER[name][1](folder, sealed)
+    done = by_hand(shell, folder, sealed.public, tmp_path / "by-hand.sh")
+    assert "VERIFIED" not in done.stdout
+    assert "DOES NOT VERIFY: " in done.stderr
+    assert done.returncode == 4, done.stderr
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_shell_lines_accept_an_untouched_bundle(sealed, tmp_path: Path, shell: str) -> None:
+    done = by_hand(shell, sealed.folder, sealed.public, tmp_path / "by-hand.sh")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("VERIFIED")
+
+
+def test_the_shell_lines_do_not_trust_the_enclosed_key(sealed, tmp_path: Path) -> None:
+    done = by_hand("sh", sealed.folder, sealed.other_public, tmp_path / "by-hand.sh")
+    assert done.returncode == 4
+
+
+def test_the_guide_and_the_bundle_give_the_same_shell_lines(sealed) -> None:
+    assert recipe() == readme.recipe()
+    assert recipe() in (sealed.folder / "README.txt").read_text()
+
+
+@pytest.mark.parametrize("name", tamper.ARCHIVE)
+def test_verify_notices_an_attack_on_the_archive(sealed, tmp_path: Path, name: str) -> None:
+    step, attack = tamper.ARCHIVE[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # zipfile remarks on the duplicate that we make on purpose
+        attack(tmp_path / "bundle.zip", sealed)
+    assert_noticed(tmp_path / "bundle.zip", sealed.public, step)
