@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from types import GenericAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 from compliancectl.model.table import ListOf, Scalar, Struct, Table, Type
 
@@ -99,7 +100,8 @@ def _python_type(kind: Type) -> Any:
     import msgspec
 
     if isinstance(kind, ListOf):
-        return list[cast(Any, _python_type(kind.item) | None)]
+        item: Any = _python_type(kind.item)
+        return GenericAlias(list, (item | None,))
     if isinstance(kind, Struct):
         fields = [(name, _python_type(inner) | None, None) for name, inner in kind.fields]
         return msgspec.defstruct("Fields", fields, forbid_unknown_fields=True, kw_only=True)

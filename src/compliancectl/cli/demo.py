@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from compliancectl.sandbox.company import Company
+    from compliancectl.sandbox.run import Sandbox
 
 app = typer.Typer()
 
@@ -43,37 +48,40 @@ def demo(
     return _run(company, output, paper)
 
 
-def _run(company: object, output: Path, paper: str) -> int:
-    from compliancectl.cli import console, pipeline
-    from compliancectl.cli.project import open_project
+def _run(company: Company, output: Path, paper: str) -> int:
+    from compliancectl.cli import console
     from compliancectl.sandbox import run as sandbox_run
-    from compliancectl.sandbox.company import Company
+
+    # The company's own data (its database, its keys) is a source, not a result: it lives elsewhere and goes away.
+    with ExitStack() as stack:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="larkspur-")))
+        with console.step("starting the company on loopback"):
+            sandbox = stack.enter_context(sandbox_run.running(company, home))
+        stack.enter_context(_environment(sandbox.env))
+        shutil.copyfile(sandbox.scope_file, output / sandbox.scope_file.name)
+        talk = console.talk()
+        talk.print(f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {output / sandbox.scope_file.name}")
+        for fault in company.faults:
+            talk.print(f"Fault: {fault.says}")
+        return _assess(sandbox, output, paper)
+
+
+def _assess(sandbox: Sandbox, output: Path, paper: str) -> int:
+    from compliancectl.cli import pipeline
+    from compliancectl.cli.project import open_project
     from compliancectl.seal.keys import new_key
 
-    assert isinstance(company, Company)
-    talk = console.talk()
-    with console.step("starting the company on loopback"):
-        stack = sandbox_run.running(company, output / "company")
-        sandbox = stack.__enter__()
-    try:
-        with _environment(sandbox.env):
-            talk.print(f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {sandbox.scope_file}")
-            for entry in company.faults:
-                talk.print(f"Fault: {entry.says}")
-            key = new_key(output / "keys" / "demo").private
-            project = open_project(sandbox.scope_file)
-            return pipeline.run_all(
-                project,
-                pipeline.Outputs(output),
-                key=key,
-                resume=False,
-                deadline_s=60.0,
-                as_of=None,
-                kinds=("assessment",),
-                paper=paper,
-            )
-    finally:
-        stack.__exit__(None, None, None)
+    key = new_key(output / "keys" / "demo").private
+    return pipeline.run_all(
+        open_project(sandbox.scope_file),
+        pipeline.Outputs(output),
+        key=key,
+        resume=False,
+        deadline_s=60.0,
+        as_of=None,
+        kinds=("assessment",),
+        paper=paper,
+    )
 
 
 @contextmanager

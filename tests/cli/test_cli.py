@@ -1,0 +1,149 @@
+"""The command line as scripts and people meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compliancectl.cli import app, registry
+
+HEAVY = ("typer", "rich", "pydantic", "duckdb", "google", "grpc", "requests", "psycopg", "github", "jinja2", "weasyprint",
+         "cryptography", "ruamel", "msgspec", "sqlglot", "graphql", "rfc8785")
+
+COMMANDS = [
+    *[name for name in registry.COMMANDS if name not in ("controls", "collectors", "keys")],
+    "controls list", "controls show", "controls check", "controls test", "controls new",
+    "collectors list", "collectors show", "collectors permissions", "keys new",
+]
+
+
+def call(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "compliancectl", *arguments], check=False, capture_output=True, text=True, cwd=cwd,
+        env={**os.environ, **(env or {})},
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], [], ["--version"], ["-h"]])
+def test_the_overview_imports_no_library(arguments: list[str]) -> None:
+    script = (
+        "import sys\nfrom compliancectl.cli import main\n"
+        f"sys.argv = ['compliancectl', *{arguments!r}]\nmain()\n"
+        f"print('LOADED', sorted({set(HEAVY)!r} & set(m.partition('.')[0] for m in sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.endswith("LOADED []\n"), done.stdout
+
+
+def test_the_overview_names_every_command_and_exit_code() -> None:
+    text = registry.overview()
+    for name, command in registry.COMMANDS.items():
+        assert f"  {name} " in text and command.summary in text
+    for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "70 ", "130 "):
+        assert code in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run([*command.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Usage: compliancectl" in text and f"Example: compliancectl {command}" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["verfy"], "Did you mean 'verify'?"),
+        (["controls", "shwo"], "shwo"),
+        (["collect", "--nope"], "--nope"),
+        (["collect", "--deadline", "soon"], "soon"),
+        (["report", "assessment"], "BUNDLE"),
+        (["collectors", "show", "gcp.sql_instanc"], "gcp.sql_instance"),
+        (["collectors", "permissions", "gpc"], "gcp"),
+        (["frameworks", "soc3"], "soc2"),
+        (["controls", "show", "BCP-2"], "BCP-02"),
+        (["demo", "--fault", "no-such-fault"], "--list-faults"),
+        (["verify", "no-such-bundle"], "does not exist"),
+    ],
+)
+def test_a_mistake_in_the_arguments_is_exit_2_with_a_way_out(
+    arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(arguments) == 2
+    errors = capsys.readouterr().err
+    assert part in errors and "Traceback" not in errors
+
+
+def test_init_writes_a_scope_that_loads_and_leaves_an_existing_one(tmp_path: Path) -> None:
+    from compliancectl import load, plugins
+    from compliancectl.sections import validate_sections
+
+    file = tmp_path / "compliancectl.yaml"
+    assert app.run(["init", str(file)]) == 0
+    scope = load.load_scope(file)
+    validate_sections(scope, {name: plugins.collector(name) for name in scope.sources})
+    before = file.read_bytes()
+    assert app.run(["init", str(file)]) == 2 and file.read_bytes() == before
+
+
+BAD_SCOPES = {
+    "missing": (None, "there is no scope file"),
+    "empty": ("", "empty"),
+    "not yaml": ("organization: [", ":1"),
+    "unknown key": ("organization: A\nsystem: B\nsorces: {}\n", "sources"),
+    "unknown collector": ("organization: A\nsystem: B\nsources:\n  gpc: {}\n", "gcp"),
+    "bad section": ("organization: A\nsystem: B\nsources:\n  gcp:\n    projcts: [p]\n", "projects"),
+    "twice": ("organization: A\norganization: B\nsystem: C\nsources: {}\n", "twice"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SCOPES)
+def test_a_bad_scope_is_one_message_with_its_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, part = BAD_SCOPES[name]
+    file = tmp_path / "compliancectl.yaml"
+    if text is not None:
+        file.write_text(text)
+    assert app.run(["collect", "--scope", str(file), "--output", str(tmp_path / "run")]) == 2
+    errors = capsys.readouterr().err
+    assert part in errors and "compliancectl.yaml" in errors and "Traceback" not in errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_output_is_readable_without_colour_and_data_goes_to_stdout() -> None:
+    done = call("controls", "list", env={"NO_COLOR": "1"})
+    assert done.returncode == 0 and "BCP-02" in done.stdout and "\x1b" not in done.stdout + done.stderr
+
+
+def test_lists_speak_json() -> None:
+    for arguments in (["controls", "list"], ["collectors", "list"], ["frameworks", "soc2"]):
+        done = call(*arguments, "--format", "json")
+        assert done.returncode == 0 and json.loads(done.stdout)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m compliancectl frameworks gdpr --format json | head -1; exit ${{PIPESTATUS[0]}}"],
+        check=False, capture_output=True, text=True,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+def test_new_control_passes_check_but_for_what_its_author_must_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["controls", "new", "ACME-01", "--reads", "postgres.role", "--folder", str(tmp_path)]) == 0
+    (file,) = tmp_path.glob("ACME-01*.yaml")
+    capsys.readouterr()
+    code = app.run(["controls", "check", str(file)])
+    said = capsys.readouterr().err
+    assert code == 0 or all("TODO" in line for line in said.splitlines() if line.strip()), said
+
+
+def test_a_bug_is_exit_70_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("compliancectl.sandbox.company.faults", lambda: 1 / 0)
+    assert app.run(["demo", "--list-faults"]) == 70
+    errors = capsys.readouterr().err
+    assert "ZeroDivisionError" in errors and "COMPLIANCECTL_DEBUG" in errors and "Traceback" not in errors

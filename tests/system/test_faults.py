@@ -1,0 +1,54 @@
+"""Every named fault of the company turns exactly the checks that it names, and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from assessment import SOURCES, Assessment, assess
+
+from compliancectl.model.result import Results
+from compliancectl.sandbox import company as definition
+
+FAULTS = definition.faults()
+
+
+def bad_checks(results: Results) -> dict[str, dict[str, int]]:
+    """`CONTROL.test` → check → how many items it fails or leaves unknown; `*` when the test could not be judged."""
+    found: dict[str, dict[str, int]] = {}
+    for control in results.controls:
+        for test in control.tests:
+            bad = {c.name: c.failed + c.unknown for c in test.checks if c.failed + c.unknown}
+            if test.outcome == "inconclusive" and not bad:
+                bad = {"*": 1}
+            found[f"{control.id}.{test.id}"] = bad
+    return found
+
+
+def test_the_company_without_faults_keeps_every_promise(healthy: Assessment) -> None:
+    outcomes = {c.id: c.outcome for c in healthy.results.controls if c.outcome != "no deviations"}
+    assert outcomes == {}, {k: v for k, v in bad_checks(healthy.results).items() if v}
+    assert len(healthy.results.controls) >= 23 and healthy.results.exit_code == 0
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_turns_what_it_names_and_nothing_else(name: str, healthy: Assessment, tmp_path: Path) -> None:
+    fault = FAULTS[name]
+    broken = definition.load([name], now=healthy.company.now)
+    found = assess(broken, tmp_path, only=SOURCES[fault.section], base=healthy)
+    before, after = bad_checks(healthy.results), bad_checks(found.results)
+    turned = {
+        test: sorted(check for check, count in checks.items() if count > before[test].get(check, 0))
+        for test, checks in after.items()
+    }
+    expected = {test: sorted(checks) for test, checks in fault.turns.items()}
+    assert {test: checks for test, checks in turned.items() if checks} == expected
+
+
+def test_every_check_has_a_fault_that_turns_it(healthy: Assessment) -> None:
+    turned = {(test, check) for fault in FAULTS.values() for test, checks in fault.turns.items() for check in checks}
+    checks = {
+        (f"{c.id}.{t.id}", check.name) for c in healthy.results.controls for t in c.tests for check in t.checks
+    }
+    missing = sorted(f"{test}.{check}" for test, check in checks - turned)
+    assert not missing, f"{len(missing)} checks are turned by no fault: {missing}"
