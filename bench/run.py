@@ -1,0 +1,35 @@
+"""Speed and size, as ratios: `make bench`. Absolute times depend on the machine; the ratios are what is promised.
+
+Each measure is a script of its own in this folder that prints one JSON object:
+`{"name": …, "ratio": …, "limit": …, "detail": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MEASURES = ("help", "engine", "log_entries", "verify")
+
+
+def main() -> int:
+    """Run every measure (or those named) and print a table; exit 1 if a limit is missed."""
+    missed = 0
+    for name in sys.argv[1:] or MEASURES:
+        done = subprocess.run([sys.executable, str(HERE / f"bench_{name}.py")], check=True, capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            if not line.startswith("{"):
+                continue
+            found = json.loads(line)
+            ok = found["ratio"] <= found["limit"]
+            missed += not ok
+            mark = "●" if ok else "✕"
+            print(f"{mark} {found['name']:<44} {found['ratio']:>6.2f}  (at most {found['limit']})  {found['detail']}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
