@@ -21,7 +21,7 @@ the console or gcloud make with a password become members of cloudsqlsuperuser; 
 Optional, table by table:
 
 ```sql
--- postgres.setting: settings that only superusers see, such as shared_preload_libraries
+-- postgres.setting: settings that only superusers see: ssl_min_protocol_version, shared_preload_libraries
 GRANT pg_read_all_settings TO compliance_ro;
 
 -- postgres.hba_rule, on a self-managed server (a managed one does not allow it, and the collector does not ask)

@@ -15,7 +15,6 @@ from compliancectl.errors import Garbage, Missing, SourceFailed
 from compliancectl.model.evidence import Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     import psycopg
 

@@ -1,0 +1,102 @@
+"""The company's database: a real PostgreSQL with the application's schema, roles, policies and seeded rows."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compliancectl.sandbox import company as definition
+from compliancectl.sandbox.postgres.server import Server, Version
+from compliancectl.sandbox.postgres.server import start as start_server
+
+if TYPE_CHECKING:
+    from compliancectl.sandbox.company import Company
+    from compliancectl.sandbox.web import WebServer
+
+DATABASE = "app"
+READER = "compliance_ro"
+IAM_READER = "compliance-reader@larkspur-prod.iam"
+INSTANCE = "larkspur-prod:europe-west3:app-db"
+
+# Cloud SQL checks the IAM token at its proxy, before PostgreSQL; the IAM reader is trusted here for the same reason.
+RULES = f"""\
+local all postgres               trust
+local all "{IAM_READER}"         trust
+local all all                    scram-sha-256
+"""
+
+
+@dataclass
+class Part:
+    """The running database."""
+
+    server: Server
+    env: dict[str, str]
+    scope: dict[str, Any]
+    """Reached directly, with a password from the password file."""
+    declarations: dict[str, Any] = field(default_factory=dict)
+    managed: bool = True
+    """False: the company runs the server itself, so it is not to be reached through Cloud SQL."""
+    web: WebServer | None = None
+
+    @property
+    def socket(self) -> Path:
+        """Folder with the socket `.s.PGSQL.5432`, for the Cloud SQL proxy to lead to."""
+        return self.server.socket
+
+    def cloud_sql_scope(self, sqladmin: str) -> dict[str, Any]:
+        """The scope section that reaches the database through the Cloud SQL connector, as IAM user."""
+        where = {"instance": INSTANCE, "database": DATABASE, "user": IAM_READER, "iam": True, "ip_type": "PRIVATE"}
+        return {
+            "databases": [{**copy.deepcopy(self.declarations), "cloud_sql": where}], "endpoints": {"sqladmin": sqladmin},
+        }
+
+    def stop(self) -> None:
+        """Stop the server and remove its data."""
+        self.server.stop()
+
+
+def start(company: Company, folder: Path, *, version: Version = 16) -> Part:
+    """Start PostgreSQL, load the application with the company's faults, and write the reader's password file."""
+    facts = company.sections["postgres"]
+    server = start_server(version, RULES)
+    try:
+        password = secrets.token_hex(16)
+        load(server, DATABASE, company.sql, self_managed=facts["self_managed"], password=password)
+    except BaseException:
+        server.stop()
+        raise
+    passwords = folder / "pgpass"
+    passwords.write_text(f"*:*:*:{READER}:{password}\n", encoding="utf-8")
+    passwords.chmod(0o600)
+    declarations = facts["declarations"]
+    dsn = f"host={server.socket} dbname={DATABASE} user={READER}"
+    return Part(
+        server=server, env={"PGPASSFILE": str(passwords)}, declarations=declarations, managed=not facts["self_managed"],
+        scope={"databases": [{**copy.deepcopy(declarations), "dsn": dsn}]},
+    )
+
+
+def load(server: Server, database: str, faults: Iterable[str] = (), *, self_managed: bool, password: str) -> None:
+    """Create the database and everything in it; then what the faults change."""
+    from psycopg import sql
+
+    name = sql.Identifier(database)
+    with server.connect() as connection:
+        connection.execute("create role app_owner nologin")
+        connection.execute(sql.SQL("create database {} owner app_owner").format(name))
+        if not self_managed:
+            connection.execute("create role cloudsqladmin superuser login")
+    with server.connect(database) as connection:
+        connection.execute((definition.FOLDER / "application.sql").read_bytes())
+        connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(READER), password))
+        if self_managed:
+            connection.execute(f"grant select on pg_hba_file_rules to {READER}".encode())
+            connection.execute(f"grant execute on function pg_hba_file_rules() to {READER}".encode())
+        for statement in faults:
+            connection.execute(statement.encode())
+        connection.execute("analyze")
