@@ -223,9 +223,10 @@ class _Verifier:
 
     def step_6_signature(self) -> str:
         """The signature was made with the enclosed key."""
-        key = keys.parse_public(container.read(self.container, "seal/signer.pub.pem", limit=_MAX_SEAL))
-        if key is None:
-            raise Problem("is not an ECDSA P-256 public key", member="seal/signer.pub.pem")
+        pem = container.read(self.container, "seal/signer.pub.pem", limit=_MAX_SEAL)
+        key = keys.parse_public(pem)
+        if key is None or keys.public_pem(key) != pem:
+            raise Problem("is not an ECDSA P-256 public key, plainly written", member="seal/signer.pub.pem")
         key_id = dsse.key_id(key)
         if key_id != self.envelope.key_id:
             raise Problem("is not the key that the envelope names", member="seal/signer.pub.pem")

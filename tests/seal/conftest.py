@@ -225,3 +225,9 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Sealed:
     folder, archive = place / "bundle", place / "bundle.zip"
     bundle(make_run(place / "run"), folder, key=mine.private, archive=archive, operator=OPERATOR)
     return Sealed(folder, archive, mine.public, mine.private, other.public, other.private)
+
+
+@pytest.fixture
+def partial_run(tmp_path: Path) -> Path:
+    """A run in which one evidence item was not collected in full."""
+    return make_run(tmp_path / "partial", partial=True)

@@ -10,6 +10,7 @@ import os
 import shutil
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def listed(folder: Path) -> dict[str, str]:
     return {
         name: canonical.sha256_file(path)
         for path in folder.rglob("*")
-        if path.is_file() and (name := path.relative_to(folder).as_posix()) != sums.NAME and not name.startswith("seal/")
+        if path.is_file()
+        and (name := path.relative_to(folder).as_posix()) != sums.NAME
+        and not name.startswith("seal/")
     }
 
 
@@ -142,9 +145,15 @@ def _another_type(b: Path, s: Any) -> None:
 
 FOLDER: dict[str, tuple[Step, Attack]] = {
     "a reply is edited": (Step.DIGESTS, lambda b, s: edit(b / RAW, b"larkspur", b"Larkspur")),
-    "a result is edited": (Step.DIGESTS, lambda b, s: edit(b / "results/results.json", b"no deviations", b"deviations")),
+    "a result is edited": (
+        Step.DIGESTS,
+        lambda b, s: edit(b / "results/results.json", b"no deviations", b"deviations"),
+    ),
     "a file is emptied": (Step.DIGESTS, lambda b, s: (b / RAW).write_bytes(b"")),
-    "a byte is appended": (Step.DIGESTS, lambda b, s: (b / "run.json").write_bytes((b / "run.json").read_bytes() + b"\n")),
+    "a byte is appended": (
+        Step.DIGESTS,
+        lambda b, s: (b / "run.json").write_bytes((b / "run.json").read_bytes() + b"\n"),
+    ),
     "README.txt is edited": (Step.DIGESTS, lambda b, s: edit(b / "README.txt", b"complete", b"partial")),
     "two files are swapped": (Step.DIGESTS, _swap),
     "a file is deleted": (Step.UNLISTED, lambda b, s: (b / RAW).unlink()),
@@ -179,12 +188,18 @@ FOLDER: dict[str, tuple[Step, Attack]] = {
         Step.STATEMENT,
         lambda b, s: edit(b / "seal/statement.json", b'"production"', b'"staging"'),
     ),
-    "statement.pae is edited": (Step.STATEMENT, lambda b, s: edit(b / "seal/statement.pae", b'"production"', b'"staging"')),
+    "statement.pae is edited": (
+        Step.STATEMENT,
+        lambda b, s: edit(b / "seal/statement.pae", b'"production"', b'"staging"'),
+    ),
     "the statement is edited everywhere": (Step.SIGNATURE, _edit_statement_everywhere),
     "the statement is of another type": (Step.STATEMENT, _another_type),
     "the envelope's payload type is changed": (Step.STATEMENT, _envelope(lambda e: e.update(payloadType="text/plain"))),
     "the envelope names another key": (Step.SIGNATURE, _envelope(lambda e: e["signatures"][0].update(keyid="0" * 64))),
-    "the envelope has a second signature": (Step.STATEMENT, _envelope(lambda e: e["signatures"].append(e["signatures"][0]))),
+    "the envelope has a second signature": (
+        Step.STATEMENT,
+        _envelope(lambda e: e["signatures"].append(e["signatures"][0])),
+    ),
     "the envelope has another signature": (Step.STATEMENT, _envelope(lambda e: e["signatures"][0].update(sig="AAAA"))),
     "the envelope has a remark": (Step.STATEMENT, _envelope(lambda e: e.update(remark="fine"))),
     "statement.sig is another signature": (Step.STATEMENT, lambda b, s: (b / "seal/statement.sig").write_bytes(b"0")),
@@ -206,7 +221,9 @@ class Zip:
             self.members = [(info, archive.read(info)) for info in archive.infolist()]
         self.root = self.members[0][0].filename.partition("/")[0]
 
-    def add(self, name: str, data: bytes = b"{}", *, mode: int = 0o100644, method: int = zipfile.ZIP_DEFLATED) -> zipfile.ZipInfo:
+    def add(
+        self, name: str, data: bytes = b"{}", *, mode: int = 0o100644, method: int = zipfile.ZIP_DEFLATED
+    ) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo("placeholder", (1980, 1, 1, 0, 0, 0))
         info.filename = name  # as it is: the constructor would tidy it
         info.compress_type, info.create_system, info.external_attr = method, 3, mode << 16
@@ -246,6 +263,21 @@ def _flip_data(data: bytearray) -> None:
     data[30 + struct.unpack("<H", data[26:28])[0] + 20] ^= 1
 
 
+def _hide_in_stream(place: Path, s: Any) -> None:
+    """Make a member's compressed data go on after the length and CRC-32 that both its headers state."""
+    forged = Zip(s.archive)
+    info, data = forged.members[0]
+    forged.members[0] = (info, data + b"and more")
+    forged.save(place)
+    raw = bytearray(place.read_bytes())
+    true = struct.pack("<II", zlib.crc32(data), len(data))
+    for start in (14, raw.index(b"PK\1\2") + 16):
+        raw[start : start + 4], raw[start + 8 : start + 12] = true[:4], true[4:]
+    place.write_bytes(raw)
+    with zipfile.ZipFile(place) as archive:
+        assert archive.read(info.filename) == data  # what makes it worth an attack
+
+
 def _encrypted(data: bytearray) -> None:
     data[6] |= 1
     data[data.index(b"PK\1\2") + 8] |= 1
@@ -272,6 +304,7 @@ ARCHIVE: dict[str, tuple[Step, Attack]] = {
     "a member is edited": (Step.DIGESTS, _with(lambda z: _replace(z, RAW, b"{}"))),
     "SHA256SUMS is edited": (Step.SUMS, _with(lambda z: _replace(z, sums.NAME, b"\n"))),
     "a member is damaged": (Step.DIGESTS, _bytes(_flip_data)),
+    "a member goes on after its end": (Step.DIGESTS, _hide_in_stream),
     "a member is removed": (Step.UNLISTED, _with(lambda z: z.members.pop(3))),
     "a member is added": (Step.UNLISTED, _with(lambda z: z.add(f"{z.root}/evidence/planted.json"))),
     "a member climbs out": (Step.CONTAINER, _with(lambda z: z.add(f"{z.root}/../../etc/passwd"))),
@@ -295,7 +328,10 @@ ARCHIVE: dict[str, tuple[Step, Attack]] = {
         Step.CONTAINER,
         _with(lambda z: setattr(z.add(f"{z.root}/x.json"), "extra", b"\xfe\xca\x04\x00evil")),
     ),
-    "a member carries a comment": (Step.CONTAINER, _with(lambda z: setattr(z.add(f"{z.root}/x.json"), "comment", b"evil"))),
+    "a member carries a comment": (
+        Step.CONTAINER,
+        _with(lambda z: setattr(z.add(f"{z.root}/x.json"), "comment", b"evil")),
+    ),
     "a member is encrypted": (Step.CONTAINER, _bytes(_encrypted)),
     "data follow the archive": (Step.CONTAINER, _bytes(lambda data: data.extend(b"#!/bin/sh\n"))),
     "data precede the archive": (Step.CONTAINER, _bytes(lambda data: data.__setitem__(slice(0, 0), b"MZ" * 40))),

@@ -9,8 +9,11 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from compliancectl.seal import readme, trust
+from compliancectl.seal.archive import Archive
 from compliancectl.verify import verify
 
 _spec = importlib.util.spec_from_file_location("seal_tamper", Path(__file__).with_name("tamper.py"))
@@ -88,3 +91,37 @@ def test_verify_notices_an_attack_on_the_archive(sealed, tmp_path: Path, name: s
         warnings.simplefilter("ignore", UserWarning)  # zipfile remarks on the duplicate that we make on purpose
         attack(tmp_path / "bundle.zip", sealed)
     assert_noticed(tmp_path / "bundle.zip", sealed.public, step)
+
+
+def test_every_byte_of_the_folder_counts(sealed, tmp_path: Path) -> None:
+    """Change the first, the middle and the last byte of each file, the seal's own files included."""
+    folder = sealed.copy(tmp_path / "bundle")
+    trusted = trust.load(public_keys=[sealed.public])
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        original = path.read_bytes()
+        for position in (0, len(original) // 2, len(original) - 1):
+            changed = bytearray(original)
+            changed[position] ^= 1
+            path.write_bytes(changed)
+            assert verify(folder, trust=trusted).exit_code == 4, (path, position)
+        path.write_bytes(original)
+    assert verify(folder, trust=trusted).exit_code == 0
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_archive_never_verifies_as_something_else(sealed, tmp_path: Path, data: st.DataObject) -> None:
+    """Damage anywhere ends in an answer, never in a crash; if it still verifies, the members are the same."""
+    whole = sealed.archive.read_bytes()
+    directory = whole.index(b"PK\1\2")
+    start = data.draw(st.one_of(st.integers(0, len(whole) - 1), st.integers(directory, len(whole) - 1)))
+    old, new = data.draw(st.integers(0, 4)), data.draw(st.binary(max_size=4))
+    path = tmp_path / "damaged.zip"
+    path.write_bytes(whole[:start] + new + whole[start + old :])
+    found = verify(path, trust=trust.load(public_keys=[sealed.public]))
+    assert found.exit_code in (0, 4)
+    if found.exit_code == 0:
+        with Archive(path) as damaged, Archive(sealed.archive) as original:
+            assert {name: damaged.open(name).read() for name in damaged.sizes} == {
+                name: original.open(name).read() for name in original.sizes
+            }

@@ -16,7 +16,7 @@ that read them says what that means.
 from __future__ import annotations
 
 
-class Problem(ValueError):  # noqa: N818  # the word for what is found, not for a fault of ours
+class Problem(ValueError):  # the word for what is found, not for a fault of ours
     """Something read is not what it has to be. `member` names the file inside the bundle, if there is one."""
 
     def __init__(self, message: str, *, member: str | None = None, hint: str | None = None) -> None:

@@ -12,10 +12,11 @@ import os
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 from compliancectl.seal import Problem, names
 from compliancectl.seal.container import Container
@@ -32,6 +33,8 @@ _STORED_SUFFIXES = (".pdf", ".png")
 _PIECE = 1024 * 1024
 _UTF8_FLAG = 0x800
 _ZIP64_EXTRA = 1
+_WIDE = 0xFFFFFFFF
+"""Stands for a size that only the zip64 field can hold."""
 _HINT = "Unpack it with a tool you trust and verify the folder, or ask for the archive again."
 
 
@@ -67,9 +70,9 @@ class Archive:
         except OSError as error:
             raise Problem(f"The archive cannot be read: {error.strerror}") from error
         try:
-            self._zip = zipfile.ZipFile(self._stream)
-            infos = self._zip.infolist()
-            _check_layout(self._stream, self._zip, infos)
+            with zipfile.ZipFile(self._stream) as archive:
+                infos = archive.infolist()
+                offsets = _check_layout(self._stream, archive.start_dir, infos)
             self.root = _check_members(infos)
         except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error, EOFError) as error:
             self._stream.close()
@@ -78,15 +81,12 @@ class Archive:
             self._stream.close()
             raise
         cut = len(self.root) + 1
-        self._infos = {info.filename[cut:]: info for info in sorted(infos, key=lambda info: info.filename)}
-        self.sizes: Mapping[str, int] = {name: info.file_size for name, info in self._infos.items()}
+        self._members = {info.filename[cut:]: (info, offsets[info.filename]) for info in infos}
+        self.sizes: Mapping[str, int] = {name: self._members[name][0].file_size for name in sorted(self._members)}
 
     def open(self, name: str) -> BinaryIO:
-        """Open a member; its length and CRC-32 are checked as it is read to its end."""
-        try:
-            return cast(BinaryIO, _Member(self._zip.open(self._infos[name]), name))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise Problem(f"cannot be read from the archive: {error}", member=name) from error
+        """Open a member; that it ends where its header says, with the CRC-32 it gives, shows at its end."""
+        return cast("BinaryIO", _Member(self._stream, name, *self._members[name]))
 
     def __enter__(self) -> Self:
         return self
@@ -94,54 +94,99 @@ class Archive:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._zip.close()
         self._stream.close()
 
 
 class _Member(io.RawIOBase):
-    """A member being read; damage shows as a `Problem` that names it."""
+    """A member being read.
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self._stream = stream
-        self._name = name
+    `zipfile` stops at the length that the header states, and never looks whether the compressed data go on. We do:
+    a program that goes by the data would find something else in this archive than was verified.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, info: zipfile.ZipInfo, offset: int) -> None:
+        self._stream, self._name, self._info = stream, name, info
+        self._offset, self._packed_left, self._left, self._crc = offset, info.compress_size, info.file_size, 0
+        self._inflate = zlib.decompressobj(-15) if info.compress_type == zipfile.ZIP_DEFLATED else None
+        self._rest = b""
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        import zlib
+        """Read up to `size` bytes; fewer only at the end."""
+        pieces = []
+        wanted = self._left if size < 0 else min(size, self._left)
+        while wanted > 0 and (piece := self._some(wanted)):
+            pieces.append(piece)
+            wanted -= len(piece)
+            self._left -= len(piece)
+            self._crc = zlib.crc32(piece, self._crc)
+        if self._left == 0 or wanted > 0:
+            self._check_end()
+        return b"".join(pieces)
 
-        try:
-            return self._stream.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise Problem(f"is damaged in the archive: {error}", member=self._name) from error
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int:
         data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
+    def _some(self, most: int) -> bytes:
+        if self._inflate is None:
+            return self._packed(most)
+        try:
+            while not self._inflate.eof:
+                packed = self._rest or self._packed(_PIECE)
+                piece = self._inflate.decompress(packed, most)
+                self._rest = self._inflate.unconsumed_tail
+                if piece or not packed:
+                    return piece
+        except zlib.error as error:
+            raise self._damaged() from error
+        return b""
+
+    def _packed(self, most: int) -> bytes:
+        """The next compressed bytes. The archive's one stream is shared by all members, hence the seek."""
+        self._stream.seek(self._offset)
+        piece = self._stream.read(min(most, self._packed_left))
+        self._offset += len(piece)
+        self._packed_left -= len(piece)
+        return piece
+
+    def _check_end(self) -> None:
+        if self._inflate is not None and not self._inflate.eof and self._some(1):
+            raise self._damaged()  # more data than the header states
+        ended = self._inflate is None or (self._inflate.eof and not self._inflate.unused_data)
+        if self._left or self._packed_left or self._rest or not ended or self._crc != self._info.CRC:
+            raise self._damaged()
+
+    def _damaged(self) -> Problem:
+        return Problem("is damaged in the archive: its data are not what its header says", member=self._name)
 
 
-def _check_layout(stream: BinaryIO, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> None:
-    """Refuse any byte that is not a member, its header, the central directory or the end record."""
+def _check_layout(stream: BinaryIO, directory: int, infos: list[zipfile.ZipInfo]) -> dict[str, int]:
+    """Refuse any byte that is not a member, its header, the central directory (at `directory`) or the end record.
+
+    Returns:
+        Member name → offset of its data.
+    """
     if not infos:
         raise Problem("The archive is empty.")
     if len(infos) > MAX_MEMBERS:
         raise Problem(f"The archive has {len(infos)} members; at most {MAX_MEMBERS} are read.")
     position = 0
+    offsets: dict[str, int] = {}
     for info in sorted(infos, key=lambda info: info.header_offset):
         if info.header_offset != position:
             raise Problem("The archive holds bytes that belong to no member, or members that overlap.", hint=_HINT)
-        position += _local_length(stream, info) + info.compress_size
-    if position != archive.start_dir:
+        offsets[info.filename] = position + _local_length(stream, info)
+        position = offsets[info.filename] + info.compress_size
+    if position != directory:
         raise Problem("The archive holds bytes that belong to no member.", hint=_HINT)
     central = sum(46 + len(info.orig_filename.encode()) + len(info.extra) + len(info.comment) for info in infos)
     if position + central != _end_record(stream):
         raise Problem("The archive's directory and its end record do not fit together.", hint=_HINT)
+    return offsets
 
 
 def _local_length(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
@@ -156,19 +201,22 @@ def _local_length(stream: BinaryIO, info: zipfile.ZipInfo) -> int:
     name, extra = stream.read(name_length), stream.read(extra_length)
     if signature != b"PK\3\4" or name != info.orig_filename.encode():
         raise Problem(f"The archive's header for {info.orig_filename!r} is not where its directory says.", hint=_HINT)
-    if (flags, method, crc) != (info.flag_bits, info.compress_type, info.CRC) or not _sizes_agree(packed, size, info):
+    agreed = (flags, method, crc) == (info.flag_bits, info.compress_type, info.CRC)
+    if not agreed or not _sizes_agree(packed, size, extra, info):
         raise Problem(f"The archive says two different things about {info.orig_filename!r}.", hint=_HINT)
-    _check_extra(extra, info)
     return 30 + name_length + extra_length
 
 
-def _sizes_agree(packed: int, size: int, info: zipfile.ZipInfo) -> bool:
-    wide = 0xFFFFFFFF  # then the zip64 extra field holds the sizes
-    return (packed, size) in ((info.compress_size, info.file_size), (wide, wide))
+def _sizes_agree(packed: int, size: int, extra: bytes, info: zipfile.ZipInfo) -> bool:
+    """True if a local header states the sizes of the directory, itself or in a zip64 field, and carries nothing else."""
+    if (packed, size) == (_WIDE, _WIDE):
+        return extra == struct.pack("<HHQQ", _ZIP64_EXTRA, 16, info.file_size, info.compress_size)
+    return (packed, size, extra) == (info.compress_size, info.file_size, b"")
 
 
-def _check_extra(extra: bytes, info: zipfile.ZipInfo) -> None:
-    """Refuse extra fields other than zip64: they can carry anything."""
+def _check_extra(info: zipfile.ZipInfo) -> None:
+    """Refuse extra fields other than one of zip64: they can carry anything."""
+    extra = info.extra
     if extra and (len(extra) < 4 or struct.unpack("<HH", extra[:4]) != (_ZIP64_EXTRA, len(extra) - 4)):
         raise Problem(f"The archive attaches an unknown field to {info.orig_filename!r}.", hint=_HINT)
 
@@ -219,7 +267,7 @@ def _check_member(info: zipfile.ZipInfo) -> None:
         or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     ):
         raise Problem(f"The archive's member {name!r} is stored in a way that bundles do not use.", hint=_HINT)
-    _check_extra(info.extra, info)
+    _check_extra(info)
     if info.file_size > RATIO_FROM and info.file_size > MAX_RATIO * info.compress_size:
         raise Problem(
             f"The archive's member {name!r} would unpack to {info.file_size} bytes; this is a bomb.", hint=_HINT

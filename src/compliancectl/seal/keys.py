@@ -56,7 +56,7 @@ def new_key(path: Path, *, force: bool = False) -> KeyFiles:
     try:
         base.parent.mkdir(parents=True, exist_ok=True)
         _write(private, _private_pem(key), 0o600, replace=force)
-        _write(public, _public_pem(key.public_key()), 0o644, replace=force)
+        _write(public, public_pem(key.public_key()), 0o644, replace=force)
     except OSError as error:
         raise OutputError(
             f"The key cannot be written: {error.strerror}.", file=private, hint="Name a folder that you may write to."
@@ -77,7 +77,7 @@ def load_private(path: Path) -> SigningKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise _wrong_kind(path)
     public = key.public_key()
-    return SigningKey(key, dsse.key_id(public), _public_pem(public), _warnings(path))
+    return SigningKey(key, dsse.key_id(public), public_pem(public), _warnings(path))
 
 
 def load_public(path: Path) -> EllipticCurvePublicKey:
@@ -108,6 +108,13 @@ def parse_public(data: bytes) -> EllipticCurvePublicKey | None:
     except (ValueError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1" else None
+
+
+def public_pem(key: EllipticCurvePublicKey) -> bytes:
+    """Write a public key in PEM, in the one form that we write."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _parse_private(data: bytes, path: Path) -> object:
@@ -144,12 +151,6 @@ def _private_pem(key: EllipticCurvePrivateKey) -> bytes:
     passphrase = _passphrase()
     guard: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, guard)
-
-
-def _public_pem(key: EllipticCurvePublicKey) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _passphrase() -> bytes | None:

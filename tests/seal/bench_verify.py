@@ -1,0 +1,89 @@
+"""Measure how long sealing and verifying take, beside `sha256sum --check` on the same files.
+
+    python tests/seal/bench_verify.py [ITEMS] [MEGABYTES]
+
+Prints one line per measurement and exits 1 if verifying the folder takes more than twice as long as `sha256sum`.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from compliancectl.bundle import bundle
+from compliancectl.seal import keys, trust
+from compliancectl.verify import verify
+from conftest import OPERATOR, Run
+
+TARGET = 2.0
+REPEATS = 3
+
+
+def generate(folder: Path, items: int, megabytes: int) -> Path:
+    """A run with `items` evidence items and so many megabytes of JSON-like replies, the same each time."""
+    run, source = Run(folder), random.Random(42)
+    size = megabytes * 1_000_000 // items
+    vocabulary = [f'"{source.getrandbits(48):x}":{source.getrandbits(16)}'.encode() for _ in range(2000)]
+    made = []
+    for number in range(items):
+        body = b"{" + b",".join(source.choices(vocabulary, k=size // 20 + 1))[: size - 2] + b"}"
+        made.append(run.add_item(f"gcp/feed_{number % 20}/target-{number:05}", "gcp.sql_instance", body=body))
+    run.evaluate(run.finish(made), made)
+    return folder
+
+
+def best(measure: Callable[[], object], repeats: int = REPEATS) -> float:
+    """The shortest of some repetitions, in seconds: the one that other processes disturbed least."""
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        measure()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def verified(path: Path, public: Path) -> None:
+    found = verify(path, trust=trust.load(public_keys=[public]))
+    assert found.exit_code == 0, found.failure
+
+
+def main(items: int = 1000, megabytes: int = 100) -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        run = generate(place / "run", items, megabytes)
+        key = keys.new_key(place / "key")
+        out, packed = place / "bundle", place / "bundle.zip"
+        seal = best(lambda: bundle(run, out, key=key.private, operator=OPERATOR), 1)
+        both = best(lambda: bundle(run, place / "b", key=key.private, archive=packed, operator=OPERATOR), 1)
+        check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
+        coreutils = best(lambda: subprocess.run(check, cwd=out, check=True))
+        program = [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; import bench_verify as b; b.verified(*map(Path, sys.argv[1:]))",
+        ]
+        process = best(lambda: subprocess.run([*program, out, key.public], cwd=Path(__file__).parent, check=True))
+        inside = best(lambda: verified(out, key.public))
+        archive = best(lambda: verified(packed, key.public))
+        recipe = Path(__file__).parents[2] / "src/compliancectl/seal/verify-by-hand.sh"
+        by_hand = best(lambda: subprocess.run(["sh", recipe, out, key.public], check=True, stdout=subprocess.DEVNULL))
+        size = packed.stat().st_size / 1e6
+    print(f"{items} items, {megabytes} MB; archive {size:.1f} MB")
+    print(f"seal a folder            {seal:6.2f} s   with the archive {both:.2f} s")
+    print(f"sha256sum --check        {coreutils:6.2f} s")
+    print(f"verify the folder        {inside:6.2f} s   ratio {inside / coreutils:.2f} (target: at most {TARGET:.0f})")
+    print(f"  as a process of its own {process:5.2f} s   ratio {process / coreutils:.2f}")
+    print(f"verify in the archive    {archive:6.2f} s")
+    print(f"verify by hand           {by_hand:6.2f} s")
+    return 0 if inside <= TARGET * coreutils else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))
