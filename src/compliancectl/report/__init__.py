@@ -1,0 +1,139 @@
+"""Stage 4: a bundle → a PDF that an assessor can read, search, link through and repeat.
+
+    source    reads the bundle (folder or ZIP) or the evaluated run folder
+    book      what the report says: sentences, orders, references
+    figures   the geometry of bars, strips and the rosette on the cover
+    text      makes foreign text safe to read
+    template  Jinja2: `reports/<kind>/`
+    pdf       WeasyPrint: PDF/A-3a, tagged, deterministic
+
+A report is a folder under `reports/`; a new one needs no code. The same bundle gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+from compliancectl import canonical, resources
+from compliancectl.errors import OutputError, UsageError
+from compliancectl.report import book, pdf, source, template
+from compliancectl.report.pdf import Paper
+from compliancectl.report.template import Kind
+
+__all__ = ["Kind", "Paper", "ReportRecord", "kinds", "render"]
+
+
+@dataclass(frozen=True)
+class ReportRecord:
+    """A report that was written."""
+
+    kind: str
+    path: Path
+    sha256: str
+    bytes: int
+    pages: int
+    bundle_digest: str
+    """SHA-256 of the bundle's SHA256SUMS; of results.json when the run is not sealed."""
+    sealed: bool
+    remarks: tuple[str, ...] = ()
+    """What the renderer remarked without failing."""
+
+
+def kinds(folder: Path | None = None) -> tuple[Kind, ...]:
+    """The reports that can be rendered, sorted by name."""
+    return template.kinds(folder or resources.reports_folder())
+
+
+def render(
+    kind: str,
+    bundle: Path,
+    out: Path,
+    *,
+    generated: datetime | None = None,
+    paper: Paper = "A4",
+    classification: str = "Confidential",
+    folder: Path | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> ReportRecord:
+    """Write the report `kind` about `bundle` to `out`.
+
+    Args:
+        kind: name of a folder under `reports/`.
+        bundle: a bundle (folder or .zip), or a run folder that has been evaluated.
+        out: the PDF; an existing file is replaced in one step, or left as it was.
+        generated: printed as the report's date. Left out, it is the instant of judgement, and the same bundle gives
+            the same bytes.
+        paper: `A4` or `Letter`.
+        classification: printed on every page.
+        folder: where the kinds of reports are; left out, the shipped ones.
+        progress: is told what is going on.
+
+    Raises:
+        UsageError: for a kind, paper or bundle that does not exist.
+        NotReadyError: if the bundle holds no results.
+        FileError: if a file in the bundle is damaged.
+        OutputError: if `out` cannot be written.
+    """
+    reports = (folder or resources.reports_folder()).resolve()
+    chosen = template.find(kind, reports)
+    if paper not in get_args(Paper):
+        raise UsageError(f"there is no paper called {paper!r}", hint="Choose A4 or Letter.")
+    _check_output(out)
+    progress("reading")
+    read = source.load(bundle)
+    content = book.compose(read, generated=generated or read.results.as_of, paper=paper, classification=classification)
+    progress("composing")
+    html = template.html(chosen, reports, {"book": content}, pdf.glyphs(reports / "shared" / "fonts"))
+    progress("laying out pages")
+    made = pdf.write(
+        html, reports, identifier=content.identifier, created=content.generated, enclosures=_enclosures(read)
+    )
+    progress("writing")
+    _write(out, made.data)
+    digest = canonical.sha256(made.data)
+    return ReportRecord(kind, out, digest, len(made.data), made.pages, read.digest, read.sealed, made.remarks)
+
+
+def _enclosures(read: source.Source) -> list[pdf.Enclosure]:
+    found = [pdf.Enclosure("results.json", "Results of every control, test and check", "Data", read.results_bytes)]
+    if read.sums is not None:
+        found.append(pdf.Enclosure("SHA256SUMS", "Digest of every file of the bundle", "Supplement", read.sums))
+    if read.statement is not None:
+        found.append(pdf.Enclosure("statement.json", "The signed statement of the seal", "Supplement", read.statement))
+    return found
+
+
+def _check_output(out: Path) -> None:
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder", hint="Name the PDF file to write.")
+    if out.exists() and not out.is_file():
+        raise OutputError(f"{out} is not a plain file", hint="Name the PDF file to write.")
+    if not out.parent.is_dir():
+        raise OutputError(f"the folder {out.parent} does not exist", hint="Make it, or choose another place.")
+
+
+def _write(out: Path, data: bytes) -> None:
+    """Put the whole file in place in one step; on failure what was there before stays."""
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".new")
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(out)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        hint = "Free some space, or choose another place."
+        raise OutputError(f"cannot write {out}: {error.strerror}", hint=hint) from None

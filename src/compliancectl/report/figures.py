@@ -1,0 +1,135 @@
+"""The geometry of the figures. Colours and strokes are the templates' business; here are only numbers and words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a bar."""
+
+    outcome: str
+    value: int
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Counts by outcome as one stacked bar."""
+
+    width: float
+    segments: tuple[Segment, ...]
+    total: int
+    text: str
+    """The same in words; also what is read out instead of the figure."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One criterion in a strip."""
+
+    outcome: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One cell for each criterion, in the order of the framework, with gaps between its groups."""
+
+    width: float
+    cells: tuple[Cell, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Rosette:
+    """A closed curve for each turn; a function of the digest alone."""
+
+    paths: tuple[str, ...]
+    radius: float
+
+
+def bar(parts: Sequence[tuple[str, int, str]], *, width: float = 1000, gap: float = 3, least: float = 14) -> Bar:
+    """Lay out (outcome, count, words) as a bar in which even a single failure among thousands can be seen.
+
+    A part that would be narrower than `least` gets `least`, and the others share what remains.
+    """
+    shown = [(outcome, value, words) for outcome, value, words in parts if value]
+    total = sum(value for _, value, _ in shown)
+    text = ", ".join(words for _, _, words in shown) or "no items"
+    if not shown:
+        return Bar(width, (), 0, text)
+    space = width - gap * (len(shown) - 1)
+    widths = _share([value for _, value, _ in shown], space, least)
+    segments, x = [], 0.0
+    for (outcome, value, _), wide in zip(shown, widths, strict=True):
+        segments.append(Segment(outcome, value, round(x, 2), round(wide, 2)))
+        x += wide + gap
+    return Bar(width, tuple(segments), total, text)
+
+
+def _share(values: Sequence[int], space: float, least: float) -> list[float]:
+    """Widths in proportion to `values`, none under `least`, together `space`."""
+    small: set[int] = set()
+    while True:
+        rest = sum(v for i, v in enumerate(values) if i not in small)
+        scale = (space - least * len(small)) / rest if rest else 0.0
+        new = {i for i, v in enumerate(values) if i not in small and v * scale < least}
+        if not new or len(small | new) == len(values):
+            return [least if i in small else v * scale for i, v in enumerate(values)]
+        small |= new
+
+
+def strip(groups: Sequence[Sequence[str]], text: str, *, width: float = 1000) -> Strip:
+    """Lay out outcomes, group by group."""
+    cells = sum(len(group) for group in groups)
+    if not cells:
+        return Strip(width, (), text)
+    between, inner = 7.0, 1.6
+    wide = (width - between * (len(groups) - 1) - inner * (cells - len(groups))) / cells
+    found, x = [], 0.0
+    for group in groups:
+        for outcome in group:
+            found.append(Cell(outcome, round(x, 2), round(wide, 2)))
+            x += wide + inner
+        x += between - inner
+    return Strip(width, tuple(found), text)
+
+
+def rosette(digest: str, *, radius: float = 500, turns: int = 30, points: int = 144) -> Rosette:
+    """Draw the bundle's digest as interlaced curves: a picture that changes when one byte of the bundle does.
+
+    An aid to the eye, not a proof: it follows from the first twelve bytes of `digest` (hexadecimal).
+    """
+    bytes_ = bytes.fromhex(digest)[:12]
+    lobes, ripples = 3 + bytes_[0] % 5, 9 + bytes_[1] % 14
+    swell, ripple = 0.12 + bytes_[2] / 255 * 0.16, 0.03 + bytes_[3] / 255 * 0.07
+    inner, drift = 0.18 + bytes_[4] / 255 * 0.22, (bytes_[5] / 255 - 0.5) * 1.6
+    phases = [byte / 255 * math.tau for byte in bytes_[6:12]]
+    paths = []
+    for turn in range(turns):
+        share = turn / (turns - 1)
+        base = inner + (0.72 - inner) * share
+        curve = []
+        for step in range(points):
+            angle = step / points * math.tau
+            wave = swell * share * math.cos(lobes * angle + phases[0] + drift * share)
+            wave += ripple * math.cos(ripples * angle + phases[1] + share * (1.5 + phases[2]))
+            wave += 0.03 * math.cos(2 * angle + phases[3]) + 0.02 * math.sin(5 * angle + phases[4 + turn % 2])
+            distance = radius * min(base + wave, 1.0)
+            curve.append((distance * math.cos(angle), distance * math.sin(angle)))
+        paths.append(_smooth(curve))
+    return Rosette(tuple(paths), radius)
+
+
+def _smooth(points: Sequence[tuple[float, float]]) -> str:
+    """A closed path through the middles of `points`, with the points as control points of quadratic curves."""
+    middles = [((a[0] + b[0]) / 2, (a[1] + b[1]) / 2) for a, b in zip(points, [*points[1:], points[0]], strict=True)]
+    start = f"M{middles[-1][0]:.1f} {middles[-1][1]:.1f}"
+    curves = [f"Q{p[0]:.1f} {p[1]:.1f} {m[0]:.1f} {m[1]:.1f}" for p, m in zip(points, middles, strict=True)]
+    return f"{start}{''.join(curves)}Z"

@@ -1,0 +1,165 @@
+"""What a report is made from: a bundle (folder or ZIP), or a run folder that has been evaluated."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pydantic
+
+from compliancectl import canonical
+from compliancectl.errors import FileError, NotReadyError, UsageError
+from compliancectl.load.frameworks import load_frameworks
+from compliancectl.model.base import Wire
+from compliancectl.model.evidence import EvidenceItem, RunRecord
+from compliancectl.model.framework import Framework
+from compliancectl.model.result import ItemResult, Results, TestResult
+from compliancectl.seal import Problem, archive, container
+
+RESULTS = "results/results.json"
+RUN = "run.json"
+SUMS = "SHA256SUMS"
+STATEMENT = "seal/statement.json"
+FRAMEWORKS = "catalog/frameworks/"
+PASSES_PRINTED = 50
+"""Items that passed are printed up to this many for a test; the file in the bundle has them all."""
+
+_SMALL = 64 * 1024**2
+_LARGE = 1024**3
+W = TypeVar("W", bound=Wire)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One bundle or run, read and checked for what a report needs."""
+
+    name: str
+    """File or folder name, as a person would call it."""
+    run: RunRecord
+    results: Results
+    results_bytes: bytes
+    items: tuple[EvidenceItem, ...]
+    """Sorted by id."""
+    item_digests: dict[str, str]
+    """Evidence item id → SHA-256 of its item.json."""
+    frameworks: tuple[Framework, ...]
+    catalog: tuple[tuple[str, str], ...]
+    """Frozen inputs: (path, SHA-256), sorted."""
+    sums: bytes | None
+    """SHA256SUMS, or None when the run is not sealed."""
+    statement: bytes | None
+    passes: dict[tuple[str, str], tuple[ItemResult, ...]] = field(repr=False)
+    """(control, test) → the first items that passed."""
+
+    @property
+    def sealed(self) -> bool:
+        return self.sums is not None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of SHA256SUMS; of results.json when the run is not sealed."""
+        return canonical.sha256(self.sums if self.sums is not None else self.results_bytes)
+
+    @property
+    def incomplete(self) -> bool:
+        """True if anything that was asked for was not collected whole."""
+        return self.run.status != "complete" or any(i.status != "collected" for i in self.items)
+
+
+def load(path: Path) -> Source:
+    """Read a bundle or an evaluated run folder.
+
+    Raises:
+        UsageError: if there is nothing at `path`.
+        NotReadyError: if it was not evaluated.
+        FileError: if a file in it is damaged.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist", hint="Name a bundle (folder or .zip) or a run folder.")
+    try:
+        with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
+            return _Reader(path, members).source()
+    except Problem as problem:
+        file = f"{path}/{problem.member}" if problem.member else path
+        raise FileError(problem.message, file=file, hint=problem.hint or "Make the bundle again.") from None
+
+
+class _Reader:
+    def __init__(self, path: Path, members: container.Container) -> None:
+        self.path = path
+        self.members = members
+
+    def source(self) -> Source:
+        results_bytes = self._required(RESULTS, "Run `compliancectl evaluate` first.")
+        results = self._parse(Results, RESULTS, results_bytes)
+        run = self._parse(RunRecord, RUN, self._required(RUN, "Run `compliancectl collect` first."))
+        item_files = [n for n in self.members.sizes if n.startswith("evidence/") and _is_item(n)]
+        item_bytes = {name: self.read(name) for name in item_files}
+        items = {name: self._parse(EvidenceItem, name, data) for name, data in item_bytes.items()}
+        return Source(
+            name=self.path.resolve().name,
+            run=run,
+            results=results,
+            results_bytes=results_bytes,
+            items=tuple(sorted(items.values(), key=lambda i: i.id)),
+            item_digests={item.id: canonical.sha256(item_bytes[name]) for name, item in items.items()},
+            frameworks=self._frameworks(),
+            catalog=tuple((n, canonical.sha256(self.read(n))) for n in self.members.sizes if n.startswith("catalog/")),
+            sums=self._optional(SUMS),
+            statement=self._optional(STATEMENT),
+            passes={(c.id, t.id): tuple(self._passes(t)) for c in results.controls for t in c.tests},
+        )
+
+    def read(self, name: str, limit: int = _SMALL) -> bytes:
+        return container.read(self.members, name, limit=limit)
+
+    def _required(self, name: str, hint: str) -> bytes:
+        if name not in self.members.sizes:
+            raise NotReadyError(f"{self.path} holds no {name}", hint=hint)
+        return self.read(name, _LARGE)
+
+    def _optional(self, name: str) -> bytes | None:
+        return self.read(name, _LARGE) if name in self.members.sizes else None
+
+    def _parse(self, kind: type[W], name: str, data: bytes) -> W:
+        try:
+            return kind.model_validate_json(data)
+        except pydantic.ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "top"
+            message = f"This is not a file that this version can read: {where}: {first['msg']}."
+            raise FileError(message, file=f"{self.path}/{name}", hint="Use the version that wrote it.") from None
+
+    def _frameworks(self) -> tuple[Framework, ...]:
+        files = [n for n in self.members.sizes if n.startswith(FRAMEWORKS) and n.endswith(".yaml")]
+        if not files:
+            raise NotReadyError(f"{self.path} holds no {FRAMEWORKS}", hint="Run `compliancectl evaluate` again.")
+        with tempfile.TemporaryDirectory(prefix="compliancectl-report-") as folder:
+            for name in files:
+                (Path(folder) / Path(name).name).write_bytes(self.read(name))
+            return load_frameworks(Path(folder))
+
+    def _passes(self, test: TestResult) -> Iterator[ItemResult]:
+        """Yield the first items that passed, from a file whose digest is the one the results state."""
+        if test.items_path is None or not test.counts.passed:
+            return
+        data = self.read(test.items_path, _LARGE)
+        if canonical.sha256(data) != test.items_sha256:
+            message = "The digest differs from the one in results.json."
+            raise FileError(message, file=f"{self.path}/{test.items_path}", hint="Evaluate again.")
+        found = 0
+        for line in data.splitlines():
+            if json.loads(line)["outcome"] == "pass":
+                yield ItemResult.model_validate_json(line)
+                found += 1
+                if found == PASSES_PRINTED:
+                    return
+
+
+def _is_item(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 5 and parts[-1] == "item.json" and not any(p.startswith(".") for p in parts)

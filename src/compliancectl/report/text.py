@@ -1,0 +1,117 @@
+"""Text that comes from elsewhere, made safe to read: nothing hides, nothing reorders, nothing is a box.
+
+Evidence holds names that other people chose. A right-to-left override turns `abc` into `cba` on paper, a zero-width
+space makes two names look alike, and a character that no bundled font has would be an empty box. All of them are
+written out as `\\u{202e}`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+MONTHS = tuple("January February March April May June July August September October November December".split())
+
+
+def visible(text: str, glyphs: Collection[int]) -> str:
+    """Write out every character that would not show, would reorder others, or is in no bundled font."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character, glyphs) for character in text)
+
+
+def _shown(character: str, glyphs: Collection[int]) -> str:
+    if character == " ":
+        return character
+    if character in _NAMED:
+        return _NAMED[character]
+    code = ord(character)
+    if unicodedata.category(character) in _HIDDEN or (code > 0x7E and code not in glyphs):
+        return f"\\u{{{code:x}}}"
+    return character
+
+
+def visible_lines(text: str, glyphs: Collection[int]) -> list[str]:
+    """The lines of a query or other listing, tabs widened, each made visible."""
+    lines = text.replace("\r\n", "\n").strip("\n").split("\n")
+    return [visible(line.expandtabs(4).rstrip(" "), glyphs) for line in lines]
+
+
+def prose(text: str) -> str:
+    """A sentence or paragraph from a YAML file on one line; how it was broken there means nothing."""
+    return " ".join(text.split(" ")).strip() if "\n" not in text else " ".join(text.split("\n")).strip()
+
+
+def number(value: int) -> str:
+    """`5,000`."""
+    return f"{value:,}"
+
+
+def count(value: int, noun: str, plural: str | None = None) -> str:
+    """`1 item`, `12 items`, `no items`."""
+    word = noun if value == 1 else plural or f"{noun}s"
+    return f"{value:,} {word}" if value else f"no {word}"
+
+
+def listed(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter and a full stop."""
+    clean = prose(text)
+    if not clean:
+        return clean
+    return clean[0].upper() + clean[1:] + ("" if clean[-1] in ".!?" else ".")
+
+
+def instant(value: datetime) -> str:
+    """`2026-08-22 02:04:10 UTC`."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def day(value: datetime) -> str:
+    """`22 August 2026`."""
+    moment = value.astimezone(UTC)
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+
+
+def period(start: datetime, end: datetime) -> str:
+    """A half-open period as people say it: `1 August 2026 to 31 October 2026`."""
+    ends = end.astimezone(UTC)
+    last = ends - timedelta(days=1) if (ends.hour, ends.minute, ends.second, ends.microsecond) == (0, 0, 0, 0) else ends
+    return f"{day(start)} to {day(max(last, start))}"
+
+
+def size(value: int) -> str:
+    """Bytes with a unit: `812 B`, `12.4 kB`, `3.1 MB` (powers of ten)."""
+    if value < 1000:
+        return f"{value} B"
+    return f"{value / 1000:.1f} kB" if value < 1_000_000 else f"{value / 1_000_000:.1f} MB"
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters; what was cut is said, never dropped in silence."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit].rstrip()} … ({len(text) - limit:,} more characters)"
+
+
+def css_string(text: str) -> str:
+    """A CSS string literal in which every character but letters, digits and spaces is a hexadecimal escape."""
+    inner = "".join(c if c.isascii() and (c.isalnum() or c == " ") else f"\\{ord(c):x} " for c in text)
+    return f'"{inner}"'
+
+
+def compact(value: Any) -> str:
+    """An observed value in few characters: text as it is, everything else as JSON."""
+    import json
+
+    if value is None:
+        return "NULL"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(", ", ": "))
