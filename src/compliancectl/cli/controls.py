@@ -112,7 +112,7 @@ def new(
 ) -> int:
     """Begin a control file that already passes `controls check`, but for what only its author can say."""
     from compliancectl import plugins, store
-    from compliancectl.query.scaffold import scaffold
+    from compliancectl.scaffold import scaffold
 
     name, text = scaffold(id, reads, plugins.all_tables())
     file = folder / name
