@@ -79,17 +79,17 @@ class Database(Model):
     cloud_sql: CloudSql | None = None
     tenant_keys: tuple[str, ...] = ("organization_id", "org_id", "tenant_id")
     """Column names that hold the tenant; the first that a table has counts."""
-    tenant_key_of: dict[str, str] = {}
+    tenant_key_of: dict[str, str] = Field(default_factory=dict)
     """`schema.table` → column, for tables whose tenant key has another name."""
     tenant_root: str | None = None
     """`schema.table` whose rows are the tenants; it has no foreign key to itself."""
-    shared_tables: dict[str, str] = {}
+    shared_tables: dict[str, str] = Field(default_factory=dict)
     """`schema.table` → the reason why it holds nothing of any tenant."""
     app_roles: tuple[str, ...] = Field(min_length=1)
     """What the application logs in as, and any role it may take."""
     break_glass_roles: tuple[str, ...] = ()
     """Roles that may bypass policies, for emergencies; their use is somebody's watch."""
-    trusted_definers: dict[str, str | TrustedDefiner] = {}
+    trusted_definers: dict[str, str | TrustedDefiner] = Field(default_factory=dict)
     """`schema.function(types)` as PostgreSQL writes it → why it is trusted."""
     temporary_tables: tuple[str, ...] = ()
     """`schema.table` that holds temporary content."""

@@ -45,8 +45,8 @@ class Part:
 
     @property
     def socket(self) -> Path:
-        """Folder with the socket `.s.PGSQL.5432`, for the Cloud SQL proxy to lead to."""
-        return self.server.socket
+        """The socket itself, for the Cloud SQL proxy to lead to."""
+        return self.server.folder / ".s.PGSQL.5432"
 
     def cloud_sql_scope(self, sqladmin: str) -> dict[str, Any]:
         """The scope section that reaches the database through the Cloud SQL connector, as IAM user."""
@@ -74,7 +74,7 @@ def start(company: Company, folder: Path, *, version: Version = 16) -> Part:
     passwords.write_text(f"*:*:*:{READER}:{password}\n", encoding="utf-8")
     passwords.chmod(0o600)
     declarations = facts["declarations"]
-    dsn = f"host={server.socket} dbname={DATABASE} user={READER}"
+    dsn = f"host={server.folder} dbname={DATABASE} user={READER}"
     return Part(
         server=server, env={"PGPASSFILE": str(passwords)}, declarations=declarations, managed=not facts["self_managed"],
         scope={"databases": [{**copy.deepcopy(declarations), "dsn": dsn}]},

@@ -41,13 +41,8 @@ class Server:
 
     version: int
     folder: Path
-    """Holds the data, the socket and the log; removed by `stop`."""
+    """Holds the data, the log and the socket `.s.PGSQL.5432` (libpq takes the folder as `host`); removed by `stop`."""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    @property
-    def socket(self) -> Path:
-        """The folder that holds the socket `.s.PGSQL.5432`: what libpq takes as `host`."""
-        return self.folder
 
     @property
     def rules_file(self) -> Path:
@@ -58,7 +53,7 @@ class Server:
         """An autocommit connection, by default the bootstrap superuser's."""
         import psycopg
 
-        return psycopg.connect(host=str(self.socket), dbname=database, user=user, autocommit=True)
+        return psycopg.connect(host=str(self.folder), dbname=database, user=user, autocommit=True)
 
     def reload(self) -> None:
         """Make the server read `pg_hba.conf` again."""
