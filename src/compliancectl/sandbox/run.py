@@ -64,9 +64,18 @@ def _start(sandbox: Sandbox, names: tuple[str, ...]) -> None:
         database = sandbox.parts.get("postgres")
         socket = getattr(database, "socket", None)
         _part(sandbox, "gcp", "google", database_socket=socket)
+        _lead_through_cloud_sql(sandbox)
     for name in ("github", "documents"):
         if name in names:
             _part(sandbox, name, name)
+
+
+def _lead_through_cloud_sql(sandbox: Sandbox) -> None:
+    """Reach the database as the company does: through the Cloud SQL connector, unless it runs the server itself."""
+    database: Any = sandbox.parts.get("postgres")
+    google: Any = sandbox.parts["gcp"]
+    if database is not None and database.managed:
+        database.scope = database.cloud_sql_scope(google.sqladmin_endpoint)
 
 
 def _part(sandbox: Sandbox, source: str, module: str, **extra: Any) -> None:
@@ -94,6 +103,8 @@ def write_scope(sandbox: Sandbox, **changes: Any) -> None:
     waivers = sandbox.folder / "waivers.yaml"
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
+    yaml.width = 110
+    yaml.representer.sort_base_mapping_type_on_output = False  # the order in which people read
     with waivers.open("w", encoding="utf-8") as stream:
         yaml.dump(facts.get("waivers", []), stream)
     with sandbox.scope_file.open("w", encoding="utf-8") as stream:
