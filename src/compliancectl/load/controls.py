@@ -80,7 +80,9 @@ def load_control(path: Path, *, topic: str | None = None) -> Control:
     )
     if needs:
         tests.append(documents_test(needs))
-    own = form.model_dump(include={"id", "title", "objective", "owner", "severity", "frequency", "remediation", "params"})
+    own = form.model_dump(
+        include={"id", "title", "objective", "owner", "severity", "frequency", "remediation", "params"}
+    )
     return Control(
         **own,
         satisfies=form.satisfies,
@@ -151,7 +153,9 @@ def _check_names(form: ControlForm, document: Document, problems: Problems) -> N
     needs: set[tuple[str, str]] = set()
     for index, need in enumerate(form.evidence):
         if (need.kind, need.subject) in needs:
-            problems.add(document.line("evidence", index), f"The document {need.kind} of {need.subject} is listed twice.")
+            problems.add(
+                document.line("evidence", index), f"The document {need.kind} of {need.subject} is listed twice."
+            )
         needs.add((need.kind, need.subject))
 
 
@@ -163,7 +167,11 @@ def _check_example(
         if name not in form.params:
             hint = suggestion(name, form.params)
             problems.add(document.line(*place, "params", name), f'The control has no parameter "{name}".', hint)
-    for key, text in (("as_of", example.as_of), ("period", (example.period or ("",))[0]), ("period", (example.period or ("",))[-1])):
+    for key, text in (
+        ("as_of", example.as_of),
+        ("period", (example.period or ("",))[0]),
+        ("period", (example.period or ("",))[-1]),
+    ):
         if text:
             _check_instant(text, document.line(*place, key), problems)
     checks = form.tests[at[0]].checks
@@ -185,7 +193,11 @@ def _check_param(name: str, value: Any, line: int, problems: Problems) -> None:
     if name in RESERVED:
         problems.add(line, f'The parameter name "{name}" belongs to the engine.', "Choose another name.")
     elif (fault := param_fault(value)) is not None:
-        problems.add(line, f"The parameter {name} {fault}.", "Use text, whole numbers, true/false, or a list or mapping of those.")
+        problems.add(
+            line,
+            f"The parameter {name} {fault}.",
+            "Use text, whole numbers, true/false, or a list or mapping of those.",
+        )
 
 
 def param_fault(value: Any) -> str | None:
@@ -226,7 +238,9 @@ def _criteria_faults(
 ) -> Iterable[FileError]:
     if id not in known:
         hint = suggestion(id, known)
-        yield FileError(f'There is no framework "{id}".', hint=hint, file=control.file, line=control.line("satisfies", id))
+        yield FileError(
+            f'There is no framework "{id}".', hint=hint, file=control.file, line=control.line("satisfies", id)
+        )
         return
     ids = [criterion.id for criterion in known[id].criteria]
     for index, criterion in enumerate(criteria):
@@ -235,7 +249,9 @@ def _criteria_faults(
             message = f'{known[id].name} has no criterion "{criterion}".'
             yield FileError(message, hint=suggestion(criterion, ids), file=control.file, line=line)
         if criterion in criteria[:index]:
-            yield FileError(f'The criterion "{criterion}" stands twice.', hint="Keep one.", file=control.file, line=line)
+            yield FileError(
+                f'The criterion "{criterion}" stands twice.', hint="Keep one.", file=control.file, line=line
+            )
 
 
 def check_overrides(scope: Scope, controls: Iterable[Control]) -> None:
@@ -274,7 +290,9 @@ def override_fault(default: Any, value: Any) -> str | None:
         return fault
     if _kind(default) != _kind(value):
         return f"must be {_kind(default)}, but it is {kind(value)}"
-    if isinstance(default, dict) and {k: _kind(v) for k, v in default.items()} != {k: _kind(v) for k, v in value.items()}:
+    if isinstance(default, dict) and {k: _kind(v) for k, v in default.items()} != {
+        k: _kind(v) for k, v in value.items()
+    }:
         return f"must have exactly the keys {', '.join(sorted(default))}, with values of the same kinds"
     return None
 

@@ -26,7 +26,9 @@ Path_ = tuple[str | int, ...]
 _NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
 _BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 _INT = re.compile(r"^[-+]?[0-9]+$")
-_FLOAT = re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$")
+_FLOAT = re.compile(
+    r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
+)
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,14 @@ def _bytes(path: Path) -> bytes:
             raise FileError(f"The file {what}.", file=path, hint="Check the path.")
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise FileError(f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read.", file=path, hint="Split it.")
+            raise FileError(
+                f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read.", file=path, hint="Split it."
+            )
         return path.read_bytes()
     except OSError as error:
-        raise FileError(f"The file cannot be read: {error.strerror}.", file=path, hint="Check its permissions.") from error
+        raise FileError(
+            f"The file cannot be read: {error.strerror}.", file=path, hint="Check its permissions."
+        ) from error
 
 
 def _text(path: Path, raw: bytes) -> str:
@@ -92,7 +98,9 @@ def _text(path: Path, raw: bytes) -> str:
         line = raw[: error.start].count(b"\n") + 1
         raise FileError("The file is not UTF-8.", file=path, line=line, hint="Save it as UTF-8.") from error
     if text.startswith("\ufeff"):
-        raise FileError("The file starts with a byte order mark.", file=path, line=1, hint="Save it as UTF-8 without one.")
+        raise FileError(
+            "The file starts with a byte order mark.", file=path, line=1, hint="Save it as UTF-8 without one."
+        )
     return text
 
 
@@ -110,7 +118,9 @@ def _compose(path: Path, text: str) -> Node | None:
     except YAMLError as error:
         bad = getattr(error, "position", None)
         line = text[:bad].count("\n") + 1 if isinstance(bad, int) else 1
-        raise FileError("The file holds a character that YAML forbids.", file=path, line=line, hint="Remove it.") from error
+        raise FileError(
+            "The file holds a character that YAML forbids.", file=path, line=line, hint="Remove it."
+        ) from error
     except RecursionError as error:
         raise FileError("The file nests too deeply.", file=path, line=1, hint="Write it flatter.") from error
     if len(found) > 1:
@@ -156,7 +166,9 @@ class _Reader:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
         if node.anchor or id(node) in self.seen:
-            raise self._error(line, "YAML anchors and aliases (`&name`, `*name`) are not accepted.", "Write the value out.")
+            raise self._error(
+                line, "YAML anchors and aliases (`&name`, `*name`) are not accepted.", "Write the value out."
+            )
         self.seen.add(id(node))
         if len(path) > MAX_DEPTH:
             raise self._error(line, "The file nests too deeply.", "Write it flatter.")
@@ -218,5 +230,9 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
     if _INT.match(text):
         return int(text) if len(text) <= 18 else text
     if _FLOAT.match(text):
-        return float(text.replace(".inf", "inf").replace(".nan", "nan")) if not text.lstrip("+-").startswith(".i") else text
+        return (
+            float(text.replace(".inf", "inf").replace(".nan", "nan"))
+            if not text.lstrip("+-").startswith(".i")
+            else text
+        )
     return text

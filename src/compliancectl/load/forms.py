@@ -126,7 +126,9 @@ def _distinct(errors: list[Any]) -> list[Any]:
 
 def _is_arm(part: str | int) -> bool:
     """Whether a part of pydantic's path names an arm of a union and not a place in the file."""
-    return isinstance(part, str) and (part.startswith(("literal[", "dict[", "function-", "constrained-")) or part == "[key]")
+    return isinstance(part, str) and (
+        part.startswith(("literal[", "dict[", "function-", "constrained-")) or part == "[key]"
+    )
 
 
 def _note(form: type[BaseModel], detail: Any, document: Document, problems: Problems) -> None:
@@ -135,10 +137,14 @@ def _note(form: type[BaseModel], detail: Any, document: Document, problems: Prob
     match detail["type"]:
         case "missing":
             where = f" in {dotted(place[:-1])}" if len(place) > 1 else ""
-            problems.add(document.line(*place[:-1]), f'The key "{place[-1]}" is missing{where}.', f'Add "{place[-1]}:".')
+            problems.add(
+                document.line(*place[:-1]), f'The key "{place[-1]}" is missing{where}.', f'Add "{place[-1]}:".'
+            )
         case "extra_forbidden":
             where = f" in {dotted(place[:-1])}" if len(place) > 1 else ""
-            problems.add(line, f'Unknown key "{place[-1]}"{where}.', suggestion(str(place[-1]), keys_at(form, place[:-1])))
+            problems.add(
+                line, f'Unknown key "{place[-1]}"{where}.', suggestion(str(place[-1]), keys_at(form, place[:-1]))
+            )
         case _:
             message, hint = in_words(name, detail)
             problems.add(line, message, hint)
@@ -212,9 +218,14 @@ def in_words(name: str, detail: Any) -> tuple[str, str | None]:
     if kind_of in ("too_short", "string_too_short") or (kind_of == "string_pattern_mismatch" and value == ""):
         return f"{name} is empty.", "Fill it in."
     if kind_of == "string_pattern_mismatch":
-        return f"{name} must match {context.get('pattern')}, but it is {kind(value)}.", _pattern_hint(str(context.get("pattern")))
+        return f"{name} must match {context.get('pattern')}, but it is {kind(value)}.", _pattern_hint(
+            str(context.get("pattern"))
+        )
     if kind_of == "too_long":
-        return f"{name} must hold {context.get('max_length')} values, but it holds {context.get('actual_length')}.", None
+        return (
+            f"{name} must hold {context.get('max_length')} values, but it holds {context.get('actual_length')}.",
+            None,
+        )
     return f"{name}: {detail['msg']}.", None
 
 

@@ -54,16 +54,18 @@ def load_framework(path: Path) -> Framework:
     form = fill(FrameworkForm, document, problems)
     if form is not None:
         if form.id != path.stem:
-            problems.add(document.line("id"), f'The id "{form.id}" differs from the file name "{path.name}".', "Make them equal.")
+            problems.add(
+                document.line("id"), f'The id "{form.id}" differs from the file name "{path.name}".', "Make them equal."
+            )
         seen: dict[str, int] = {}
         for index, criterion in enumerate(form.criteria):
             line = document.line("criteria", index, "id")
             if criterion.id in seen:
-                problems.add(line, f"The criterion {criterion.id} stands twice; the first is on line {seen[criterion.id]}.")
+                problems.add(
+                    line, f"The criterion {criterion.id} stands twice; the first is on line {seen[criterion.id]}."
+                )
             seen.setdefault(criterion.id, line)
     problems.raise_if_any()
     assert form is not None
     values = {name: getattr(form, name) for name in FrameworkForm.model_fields}
     return Framework(**values, file=str(path), sha256=document.sha256)
-
-

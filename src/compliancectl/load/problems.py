@@ -9,7 +9,7 @@ from pathlib import Path
 from compliancectl.errors import FileError
 
 
-class FileErrors(FileError):  # noqa: N818 - plural on purpose: it holds several
+class FileErrors(FileError):
     """Several mistakes in files, each with its own place; `problems` holds them in order."""
 
     def __init__(self, problems: Sequence[FileError]) -> None:

@@ -59,4 +59,8 @@ def load_scope(path: Path) -> Scope:
 def _check_period(period: PeriodSpec | None, document: Document, problems: Problems) -> None:
     if period is not None and period.end <= period.start:
         hint = "The end is the first day that no longer belongs to the period."
-        problems.add(document.line("period", "end"), f"The period ends on {period.end}, not after its start {period.start}.", hint)
+        problems.add(
+            document.line("period", "end"),
+            f"The period ends on {period.end}, not after its start {period.start}.",
+            hint,
+        )

@@ -1,0 +1,404 @@
+"""Stage 2: evidence + controls → results. It has neither network nor credentials, and decides everything.
+
+Everything that can be refused is refused before any SQL runs: controls that do not bind, overrides that fit
+nothing, evidence that was denied, is partial, stale or damaged. What runs, runs on a locked database.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import compliancectl
+from compliancectl import canonical, snapshots
+from compliancectl.errors import FileError, OutputError
+from compliancectl.load import check_overrides
+from compliancectl.model.control import Control
+from compliancectl.model.framework import Framework
+from compliancectl.model.result import (
+    CheckResult,
+    ControlOutcome,
+    ControlResult,
+    Counts,
+    ParamUse,
+    Results,
+    TableUse,
+    TestResult,
+    WaiverUse,
+)
+from compliancectl.model.scope import Scope
+from compliancectl.model.table import Table
+from compliancectl.model.waiver import Waiver
+from compliancectl.query.bind import Binder, Bound, bind_control, parameter_values
+from compliancectl.query.judge import Judgement, UnknownItem, judge
+from compliancectl.query.tables import EvidenceDatabase, Limits, Stopped, load_tables, open_locked
+from compliancectl.query.version import engine_version
+
+_RANK: tuple[ControlOutcome, ...] = ("inconclusive", "deviations", "no deviations", "no occurrences")
+
+
+def evaluate(
+    run_folder: Path,
+    controls: Sequence[Control],
+    tables: Mapping[str, Table],
+    *,
+    scope: Scope | None = None,
+    waivers: Sequence[Waiver] = (),
+    frameworks: Sequence[Framework] = (),
+    as_of: datetime | None = None,
+    catalogue: Iterable[Control] | None = None,
+    limits: Limits | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Results:
+    """Judge a run's evidence by `controls`; write `catalog/` and `results/` into the run's folder.
+
+    Args:
+        run_folder: what `collect` wrote.
+        controls: the selected controls.
+        tables: every declared table, by name.
+        scope: gives parameter overrides; its selection is recorded.
+        waivers: all waivers; those past their date are reported and do nothing.
+        frameworks: kept beside the controls, for the reader of the bundle.
+        as_of: the instant of judgement; by default the end of the run.
+        catalogue: all controls that exist, if `controls` are a selection (so that an override of one that is not
+            selected is no mistake).
+        limits: memory, threads and time of one statement.
+        progress: told about each control.
+
+    Raises:
+        NotReadyError: if collection did not finish.
+        FileError: if a control, an override, a waiver or a piece of evidence cannot be used.
+        OutputError: if the results cannot be written.
+    """
+    run = snapshots.read_run(run_folder)
+    _refuse_sealed(run_folder)
+    if scope is not None:
+        check_overrides(scope, catalogue if catalogue is not None else controls)
+    assert run.finished_at is not None  # read_run refuses a run that did not finish
+    instant = as_of or run.finished_at
+    uses = {control.id: _params(control, scope) for control in controls}
+    bound = _bind(controls, tables, uses, instant, (run.period.start, run.period.end))
+    evidence = snapshots.read_snapshots(run_folder, tables)
+    work = _Work(controls, bound, evidence, instant, waivers, limits or Limits(), progress)
+    scratch = _scratch(run_folder)
+    try:
+        (scratch / "results" / "items").mkdir(parents=True)
+        judged = work.judge_all(scratch)
+        results = Results(
+            run_id=run.id,
+            organization=run.organization,
+            system=run.system,
+            environment=run.environment,
+            as_of=instant,
+            period=run.period,
+            tool_version=compliancectl.__version__,
+            engine=engine_version(),
+            outcome=worst([outcome for control in controls for outcome in [_control_outcome(judged[control.id])]]),
+            controls=tuple(
+                _control_result(control, uses[control.id], judged[control.id]) for control in _sorted(controls)
+            ),
+            waivers=work.waiver_uses(),
+        )
+        _freeze(scratch / "catalog", controls, frameworks, waivers, _config(results, scope))
+        (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
+        _publish(scratch, run_folder)
+    except OSError as error:
+        raise OutputError(
+            f"The results cannot be written: {error.strerror}.",
+            hint="Make room, or check permissions.",
+            file=run_folder,
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return results
+
+
+def worst(outcomes: Iterable[ControlOutcome]) -> ControlOutcome:
+    """The outcome that counts: inconclusive before deviations before no deviations; none at all is inconclusive."""
+    found = set(outcomes)
+    return next((outcome for outcome in _RANK if outcome in found), "inconclusive")
+
+
+def _sorted(controls: Iterable[Control]) -> list[Control]:
+    return sorted(controls, key=lambda control: control.id)
+
+
+def _params(control: Control, scope: Scope | None) -> tuple[ParamUse, ...]:
+    overrides = scope.controls.params.get(control.id, {}) if scope is not None else {}
+    return tuple(
+        ParamUse(name=name, value=overrides.get(name, default), default=default, overridden=name in overrides)
+        for name, default in sorted(control.params.items())
+    )
+
+
+def _bind(
+    controls: Iterable[Control],
+    tables: Mapping[str, Table],
+    uses: Mapping[str, tuple[ParamUse, ...]],
+    as_of: datetime,
+    period: tuple[datetime, datetime],
+) -> dict[str, tuple[Bound, ...]]:
+    binder = Binder(tables)
+    try:
+        return {
+            control.id: bind_control(
+                binder, control, parameter_values({use.name: use.value for use in uses[control.id]}, as_of, period)
+            )
+            for control in controls
+        }
+    finally:
+        binder.close()
+
+
+@dataclass
+class _Work:
+    """Everything that judging needs, and what became of the waivers."""
+
+    controls: Sequence[Control]
+    bound: Mapping[str, tuple[Bound, ...]]
+    evidence: snapshots.Snapshots
+    as_of: datetime
+    waivers: Sequence[Waiver]
+    limits: Limits
+    progress: Callable[[str], None]
+    applied: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    def judge_all(self, scratch: Path) -> dict[str, tuple[TestResult, ...]]:
+        """The results of every test, by control."""
+        uses = {
+            (control.id, test.test.id): self._uses(control, test)
+            for control in self.controls
+            for test in self.bound[control.id]
+        }
+        readable = sorted({use.table for test in uses.values() for use in test if use.problem is None})
+        file = scratch / "evidence.duckdb"
+        files = {table: self.evidence.files(table) for table in readable}
+        self.faults = load_tables(file, self.evidence.tables, files, self.limits)
+        judged: dict[str, tuple[TestResult, ...]] = {}
+        with open_locked(file, scratch / "results" / "items", self.limits) as database:
+            for control in _sorted(self.controls):
+                self.progress(control.id)
+                judged[control.id] = tuple(
+                    self._test(database, control, test, self._faulted(uses[control.id, test.test.id]), scratch)
+                    for test in self.bound[control.id]
+                )
+        file.unlink()
+        return judged
+
+    def _uses(self, control: Control, bound: Bound) -> tuple[TableUse, ...]:
+        return tuple(self.evidence.use(table, control.frequency, self.as_of) for table in bound.tables)
+
+    def _faulted(self, uses: tuple[TableUse, ...]) -> tuple[TableUse, ...]:
+        return tuple(
+            use.model_copy(update={"problem": f"{use.table}: {self.faults[use.table]}"})
+            if use.table in self.faults
+            else use
+            for use in uses
+        )
+
+    def _test(
+        self, database: EvidenceDatabase, control: Control, bound: Bound, uses: tuple[TableUse, ...], scratch: Path
+    ) -> TestResult:
+        problems = [use.problem for use in uses if use.problem is not None]
+        if problems:
+            return _not_judged(bound, uses, " ".join(problems))
+        name = f"{control.id}.{bound.test.id}.jsonl"
+        out = scratch / "results" / "items" / name
+        try:
+            found = judge(database, bound, self._active(control.id, bound.test.id), self._extra(bound), out)
+        except Stopped as stopped:
+            out.unlink(missing_ok=True)
+            return _not_judged(bound, uses, str(stopped))
+        for id, count in found.waived_by.items():
+            self.applied[id] = self.applied.get(id, 0) + count
+        if found.fault is not None:
+            return _not_judged(bound, uses, found.fault)
+        outcome, reason = _test_outcome(bound, found)
+        return TestResult(
+            id=bound.test.id,
+            outcome=outcome,
+            reason=reason,
+            population_sql=bound.sql,
+            tables=uses,
+            counts=found.counts,
+            checks=found.checks,
+            items_path=f"results/items/{name}",
+            items_sha256=canonical.sha256_file(out),
+            deviations=found.deviations,
+        )
+
+    def _extra(self, bound: Bound) -> list[UnknownItem]:
+        """The records that broke a contract, as unknown items with names of their own."""
+        found: list[UnknownItem] = []
+        seen: dict[str, int] = {}
+        for table in bound.tables:
+            for record in self.evidence.rejected(table):
+                name = f"{table} {record.key}"
+                seen[name] = seen.get(name, 0) + 1
+                name += f" #{seen[name]}" if seen[name] > 1 else ""
+                reason = (
+                    f"The record breaks the contract of {table} at {record.path}: {record.message} ({record.reply})"
+                )
+                found.append(UnknownItem(name, reason))
+        return found
+
+    def _active(self, control: str, test: str) -> list[Waiver]:
+        mine = [w for w in self.waivers if w.control == control and w.test in (None, test) and not self._expired(w)]
+        return sorted((w for w in mine if w.approved <= self.as_of.date()), key=lambda waiver: waiver.id)
+
+    def _expired(self, waiver: Waiver) -> bool:
+        return self.as_of.date() > waiver.expires
+
+    def waiver_uses(self) -> tuple[WaiverUse, ...]:
+        """What became of every waiver, sorted by id."""
+        return tuple(
+            WaiverUse(
+                id=w.id,
+                control=w.control,
+                items=w.items,
+                checks=w.checks,
+                approver=w.approver,
+                reason=w.reason,
+                approved=w.approved,
+                expires=w.expires,
+                expired=self._expired(w),
+                applied=self.applied.get(w.id, 0),
+            )
+            for w in sorted(self.waivers, key=lambda waiver: waiver.id)
+        )
+
+
+def _not_judged(bound: Bound, uses: tuple[TableUse, ...], reason: str) -> TestResult:
+    checks = tuple(CheckResult(name=c.name, expect=c.expect, finding=c.finding) for c in bound.checks)
+    return TestResult(
+        id=bound.test.id,
+        outcome="inconclusive",
+        reason=reason,
+        population_sql=bound.sql,
+        tables=uses,
+        counts=Counts(),
+        checks=checks,
+    )
+
+
+def _test_outcome(bound: Bound, found: Judgement) -> tuple[ControlOutcome, str | None]:
+    counts = found.counts
+    if counts.total == 0:
+        if bound.test.may_be_empty is not None:
+            return "no occurrences", bound.test.may_be_empty
+        return "inconclusive", "The population is empty, and the control does not say why that would be legitimate."
+    if counts.unknown:
+        failed = f"; {counts.failed} fail" if counts.failed else ""
+        return "inconclusive", f"{counts.unknown} of {counts.total} items are unknown{failed}."
+    if counts.failed:
+        return "deviations", None
+    if counts.excluded == counts.total:
+        return "no occurrences", f"All {counts.total} items are excluded, each with its reason."
+    return "no deviations", None
+
+
+def _control_outcome(tests: Sequence[TestResult]) -> ControlOutcome:
+    return worst(test.outcome for test in tests)
+
+
+def _control_result(control: Control, params: tuple[ParamUse, ...], tests: tuple[TestResult, ...]) -> ControlResult:
+    own = {
+        name: getattr(control, name)
+        for name in (
+            "id",
+            "title",
+            "objective",
+            "topic",
+            "owner",
+            "severity",
+            "frequency",
+            "satisfies",
+            "remediation",
+            "sha256",
+        )
+    }
+    return ControlResult(
+        **own, params=params, file=_catalog_path(control), outcome=_control_outcome(tests), tests=tests
+    )
+
+
+def _catalog_path(control: Control) -> str:
+    return f"catalog/controls/{control.topic}/{Path(control.file).name}"
+
+
+def _config(results: Results, scope: Scope | None) -> dict[str, Any]:
+    wire = results.to_json()
+    selection = scope.controls if scope is not None else None
+    return {
+        "version": 1,
+        "as_of": wire["as_of"],
+        "period": wire["period"],
+        "tool_version": results.tool_version,
+        "engine": results.engine,
+        "controls": [control.id for control in results.controls],
+        "selection": {
+            "only": list(selection.only) if selection else [],
+            "frameworks": list(selection.frameworks) if selection else [],
+        },
+        "params": {c["id"]: c["params"] for c in wire["controls"] if c.get("params")},
+    }
+
+
+def _freeze(
+    folder: Path,
+    controls: Iterable[Control],
+    frameworks: Iterable[Framework],
+    waivers: Sequence[Waiver],
+    config: Mapping[str, Any],
+) -> None:
+    """Keep the exact bytes that were judged by."""
+    for control in controls:
+        _copy(Path(control.file), folder.parent / _catalog_path(control), control.sha256)
+    for framework in frameworks:
+        if framework.file:
+            _copy(Path(framework.file), folder / "frameworks" / Path(framework.file).name, framework.sha256)
+    for file in sorted({waiver.file for waiver in waivers if waiver.file}):
+        _copy(Path(file), folder / "waivers.yaml", None)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_bytes(canonical.to_bytes(config))
+
+
+def _copy(source: Path, target: Path, sha256: str | None) -> None:
+    data = source.read_bytes()
+    if sha256 is not None and canonical.sha256(data) != sha256:
+        raise FileError("The file changed while it was being used.", hint="Run again.", file=source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+
+
+def _refuse_sealed(run_folder: Path) -> None:
+    if (run_folder / "SHA256SUMS").exists() or (run_folder / "seal").exists():
+        raise OutputError(
+            "This folder holds a sealed bundle, which is never changed.", hint="Use another folder.", file=run_folder
+        )
+
+
+def _scratch(run_folder: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=".evaluate-", dir=run_folder))
+    except OSError as error:
+        raise OutputError(
+            f"The results cannot be written: {error.strerror}.", hint="Check permissions.", file=run_folder
+        ) from error
+
+
+def _publish(scratch: Path, run_folder: Path) -> None:
+    """Put the finished folders in place. `results/` goes last: where it stands, everything stands."""
+    old = scratch / "old"
+    old.mkdir()
+    for name in ("results", "catalog"):
+        if (run_folder / name).exists():
+            (run_folder / name).rename(old / name)
+    for name in ("catalog", "results"):
+        (scratch / name).rename(run_folder / name)

@@ -1,0 +1,157 @@
+"""Runs one bound test on the evidence database and writes what it found about every item."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compliancectl.model.result import CheckResult, Counts, ItemResult
+from compliancectl.model.waiver import Waiver
+from compliancectl.query.bind import Bound
+from compliancectl.query.render import judged_sql, line_sql, waiver_sql
+from compliancectl.query.syntax import text_literal
+from compliancectl.query.tables import EvidenceDatabase, Stopped
+
+SHOWN = 200
+"""How many items that did not pass are repeated in results.json."""
+
+_RANK = "CASE __outcome WHEN 'fail' THEN 0 WHEN 'unknown' THEN 1 WHEN 'waived' THEN 2 ELSE 3 END"
+
+
+@dataclass(frozen=True)
+class UnknownItem:
+    """A record that broke its table's contract, as an item of the test."""
+
+    resource: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a test found. `fault` says why it cannot be relied on, if it cannot."""
+
+    counts: Counts
+    checks: tuple[CheckResult, ...]
+    deviations: tuple[ItemResult, ...]
+    waived_by: dict[str, int]
+    """Waiver id → findings that it accepted."""
+    fault: str | None = None
+
+
+def judge(
+    database: EvidenceDatabase, bound: Bound, waivers: Sequence[Waiver], extra: Iterable[UnknownItem], out: Path
+) -> Judgement:
+    """Run a test and write its items to `out`, one JSON object a line, sorted by resource.
+
+    Raises:
+        Stopped: if the SQL did not finish.
+    """
+    database.run("DROP TABLE IF EXISTS temp.judged")
+    try:
+        database.run(f"CREATE TEMP TABLE judged AS\n{judged_sql(bound, waivers)}")
+        fault = _reconcile(database)
+        _add(database, list(extra))
+        lines = line_sql(bound, waivers)
+        if fault is None:
+            _write(database, lines, out)
+        return Judgement(
+            counts=_counts(database),
+            checks=_check_results(database, bound),
+            deviations=_deviations(database, lines) if fault is None else (),
+            waived_by=_waived_by(database, bound, waivers),
+            fault=fault,
+        )
+    finally:
+        database.run("DROP TABLE IF EXISTS temp.judged")
+
+
+def _reconcile(database: EvidenceDatabase) -> str | None:
+    """Every item has a name of its own; otherwise nobody can say how many there are."""
+    nameless = database.run("SELECT count(*) FROM judged WHERE resource IS NULL OR trim(resource) = ''")[0][0]
+    if nameless:
+        return f"The population holds {nameless} items without a resource name."
+    doubles = database.run(
+        "SELECT resource, count(*) FROM judged GROUP BY resource HAVING count(*) > 1 ORDER BY resource LIMIT 1"
+    )
+    if doubles:
+        name, times = doubles[0]
+        return f'The population names "{name}" {times} times; each item must occur once.'
+    return None
+
+
+def _add(database: EvidenceDatabase, extra: Sequence[UnknownItem]) -> None:
+    if not extra:
+        return
+    database.run(
+        "INSERT INTO judged BY NAME SELECT unnest($1) AS resource, 'unknown' AS __outcome, unnest($2) AS __reason",
+        [[item.resource for item in extra], [item.reason for item in extra]],
+    )
+
+
+def _write(database: EvidenceDatabase, lines: str, out: Path) -> None:
+    # JSON escapes line feeds and every sign below 0x20, so a line needs no CSV quoting.
+    database.run(
+        f"COPY (SELECT {lines} FROM (SELECT * FROM judged ORDER BY resource)) TO {text_literal(str(out.resolve()))} "
+        "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
+    )
+
+
+def _counts(database: EvidenceDatabase) -> Counts:
+    rows = database.run("SELECT __outcome, count(*) FROM judged GROUP BY __outcome")
+    names = {"pass": "passed", "fail": "failed"}
+    return Counts(**{names.get(str(outcome), str(outcome)): int(str(count)) for outcome, count in rows})
+
+
+def _check_results(database: EvidenceDatabase, bound: Bound) -> tuple[CheckResult, ...]:
+    states = ("pass", "fail", "waived", "unknown")
+    sums = ", ".join(f"count(*) FILTER (__s{n} = '{state}')" for n in range(len(bound.checks)) for state in states)
+    row: tuple[Any, ...] = database.run(f"SELECT {sums} FROM judged WHERE __reason IS NULL")[0]
+    return tuple(
+        CheckResult(
+            name=check.name,
+            expect=check.expect,
+            finding=check.finding,
+            passed=row[4 * n],
+            failed=row[4 * n + 1],
+            waived=row[4 * n + 2],
+            unknown=row[4 * n + 3],
+        )
+        for n, check in enumerate(bound.checks)
+    )
+
+
+def _deviations(database: EvidenceDatabase, lines: str) -> tuple[ItemResult, ...]:
+    rows = database.run(
+        f"SELECT {lines} FROM (SELECT * FROM judged WHERE __outcome <> 'pass' ORDER BY {_RANK}, resource LIMIT {SHOWN}) "
+        f"ORDER BY {_RANK}, resource"
+    )
+    return tuple(ItemResult.model_validate(_portable(json.loads(str(row[0])))) for row in rows)
+
+
+def _portable(value: Any) -> Any:
+    """JSON data whose integers RFC 8785 can carry; larger ones become text."""
+    if isinstance(value, dict):
+        return {key: _portable(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_portable(entry) for entry in value]
+    return str(value) if isinstance(value, int) and abs(value) >= 2**53 else value
+
+
+def _waived_by(database: EvidenceDatabase, bound: Bound, waivers: Sequence[Waiver]) -> dict[str, int]:
+    applied: dict[str, int] = {}
+    for n, check in enumerate(bound.checks):
+        if not any(check.name in waiver.checks for waiver in waivers):
+            continue
+        rows = database.run(
+            f"SELECT {waiver_sql(check, waivers)} AS id, count(*) FROM judged "
+            f"WHERE __s{n} = 'waived' AND __reason IS NULL GROUP BY 1"
+        )
+        for id, count in rows:
+            applied[str(id)] = applied.get(str(id), 0) + int(str(count))
+    return applied
+
+
+__all__ = ["SHOWN", "Judgement", "Stopped", "UnknownItem", "judge"]

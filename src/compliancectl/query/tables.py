@@ -1,0 +1,145 @@
+"""The evidence database: typed tables in a file, then opened read-only and locked.
+
+Nothing is inferred: a Parquet file must hold exactly the declared columns with exactly the declared types.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compliancectl.errors import OutputError
+from compliancectl.model.table import Table
+from compliancectl.query.bind import create_tables
+from compliancectl.query.syntax import quote, quote_table, text_literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one statement of a control may use."""
+
+    memory: str = "1GB"
+    threads: int | None = None
+    """None: as many as the machine has."""
+    seconds: float = 60.0
+    """Wall-clock time of one statement."""
+
+
+class Stopped(Exception):
+    """A statement did not finish on this evidence; the message says why, in a sentence."""
+
+
+class WrongTypes(Exception):
+    """A Parquet file does not hold the declared columns."""
+
+
+class EvidenceDatabase:
+    """A locked, read-only connection that runs one statement at a time, within limits."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, limits: Limits) -> None:
+        self.connection, self.limits = connection, limits
+
+    def run(self, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """Run one statement.
+
+        Raises:
+            Stopped: if it took too long, needed too much memory, or failed on the data.
+        """
+        import duckdb
+
+        late = threading.Event()
+        watchdog = threading.Timer(self.limits.seconds, self._stop, [late])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            return list(self.connection.execute(sql, list(values)).fetchall())
+        except duckdb.InterruptException as error:
+            if not late.is_set():  # somebody else interrupted: Ctrl-C
+                raise KeyboardInterrupt from error
+            raise Stopped(f"The SQL took longer than {self.limits.seconds:g} seconds and was stopped.") from error
+        except duckdb.OutOfMemoryException as error:
+            raise Stopped(f"The SQL needed more memory than {self.limits.memory}.") from error
+        except duckdb.IOException as error:
+            raise OutputError(
+                f"The results cannot be written: {_first_sentence(str(error))}", hint="Make room."
+            ) from error
+        except duckdb.Error as error:
+            raise Stopped(f"The SQL failed on this evidence: {_first_sentence(str(error))}") from error
+        finally:
+            watchdog.cancel()
+
+    def _stop(self, late: threading.Event) -> None:
+        late.set()
+        self.connection.interrupt()
+
+
+def _first_sentence(text: str) -> str:
+    body = text.partition(" Error: ")[2] or text
+    return body.split("\n")[0].rstrip(".") + "."
+
+
+def load_tables(
+    file: Path, tables: Mapping[str, Table], rows: Mapping[str, Sequence[Path]], limits: Limits
+) -> dict[str, str]:
+    """Create the evidence database at `file` from Parquet files; returns table → why it could not be loaded."""
+    import duckdb
+
+    faults: dict[str, str] = {}
+    with duckdb.connect(file, config=_settings(file.parent, limits)) as database:
+        wanted = {name: tables[name] for name in sorted(rows)}
+        create_tables(database, wanted)
+        for name, table in wanted.items():
+            try:
+                for path in rows[name]:
+                    _insert(database, table, path)
+            except (WrongTypes, duckdb.Error) as error:
+                database.execute(f"DELETE FROM {quote_table(name)}")
+                reason = str(error) if isinstance(error, WrongTypes) else _first_sentence(str(error))
+                faults[name] = f"its rows cannot be read: {reason}"
+    return faults
+
+
+def _insert(database: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
+    source = f"read_parquet({text_literal(str(path))})"
+    found = database.execute(f"SELECT * FROM {source} LIMIT 0").description or []
+    wanted = database.execute(f"SELECT * FROM {quote_table(table.name)} LIMIT 0").description or []
+    if {(c[0], str(c[1])) for c in found} != {(c[0], str(c[1])) for c in wanted}:
+        raise WrongTypes(f"{path.name} does not hold the declared columns of {table.name}.")
+    columns = ", ".join(quote(column.name) for column in table)
+    database.execute(f"INSERT INTO {quote_table(table.name)} SELECT {columns} FROM {source}")
+
+
+@contextmanager
+def open_locked(file: Path, out: Path, limits: Limits) -> Iterator[EvidenceDatabase]:
+    """Open the evidence database read-only with everything else shut; only `out` may be written to, by `COPY`."""
+    import duckdb
+
+    config = _settings(file.parent, limits)
+    connection = duckdb.connect(file, read_only=True, config=config)
+    try:
+        connection.execute(f"SET allowed_directories = [{text_literal(str(out.resolve()))}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield EvidenceDatabase(connection, limits)
+    finally:
+        connection.close()
+
+
+def _settings(scratch: Path, limits: Limits) -> dict[str, str | bool | int | float | list[str]]:
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": limits.memory,
+        "temp_directory": str(scratch / "spill"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,
+    }
+    if limits.threads is not None:
+        settings["threads"] = limits.threads
+    return settings
