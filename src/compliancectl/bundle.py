@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from compliancectl import canonical
@@ -25,6 +26,7 @@ from compliancectl.seal.records import Files, Records
 SEALED_BY = "seal/evidence.intoto.jsonl"
 """The file that makes a folder a sealed bundle."""
 _FOLDERS = ("catalog", "evidence", "results")
+_PACKED = "archive"
 _PIECE = 1024 * 1024
 
 
@@ -58,19 +60,19 @@ def bundle(
         progress(f"warning: {warning}")
     _check_ready(run_folder)
     _check_free(out, archive)
-    with staging.staged(out) as folder:
-        record = _build(run_folder, folder, out, signer, archive, operator, progress)
+    beside = staging.staged(archive) if archive else nullcontext()
+    with staging.staged(out) as folder, beside as packing:
+        record = _build(run_folder, folder, out, signer, operator, progress)
         progress("sealed")
-        packed = _packed(folder, archive, record.id, progress) if archive else None
+        if archive and packing:
+            record = _pack(folder, packing, archive, record)
+            progress("archive packed")
         with staging.output_errors(out):
             staging.publish(folder, out)
         progress(f"bundle is at {out}")
-        if archive and packed:
+        if archive and packing:
             with staging.output_errors(archive):
-                staging.publish_file(packed, archive)
-            record = record.model_copy(
-                update={"archive": str(archive), "archive_sha256": canonical.sha256_file(archive)}
-            )
+                staging.publish_file(packing / _PACKED, archive)
             progress(f"archive is at {archive}")
     return record
 
@@ -79,34 +81,38 @@ def _check_ready(run_folder: Path) -> None:
     path = run_folder / records.RUN
     hint = "Run `compliancectl collect` and `compliancectl evaluate` first."
     if not path.is_file():
-        raise NotReadyError("There is no run here: run.json is missing.", file=run_folder, hint=hint)
+        raise NotReadyError("there is no run here: run.json is missing", file=run_folder, hint=hint)
     try:
         run = RunRecord.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise FileError("run.json cannot be read as the record of a run.", file=path, hint=hint) from error
+        raise FileError("this cannot be read as the record of a run", file=path, hint=hint) from error
     if run.status == "open" or run.finished_at is None:
         raise NotReadyError(
-            f"The run {run.id} is not finished.", file=path, hint="Run `compliancectl collect` again to finish it."
+            f"the run {run.id} is not finished", file=path, hint="Run `compliancectl collect` again to finish it."
         )
     if not (run_folder / records.RESULTS).is_file():
         raise NotReadyError(
-            f"The run {run.id} is not evaluated.", file=run_folder, hint="Run `compliancectl evaluate` first."
+            f"the run {run.id} is not evaluated", file=run_folder, hint="Run `compliancectl evaluate` first."
         )
 
 
 def _check_free(out: Path, archive: Path | None) -> None:
     if (out / SEALED_BY).exists():
         raise OutputError(
-            "A sealed bundle is here already, and is never overwritten.",
+            "a sealed bundle is here already, and is never overwritten",
             file=out,
             hint="Choose another folder; verify this one with `compliancectl verify`.",
         )
     if os.path.lexists(out) and not (out.is_dir() and not out.is_symlink() and not any(out.iterdir())):
-        raise OutputError("Something else is here already.", file=out, hint="Choose a folder that does not exist yet.")
-    if archive and os.path.lexists(archive):
+        raise OutputError("something else is here already", file=out, hint="Choose a folder that does not exist yet.")
+    if archive and archive.resolve().is_relative_to(out.resolve()):
         raise OutputError(
-            "A file is here already, and is never overwritten.", file=archive, hint="Choose another name."
+            "the archive cannot lie inside the bundle that it is made from",
+            file=archive,
+            hint="Put it beside the bundle's folder.",
         )
+    if archive and os.path.lexists(archive):
+        raise OutputError("a file is here already, and is never overwritten", file=archive, hint="Choose another name.")
 
 
 def _build(
@@ -114,7 +120,6 @@ def _build(
     folder: Path,
     out: Path,
     signer: keys.SigningKey,
-    archive: Path | None,
     operator: Operator,
     progress: Callable[[str], None],
 ) -> BundleRecord:
@@ -129,7 +134,7 @@ def _build(
             raise Problem("is missing", member=records.RESULTS)
     except Problem as problem:
         raise VerifyError(
-            f"{problem.member or 'The run folder'} {problem.message}. The run is not sealed.",
+            f"{problem.member or 'the run folder'} {problem.message}; the run is not sealed",
             step=VerifyStep.RECORDS,
             file=run_folder,
             hint="The run folder was altered, or is damaged. Collect and evaluate again.",
@@ -219,18 +224,11 @@ def _write_seal(folder: Path, payload: bytes, signer: keys.SigningKey) -> None:
     staging.write(folder / SEALED_BY, envelope.to_line())
 
 
-def _packed(folder: Path, archive: Path, root: str, progress: Callable[[str], None]) -> Path:
-    """Write the ZIP under a temporary name beside its place."""
-    unfinished = archive.with_name(f".{archive.name}.partial")
-    with staging.output_errors(archive):
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("wb") as stream:
-                zip_archive.write(Folder(folder), root, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-    progress("archive packed")
-    return unfinished
+def _pack(folder: Path, packing: Path, archive: Path, record: BundleRecord) -> BundleRecord:
+    """Write the ZIP beside its place; returns the record with its digest."""
+    packed = packing / _PACKED
+    with staging.output_errors(archive), packed.open("wb") as stream:
+        zip_archive.write(Folder(folder), record.id, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return record.model_copy(update={"archive": str(archive), "archive_sha256": canonical.sha256_file(packed)})

@@ -91,7 +91,7 @@ def verify(
         UsageError: there is nothing at `path`.
     """
     if not path.exists():
-        raise UsageError(f"There is nothing at {path}.", hint="Give the folder or the ZIP file of a bundle.")
+        raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
     return _Verifier(path, trust, subset_ok, progress).run()
 
 

@@ -163,7 +163,7 @@ class Run:
                     frequency="daily",
                     satisfies={"soc2": ("A1.2",)},
                     remediation="Switch backups on.",
-                    file="controls/backup/BCP-01-backups.yaml",
+                    file="catalog/controls/backup/BCP-01-backups.yaml",
                     sha256=control,
                     outcome="no deviations",
                     tests=(test,),

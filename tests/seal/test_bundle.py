@@ -215,7 +215,7 @@ def test_two_at_once_do_not_mix(sealed, run_folder: Path, tmp_path: Path) -> Non
 
     def meanwhile(text: str) -> None:
         if text == "sealed" and not refused:
-            with pytest.raises(OutputError, match="Another process") as error:
+            with pytest.raises(OutputError, match="nother process") as error:
                 bundle(run_folder, tmp_path / "out", key=sealed.private, operator=OPERATOR)
             refused.append(error.value)
 
@@ -297,16 +297,25 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(sealed, run_folder: Path, tm
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_full_device_is_the_same_error(
-    sealed, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_device_is_the_same_error(sealed, run_folder: Path, tmp_path: Path) -> None:
     """The archive is written to /dev/full, the kernel's own full disk (ENOSPC)."""
     place = tmp_path / "out"
-    place.mkdir()
-    (place / ".bundle.zip.partial").symlink_to("/dev/full")
+
+    def fill_up(text: str) -> None:
+        if text == "sealed":
+            (place / ".bundle.zip.partial/archive").symlink_to("/dev/full")
+
     with pytest.raises(OutputError, match="No space left"):
-        seal(sealed, run_folder, place)
+        seal(sealed, run_folder, place, progress=fill_up)
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle/bundle.zip"])
+def test_an_archive_inside_its_own_bundle_is_refused(sealed, run_folder: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match="inside") as error:
+        bundle(run_folder, tmp_path / "bundle", key=sealed.private, archive=tmp_path / name, operator=OPERATOR)
+    assert error.value.hint
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error(sealed, run_folder: Path, tmp_path: Path) -> None:

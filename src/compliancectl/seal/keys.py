@@ -59,7 +59,7 @@ def new_key(path: Path, *, force: bool = False) -> KeyFiles:
         _write(public, public_pem(key.public_key()), 0o644, replace=force)
     except OSError as error:
         raise OutputError(
-            f"The key cannot be written: {error.strerror}.", file=private, hint="Name a folder that you may write to."
+            f"the key cannot be written: {error.strerror}", file=private, hint="Name a folder that you may write to."
         ) from error
     return KeyFiles(private, public, dsse.key_id(key.public_key()), encrypted=_passphrase() is not None)
 
@@ -89,7 +89,7 @@ def load_public(path: Path) -> EllipticCurvePublicKey:
     data = _read(path)
     if b"PRIVATE KEY" in data:
         raise FileError(
-            "This is a private key; a verifier needs only the public one.", file=path, hint="Give the .pub.pem file."
+            "this is a private key; a verifier needs only the public one", file=path, hint="Give the .pub.pem file."
         )
     key = parse_public(data)
     if key is None:
@@ -125,17 +125,17 @@ def _parse_private(data: bytes, path: Path) -> object:
     passphrase = _passphrase() if encrypted else None
     if encrypted and passphrase is None:
         raise FileError(
-            "The key is encrypted and no passphrase is given.", file=path, hint=f"Set {PASSPHRASE_VARIABLE}."
+            "the key is encrypted and no passphrase is given", file=path, hint=f"Set {PASSPHRASE_VARIABLE}."
         )
     try:
         return load_pem_private_key(data, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if encrypted:
             raise FileError(
-                "The passphrase does not open this key.", file=path, hint=f"Correct {PASSPHRASE_VARIABLE}."
+                "the passphrase does not open this key", file=path, hint=f"Correct {PASSPHRASE_VARIABLE}."
             ) from error
         raise FileError(
-            "This is not a private key in PEM.", file=path, hint="Make one with `compliancectl keys new`."
+            "this is not a private key in PEM", file=path, hint="Make one with `compliancectl keys new`."
         ) from error
 
 
@@ -161,7 +161,7 @@ def _refuse_existing(*paths: Path) -> None:
     for path in paths:
         if os.path.lexists(path):
             raise OutputError(
-                "A key is here already; without it nobody can sign as before.",
+                "a key is here already; without it nobody can sign as before",
                 file=path,
                 hint="Choose another name, or give --force to replace it for good.",
             )
@@ -187,16 +187,16 @@ def _read(path: Path) -> bytes:
             data = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise FileError(
-            f"The key cannot be read: {error.strerror}.", file=path, hint="Check the path and its permissions."
+            f"the key cannot be read: {error.strerror}", file=path, hint="Check the path and its permissions."
         ) from error
     if len(data) > _MAX_BYTES:
-        raise FileError("This is far too long for a key.", file=path, hint="Give a key in PEM.")
+        raise FileError("this is far too long for a key", file=path, hint="Give a key in PEM.")
     return data
 
 
 def _wrong_kind(path: Path) -> FileError:
     return FileError(
-        "This is not an ECDSA P-256 key in PEM, the only kind that seals a bundle.",
+        "this is not an ECDSA P-256 key in PEM, the only kind that seals a bundle",
         file=path,
         hint="Make one with `compliancectl keys new`.",
     )

@@ -173,10 +173,9 @@ def _check_results(results: Results, records: Records, files: Files, *, sample: 
         _check_same_run(results, records.run)
     if results.run_sha256 is not None and files.digests.get(RUN, results.run_sha256) != results.run_sha256:
         raise Problem("was made from another run.json", member=RESULTS)
-    catalog = {digest for name, digest in files.digests.items() if name.startswith("catalog/controls/")}
     for control in results.controls:
-        if control.sha256 not in catalog and not sample:
-            raise Problem(f"judged {control.id} by a control file that is not in catalog/controls", member=RESULTS)
+        if not (sample and control.file not in files.digests) and files.digests.get(control.file) != control.sha256:
+            raise Problem(f"is missing, or is not the file that {control.id} was judged by", member=control.file)
         for test in control.tests:
             _check_test(f"{control.id}.{test.id}", test, records, files, sample=sample)
 

@@ -27,12 +27,12 @@ def output_errors(place: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise OutputError(
-                f"There is no room left to write: {error.strerror}.",
+                f"there is no room left to write: {error.strerror}",
                 file=place,
                 hint="Free some space and run the same command again; nothing unfinished is left.",
             ) from error
         raise OutputError(
-            f"It cannot be written: {error.strerror or error}.", file=place, hint="Name a folder that you may write to."
+            f"it cannot be written: {error.strerror or error}", file=place, hint="Name a folder that you may write to."
         ) from error
 
 
@@ -110,7 +110,7 @@ def _lock(handle: int, folder: Path, place: Path) -> None:
         held = False
     if not held:
         raise OutputError(
-            "Another process is making a bundle here.", file=place, hint="Wait for it to end, or choose another folder."
+            "another process is making a bundle here", file=place, hint="Wait for it to end, or choose another folder."
         )
 
 

@@ -33,14 +33,14 @@ def _policy(path: Path) -> Trust:
         return Trust.model_validate(json.loads(path.read_bytes()))
     except OSError as error:
         raise FileError(
-            f"The trust file cannot be read: {error.strerror}.", file=path, hint="Check the path."
+            f"the trust file cannot be read: {error.strerror}", file=path, hint="Check the path."
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise FileError(f"{where}: {first['msg']}", file=path, hint=_FORM) from error
     except ValueError as error:
-        raise FileError(f"This is not JSON: {error}.", file=path, hint=_FORM) from error
+        raise FileError(f"this is not JSON: {error}", file=path, hint=_FORM) from error
 
 
 _FORM = (
