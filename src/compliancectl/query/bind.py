@@ -55,7 +55,7 @@ class Bound:
     parameters: tuple[str, ...]
     """Names used anywhere in the test, sorted."""
     names: frozenset[str]
-    """Every column and struct field named in the population, in lower case."""
+    """Every column and struct field that the population and the checks name, in lower case."""
     star: bool
 
     @property
@@ -158,11 +158,12 @@ def bind_test(binder: Binder, control: Control, test: Test, values: Mapping[str,
         return [_problem(control, test.population, test.population_line, refused)]
     problems: list[FileError] = []
     checks: list[BoundCheck] = []
-    parameters = set(reads.parameters)
+    parameters, names = set(reads.parameters), set(reads.names)
     for check in test.checks:
         try:
             seen = guard.guard_check(check.expect, list(values), list(columns))
             parameters.update(seen.parameters)
+            names.update(seen.names)
             checks.append(_bind_check(binder, check, columns, seen, literals))
         except Refused as refused:
             problems.append(_problem(control, check.expect, check.expect_line, refused))
@@ -178,7 +179,7 @@ def bind_test(binder: Binder, control: Control, test: Test, values: Mapping[str,
         columns=columns,
         checks=tuple(checks),
         parameters=tuple(sorted(parameters)),
-        names=reads.names,
+        names=frozenset(names),
         star=reads.star,
     )
 

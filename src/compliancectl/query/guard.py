@@ -255,6 +255,7 @@ class _Guard:
             raise Refused(
                 "A sample is not accepted: it differs from run to run.", "Read the whole table.", position(node)
             )
+        self.names.update(str(name).lower() for name in node.get("using_columns", ()))
         match kind:
             case "BASE_TABLE":
                 self._table(node)
