@@ -63,7 +63,7 @@ def clean(answer: Answer, redactor: redact.Redactor | None) -> None:
     found = sum(redactor(record) for record in records)
     answer.rows = [[record[name] for name in answer.columns] for record in records]
     if found:
-        answer.redactions["literal"] = found
+        answer.redactions[redact.CLASSES.get(redactor, "literal")] = found
 
 
 def complete(answer: Answer, warnings: tuple[str, ...] = ()) -> Completeness:

@@ -65,3 +65,7 @@ def hba_options(record: Record) -> int:
     if record["options"] is not None:
         record["options"] = json.dumps(kept, ensure_ascii=False)
     return sum(1 for old, new in zip(options, kept, strict=True) if old != new)
+
+
+CLASSES: dict[Redactor, str] = {setting_value: "setting value", hba_options: "connection rule option"}
+"""What a redactor's replacements are called; string literals otherwise."""

@@ -16,6 +16,9 @@ grant pg_read_all_settings to compliance_ro, "compliance-reader@larkspur-prod.ia
 grant usage on schema public to app, app_owner, compliance_agg;
 grant create on schema public to app_owner;
 
+-- A secret where applications tend to keep one: in a setting of their role.
+alter role app set app.signing_key = 'SEEDED-SECRET-signing-key';
+
 set role app_owner;
 
 create table public.subject_areas (
@@ -35,7 +38,7 @@ create table public.api_tokens (
   name text not null, token_hash text not null, created_at timestamptz not null default now(), revoked_at timestamptz);
 create table public.agents (
   id uuid primary key default gen_random_uuid(), organization_id uuid not null references public.organizations on delete cascade,
-  name text not null, instructions text not null default '', subject_area_id int references public.subject_areas,
+  name text not null, instructions text not null default 'Questions go to seeded-person-99@students.example', subject_area_id int references public.subject_areas,
   created_at timestamptz not null default now(), deleted_at timestamptz);
 create table public.knowledge_collections (
   id uuid primary key default gen_random_uuid(), organization_id uuid not null references public.organizations on delete cascade,

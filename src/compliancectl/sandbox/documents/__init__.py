@@ -1,0 +1,47 @@
+"""The company's documents: a folder of files, each with a sidecar that says what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compliancectl.sandbox.company import Company
+    from compliancectl.sandbox.web import WebServer
+
+
+@dataclass
+class Part:
+    """The folder, written."""
+
+    folder: Path
+    scope: dict[str, Any]
+    env: dict[str, str] = field(default_factory=dict)
+    web: WebServer | None = None
+
+    def stop(self) -> None:
+        """Nothing runs; the folder stays for whoever wants to look."""
+
+
+def start(company: Company, folder: Path) -> Part:
+    """Write every document and its sidecar into `folder`, which stands beside the scope file."""
+    for entry in company.sections["documents"].values():
+        write(folder, entry)
+    return Part(folder=folder, scope={"folder": folder.name})
+
+
+def write(folder: Path, entry: dict[str, Any]) -> None:
+    """Write one document: its text, and beside it the sidecar unless it has none."""
+    from ruamel.yaml import YAML
+
+    path = folder / entry["file"]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(entry["text"], encoding="utf-8")
+    if "said" not in entry:
+        return
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    with path.with_name(path.name + ".yaml").open("w", encoding="utf-8") as stream:
+        yaml.dump(entry["said"], stream)
