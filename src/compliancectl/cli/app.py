@@ -20,6 +20,7 @@ from compliancectl.errors import Error
 
 if TYPE_CHECKING:
     import typer
+    from typer.models import CommandInfo
 
 BUG = 70
 INTERRUPTED = 130
@@ -44,12 +45,17 @@ def _single(name: str) -> typer.Typer:
     part: typer.Typer = importlib.import_module(f"compliancectl.cli.{command.module}").app
     app = typer.Typer(name="compliancectl", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback()(lambda: None)
-    own = [c for c in part.registered_commands if c.name == name]
+    own = _commands(part, name)
     if own:
         app.registered_commands = own
     else:
         app.add_typer(part, name=name, help=command.summary)
     return app
+
+
+def _commands(part: typer.Typer, name: str) -> list[CommandInfo]:
+    """The command itself, when the module holds it directly; none when it is a group."""
+    return [c for c in part.registered_commands if (c.name or getattr(c.callback, "__name__", None)) == name and not part.registered_callback]
 
 
 def _everything() -> typer.Typer:
@@ -60,7 +66,7 @@ def _everything() -> typer.Typer:
     app.callback()(lambda: None)
     for command in COMMANDS.values():
         part: typer.Typer = importlib.import_module(f"compliancectl.cli.{command.module}").app
-        own = [c for c in part.registered_commands if c.name == command.name]
+        own = _commands(part, command.name)
         if own:
             app.registered_commands += own
         else:

@@ -70,10 +70,11 @@ def show(id: Annotated[str, typer.Argument(help="Control id.")], folder: Extra =
 @app.command(epilog="Example: compliancectl controls check my-controls/ && compliancectl controls test my-controls/")
 def check(files: Files = None) -> int:
     """Check control files without any data: form, names, SQL, types. Exit code 2 when anything is wrong."""
-    from compliancectl.query.examples import check_control
+    from compliancectl.query.examples import Workbench
 
     found, chosen = _load(files)
-    problems = [problem for control in chosen for problem in check_control(control, found.tables)]
+    bench = Workbench(found.tables)
+    problems = [problem for control in chosen for problem in bench.check(control)]
     for problem in problems:
         typer.echo(str(problem), err=True)
     typer.echo(f"{len(chosen)} controls, {len(problems)} problems")
@@ -87,19 +88,17 @@ def test(files: Files = None) -> int:
     The null probe sets each field that a passing example reads to NULL, in turn: the item must still be there, and must
     not pass. Exit code 1 when an example does not come out as it says.
     """
-    from compliancectl.query.examples import check_control, test_control
+    from compliancectl.query.examples import Workbench
 
     found, chosen = _load(files)
+    bench = Workbench(found.tables)
     failed = examples = probes = 0
     for control in chosen:
-        problems = check_control(control, found.tables)
-        if not problems:
-            report = test_control(control, found.tables)
-            examples, probes = examples + report.examples, probes + report.probes
-            problems = list(report.problems)
-        for problem in problems:
+        report = bench.test(control)
+        examples, probes = examples + report.examples, probes + report.probes
+        for problem in report.problems:
             typer.echo(str(problem), err=True)
-        failed += bool(problems)
+        failed += bool(report.problems)
     typer.echo(f"{len(chosen)} controls: {examples} examples and {probes} null probes; {failed} controls fail")
     return 1 if failed else 0
 

@@ -63,9 +63,13 @@ def frameworks(
 def _outcomes(run: Path | None) -> dict[str, str]:
     if run is None:
         return {}
-    from compliancectl.evaluate import read_results
+    from compliancectl.errors import NotReadyError
+    from compliancectl.model.result import Results
 
-    return {control.id: control.outcome for control in read_results(run).controls}
+    file = run / "results" / "results.json"
+    if not file.is_file():
+        raise NotReadyError(f"{run} is not evaluated", hint="Run `compliancectl evaluate` first.")
+    return {control.id: control.outcome for control in Results.model_validate_json(file.read_bytes()).controls}
 
 
 def _overview(rows: list[dict[str, Any]], names: dict[str, str]) -> None:

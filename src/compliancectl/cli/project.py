@@ -74,7 +74,7 @@ def tables_of(controls: Iterable[Control], tables: dict[str, Table]) -> tuple[st
     """
     from compliancectl.query.explain import tables_read
 
-    return tuple(sorted({name for control in controls for name in tables_read(control, tables)}))
+    return tables_read(controls, tables)
 
 
 def _installed(scope: Scope, name: str) -> Installed:

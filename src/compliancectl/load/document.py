@@ -209,7 +209,8 @@ class _Reader:
         block = node.style in ("|", ">")
         self.text_lines[path] = node.start_mark.line + (2 if block else 1)
         self._refuse_tag(node, None)
-        return plain_scalar(node.value) if not node.style else str(node.value)
+        # The library marks where it folded a line (so that it could write the file back); the mark is not the text.
+        return plain_scalar(node.value) if not node.style else str(node.value).replace("\a", "")
 
     def _refuse_tag(self, node: Node, usual: str | None) -> None:
         tag = str(node.tag)

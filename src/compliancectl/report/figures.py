@@ -101,30 +101,38 @@ def strip(groups: Sequence[Sequence[str]], text: str, *, width: float = 1000) ->
     return Strip(width, tuple(found), text)
 
 
-def rosette(digest: str, *, radius: float = 500, turns: int = 30, points: int = 144) -> Rosette:
-    """Draw the bundle's digest as interlaced curves: a picture that changes when one byte of the bundle does.
+def rosette(digest: str, *, radius: float = 500, points: int = 192) -> Rosette:
+    """Draw the bundle's digest as a guilloche: a picture that changes when one byte of the bundle does.
 
-    An aid to the eye, not a proof: it follows from the first twelve bytes of `digest` (hexadecimal).
+    An aid to the eye, not a proof: it follows from the first twelve bytes of `digest` (hexadecimal). Three bands of
+    waves; within a band the curves turn a little from one to the next, which weaves them into each other.
     """
-    bytes_ = bytes.fromhex(digest)[:12]
-    lobes, ripples = 3 + bytes_[0] % 5, 9 + bytes_[1] % 14
-    swell, ripple = 0.12 + bytes_[2] / 255 * 0.16, 0.03 + bytes_[3] / 255 * 0.07
-    inner, drift = 0.18 + bytes_[4] / 255 * 0.22, (bytes_[5] / 255 - 0.5) * 1.6
-    phases = [byte / 255 * math.tau for byte in bytes_[6:12]]
-    paths = []
-    for turn in range(turns):
-        share = turn / (turns - 1)
-        base = inner + (0.72 - inner) * share
-        curve = []
-        for step in range(points):
-            angle = step / points * math.tau
-            wave = swell * share * math.cos(lobes * angle + phases[0] + drift * share)
-            wave += ripple * math.cos(ripples * angle + phases[1] + share * (1.5 + phases[2]))
-            wave += 0.03 * math.cos(2 * angle + phases[3]) + 0.02 * math.sin(5 * angle + phases[4 + turn % 2])
-            distance = radius * min(base + wave, 1.0)
-            curve.append((distance * math.cos(angle), distance * math.sin(angle)))
-        paths.append(_smooth(curve))
+    seed = bytes.fromhex(digest)[:12]
+    paths: list[str] = []
+    bands = ((0.2, 0.46, seed[0:4]), (0.46, 0.72, seed[4:8]), (0.72, 0.97, seed[8:12]))
+    for number, (inner, outer, part) in enumerate(bands):
+        lobes = 7 + part[0] % 12 + 4 * number
+        twist = (0.7 + part[1] / 255 * 1.3) * math.tau / lobes
+        fine = lobes * (2 + part[2] % 2)
+        for turn in range(14):
+            curve = _ring(inner, outer, lobes, fine, turn / 14 * twist, part[3] / 255, points)
+            paths.append(_smooth([(radius * x, radius * y) for x, y in curve]))
     return Rosette(tuple(paths), radius)
+
+
+def _ring(
+    inner: float, outer: float, lobes: int, fine: int, turned: float, ripple: float, points: int
+) -> list[tuple[float, float]]:
+    """One closed wave between two radii, in units of the whole figure."""
+    middle, swing = (inner + outer) / 2, (outer - inner) / 2
+    curve = []
+    for step in range(points):
+        angle = step / points * math.tau
+        wave = math.cos(lobes * (angle + turned)) * (0.9 - 0.25 * ripple)
+        wave += math.cos(fine * (angle - turned) + ripple * math.tau) * (0.1 + 0.25 * ripple)
+        distance = middle + swing * wave
+        curve.append((distance * math.cos(angle), distance * math.sin(angle)))
+    return curve
 
 
 def _smooth(points: Sequence[tuple[float, float]]) -> str:

@@ -56,6 +56,8 @@ class Listing:
     context: Mapping[str, str] = field(default_factory=dict)
     counted: bool = True
     """False when it only enumerates where to look further."""
+    scoped: str = ""
+    """For aggregated lists, an object by place: the key of the list in each place."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,8 @@ def _params(listing: Listing, token: str | None) -> list[tuple[str, str]]:
 
 def _items(data: Any, listing: Listing) -> list[Any]:
     found = data.get(listing.items, [])
+    if listing.scoped and isinstance(found, dict):
+        found = [item for place in found.values() for item in place.get(listing.scoped, [])]
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise Garbage(f"{listing.asked.api.title} answered with {listing.items!r} that is not a list of objects")
     return found
@@ -145,10 +149,27 @@ def _items(data: Any, listing: Listing) -> list[Any]:
 
 def _warnings(data: Any) -> Iterator[str]:
     """What the source itself says is missing from its answer."""
-    for place in data.get("unreachable") or ():
+    for place in [*(data.get("unreachable") or ()), *(data.get("unreachables") or ())]:
         yield f"unreachable: {place}"
-    single = data.get("warning")
-    for warning in [*(data.get("warnings") or ()), *([single] if single else [])]:
+    places = data["items"].values() if isinstance(data.get("items"), dict) else ()
+    singles = [holder["warning"] for holder in (data, *places) if isinstance(holder, dict) and holder.get("warning")]
+    for warning in [*(data.get("warnings") or ()), *singles]:
         if warning.get("code") not in _BENIGN:
             region = f" ({warning['region']})" if warning.get("region") else ""
             yield f"{warning.get('code', 'warning')}{region}: {warning.get('message', '')}"
+
+
+def single(
+    session: GcpSession, request: Request, tally: Tally, drops: tuple[Drop, ...], context: Mapping[str, str]
+) -> tuple[Reply, Any]:
+    """Read one object that is not a list; gives the reply to keep and its data after redaction.
+
+    Raises:
+        CollectError: if it cannot be read.
+    """
+    answer = session.ask(request)
+    data = body(answer.response)
+    tally.listings += 1
+    tally.pages += 1
+    tally.warnings.extend(_warnings(data))
+    return keep(answer, data, drops, context), data

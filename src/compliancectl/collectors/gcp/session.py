@@ -51,6 +51,8 @@ class GcpSession(Session):
         self._local = threading.local()
         self._opened: list[requests.Session] = []
         self._channels: list[Any] = []
+        self.log_clients: dict[str, Any] = {}
+        """Clients of Cloud Logging, made by `logclient` at the first call."""
         self._credentials: Credentials | None = None
         self._principal: Principal | None = None
         self._times: dict[tuple[str, str], tuple[datetime, datetime]] = {}

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from compliancectl.sandbox.company import Company
+from compliancectl.sandbox.google.cloud import Cloud
+from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
 from compliancectl.sandbox.google.server import GoogleServer
 from compliancectl.sandbox.google.sql import CloudSql
@@ -28,6 +30,7 @@ class Part:
     server: GoogleServer
     state: State
     tokens: TokenService
+    logs: LogServer
     proxy: SqlProxy
     sqladmin_endpoint: str
     """What the Cloud SQL connector takes as `sqladmin_api_endpoint`."""
@@ -38,6 +41,7 @@ class Part:
 
     def stop(self) -> None:
         """Stop all servers."""
+        self.logs.stop()
         self.proxy.stop()
         self.web.stop()
 
@@ -54,8 +58,9 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     authority = Authority()
     token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
     sql = CloudSql(state, authority)
-    server = GoogleServer(state, token_service, sql.answers)
+    server = GoogleServer(state, token_service, {**sql.answers, **Cloud(state).answers})
     server.web.start()
+    logs = LogServer(state, token_service, server.web, authority, folder)
     proxy = SqlProxy(authority, folder, database_socket)
     sql.proxy_address = proxy.address
     key = token_service.write_key(folder / "service-account.json", server.web.url)
@@ -67,18 +72,19 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
             "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(roots),
             "NO_GCE_CHECK": "true",
         },
-        scope=_scope(company, state, server.web.url),
-        web=server.web, server=server, state=state, tokens=token_service, proxy=proxy,
+        scope=_scope(company, state, server.web.url, logs.url),
+        web=server.web, server=server, state=state, tokens=token_service, logs=logs, proxy=proxy,
         sqladmin_endpoint=f"{server.web.url}/sqladmin.googleapis.com",
     )
 
 
-def _scope(company: Company, state: State, url: str) -> dict[str, Any]:
+def _scope(company: Company, state: State, url: str, logs_url: str) -> dict[str, Any]:
     from compliancectl.collectors.gcp.services import SERVICES
 
+    endpoints = {name: f"{url}/{service.host}" for name, service in sorted(SERVICES.items())} | {"logging": logs_url}
     return {
         "projects": sorted(state.projects, reverse=True),
         "organization": state.data["organization"],
         "staff_domains": [company.sections["company"]["domain"]],
-        "endpoints": {name: f"{url}/{service.host}" for name, service in sorted(SERVICES.items())},
+        "endpoints": endpoints,
     }

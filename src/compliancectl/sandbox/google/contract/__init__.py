@@ -15,6 +15,8 @@ from typing import Any
 
 from compliancectl import clock
 
+FOLDER = Path(__file__).parent
+
 
 @dataclass(frozen=True)
 class Method:
@@ -54,6 +56,10 @@ class Api:
         """What in `value` is not as the contract says."""
         if isinstance(kind, list):
             yield from self._list(value, kind[0], where)
+        elif isinstance(kind, dict):
+            yield from self._anonymous(value, kind, where)
+        elif kind.startswith("<"):
+            yield from self._by_place(value, kind[1:-1], where)
         elif kind in _SCALARS:
             if not _SCALARS[kind](value):
                 yield f"{where}: {value!r} is not of type {kind}"
@@ -68,6 +74,19 @@ class Api:
             return
         for number, item in enumerate(value):
             yield from self.violations(item, inner, f"{where}[{number}]")
+
+    def _anonymous(self, value: Any, fields: dict[str, Any], where: str) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield f"{where}: not an object"
+            return
+        yield from self._message(value, fields, "the object", where)
+
+    def _by_place(self, value: Any, inner: str, where: str) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield f"{where}: not an object"
+            return
+        for name, item in value.items():
+            yield from self.violations(item, inner, f"{where}.{name}")
 
     def _message(self, value: dict[str, Any], fields: dict[str, Any], kind: str, where: str) -> Iterator[str]:
         for name, item in value.items():
@@ -105,7 +124,7 @@ def apis() -> dict[str, Api]:
     found = {}
     for file in sorted(Path(__file__).parent.glob("*.yaml")):
         data = YAML(typ="safe", pure=True).load(file)
-        if "methods" in data:
+        if "service" in data:
             found[data["service"]] = _api(data)
     return found
 

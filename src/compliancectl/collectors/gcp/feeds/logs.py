@@ -1,0 +1,227 @@
+"""Cloud Logging: sinks, buckets, and the audit entries of restores, over gRPC with google-cloud-logging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from compliancectl import canonical, clock
+from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.gcp.feed import Audited, feed
+from compliancectl.collectors.gcp.feeds import log_tables as tables
+from compliancectl.collectors.gcp.listing import Page, Tally, check_token
+from compliancectl.collectors.gcp.logclient import rpc
+from compliancectl.collectors.gcp.redact import Drop, people_outside, redact
+from compliancectl.collectors.gcp.session import GcpSession
+from compliancectl.collectors.gcp.shaping import dig, row
+from compliancectl.collectors.gcp.verdict import Asked
+from compliancectl.errors import Garbage
+from compliancectl.model.evidence import Window
+
+if TYPE_CHECKING:
+    from compliancectl.collectors.calls import Answer
+
+PAGE = 1000
+RESTORES = (
+    'protoPayload.methodName=("cloudsql.instances.restoreBackup" OR "cloudsql.instances.clone" OR '
+    '"cloudsql.instances.create")'
+)
+_AUDIT = "type.googleapis.com/google.cloud.audit.AuditLog"
+
+
+def _pages(
+    session: GcpSession, asked: Asked, service: str, method: str, message: str, fields: Mapping[str, Any],
+    key: str, drops: tuple[Drop, ...], context: Mapping[str, str], tally: Tally,
+) -> Iterator[Page]:
+    """Read a list over gRPC to its end."""
+    from google.cloud.logging_v2 import types
+
+    seen: set[str] = set()
+    token = ""
+    tally.listings += 1
+    while True:
+        request = getattr(types, message)(page_token=token, **fields)
+        answered, record = rpc(session, asked, service, method, request)
+        token = answered.next_page_token
+        reply, data = _keep(answered, record, message, {**fields, "page_token": request.page_token}, drops, context)
+        tally.pages += 1
+        tally.items += len(data.get(key, []))
+        session.context.progress(f"page {tally.pages}, {tally.items} items")
+        yield Page(reply, data.get(key, []))
+        if not token:
+            return
+        check_token(token, seen, session.config.page_limit, asked.api.title)
+
+
+def _keep(
+    message: Any, answer: Answer, request: str, fields: Mapping[str, Any], drops: tuple[Drop, ...],
+    context: Mapping[str, str],
+) -> tuple[Reply, Any]:
+    """The reply as JSON, in Google's own mapping from protobuf."""
+    data = _as_json(message)
+    _, counts = redact(b"", data, drops)
+    service = "LoggingServiceV2" if request == "ListLogEntriesRequest" else "ConfigServiceV2"
+    return Reply(
+        body=canonical.to_bytes(data), operation=f"RPC google.logging.v2.{service}/{request.removesuffix('Request')}",
+        requested_at=answer.requested_at, completed_at=answer.completed_at, status="OK", parameters=dict(fields),
+        attempts=tuple(answer.attempts), redactions=counts, context=dict(context),
+    ), data
+
+
+def _as_json(message: Any) -> Any:
+    from google.protobuf.json_format import MessageToDict
+
+    try:
+        return MessageToDict(message)
+    except TypeError as error:
+        raise Garbage(f"Cloud Logging API sent a payload of a type that is not known here: {error}") from None
+
+
+# -- sinks ------------------------------------------------------------------------------------------------------------
+
+
+def _sink_targets(session: GcpSession) -> Iterator[Target]:
+    if session.config.organization:
+        yield Target(f"organizations/{session.config.organization}", session.endpoint("logging"))
+    for project in session.config.projects:
+        yield Target(project, session.endpoint("logging"))
+
+
+def _parent(target: Target) -> str:
+    return target.name if "/" in target.name else f"projects/{target.name}"
+
+
+def _fetch_sinks(session: GcpSession, target: Target) -> Fetched:
+    tally, parent = Tally(), _parent(target)
+    context = {"project": target.name, "parent": parent}
+    for page in _pages(
+        session, Asked("logging", "logging.sinks.list", parent), "config", "list_sinks", "ListSinksRequest",
+        {"parent": parent, "page_size": PAGE}, "sinks", (), context, tally,
+    ):
+        yield page.reply
+    return tally.completeness("sinks")
+
+
+def _shape_sinks(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    for record in data.get("sinks", []):
+        yield "gcp.log_sink", row(tables.SINK, record, {
+            "project": context["project"],
+            "parent": context["parent"],
+            "resource": f"//logging.googleapis.com/{context['parent']}/sinks/{record.get('name')}",
+            "destination_bucket": _full(record.get("destination")),
+            "filter": record.get("filter", ""),
+            "disabled": record.get("disabled", False),
+            "include_children": record.get("includeChildren", False),
+            "exclusions": [
+                {"name": e.get("name"), "filter": e.get("filter"), "disabled": e.get("disabled", False)}
+                for e in record.get("exclusions", [])
+            ],
+        })
+
+
+def _full(destination: Any) -> str | None:
+    return f"//{destination}" if destination else None
+
+
+# -- buckets ----------------------------------------------------------------------------------------------------------
+
+
+def _fetch_buckets(session: GcpSession, target: Target) -> Fetched:
+    tally, parent = Tally(), f"projects/{target.name}/locations/-"
+    for page in _pages(
+        session, Asked("logging", "logging.buckets.list", f"projects/{target.name}"), "config", "list_buckets",
+        "ListBucketsRequest", {"parent": parent, "page_size": PAGE}, "buckets", (), {"project": target.name}, tally,
+    ):
+        yield page.reply
+    return tally.completeness("log buckets of all regions")
+
+
+def _shape_buckets(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    for record in data.get("buckets", []):
+        name = str(record.get("name", ""))
+        parts = name.split("/")
+        yield "gcp.log_bucket", row(tables.BUCKET, record, {
+            "project": context["project"],
+            "resource": f"//logging.googleapis.com/{name}",
+            "name": parts[-1] or None,
+            "location": parts[3] if len(parts) == 6 else None,
+            "locked": record.get("locked", False),
+        })
+
+
+# -- entries ----------------------------------------------------------------------------------------------------------
+
+
+def _window(session: GcpSession) -> Window:
+    end = session.context.as_of
+    return Window(start=end - timedelta(days=session.config.log_days), end=end)
+
+
+def entry_filter(project: str, window: Window) -> str:
+    """What is asked: restores in an explicit window (without one, some clients silently ask for a single day)."""
+    return " AND ".join([
+        f'logName="projects/{project}/logs/cloudaudit.googleapis.com%2Factivity"',
+        RESTORES,
+        f'timestamp>="{clock.text(window.start)}"',
+        f'timestamp<"{clock.text(window.end)}"',
+    ])
+
+
+def _entry_drops(session: GcpSession) -> tuple[Drop, ...]:
+    payload = "entries[].protoPayload"
+    outside = people_outside(session.config.staff_domains)
+    return (
+        Drop("entries[].textPayload", "payload"),
+        Drop("entries[].jsonPayload", "payload"),
+        Drop("entries[].httpRequest", "personal"),
+        Drop("entries[].labels", "label"),
+        *(Drop(f"{payload}.{name}", "payload") for name in (
+            "request", "response", "metadata", "serviceData", "resourceOriginalState")),
+        Drop(f"{payload}.requestMetadata", "personal"),
+        Drop(f"{payload}.authenticationInfo.principalEmail", "personal", outside),
+        Drop(f"{payload}.authenticationInfo.principalSubject", "personal"),
+        Drop(f"{payload}.authenticationInfo.authoritySelector", "personal"),
+        Drop(f"{payload}.authenticationInfo.thirdPartyPrincipal", "personal"),
+        Drop(f"{payload}.authenticationInfo.serviceAccountDelegationInfo", "personal"),
+        Drop(f"{payload}.status.message", "free text"),
+        Drop(f"{payload}.status.details", "free text"),
+    )
+
+
+def _fetch_entries(session: GcpSession, target: Target) -> Fetched:
+    wanted = entry_filter(target.name, _window(session))
+    tally = Tally(filters=[wanted])
+    fields = {
+        "resource_names": [f"projects/{target.name}"], "filter": wanted, "order_by": "timestamp asc", "page_size": PAGE,
+    }
+    for page in _pages(
+        session, Asked("logging", "logging.logEntries.list", f"projects/{target.name}"), "logging", "list_log_entries",
+        "ListLogEntriesRequest", fields, "entries", _entry_drops(session), {"project": target.name}, tally,
+    ):
+        yield page.reply
+    return tally.completeness("audit log entries in the window")
+
+
+def _shape_entries(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    for record in data.get("entries", []):
+        name, at, mark = record.get("logName"), record.get("timestamp"), record.get("insertId")
+        audit = dig(record, "protoPayload.@type") == _AUDIT
+        yield "gcp.log_entry", row(tables.ENTRY, record, {
+            "project": context["project"],
+            "resource": f"//logging.googleapis.com/{name}#{at}/{mark}",
+            "severity": record.get("severity", "DEFAULT"),
+            "status_code": dig(record, "protoPayload.status.code") or 0 if audit else None,
+            "operation_last": dig(record, "operation.last") is True if "operation" in record else None,
+        })
+
+
+
+FEEDS = (
+    feed("log_sinks", "Where logs are routed.", (tables.SINK,), _fetch_sinks, _shape_sinks,
+         Audited("logging", "google.logging.v2.ConfigServiceV2.ListSinks"), targets=_sink_targets),
+    feed("log_buckets", "Where logs are kept, and how long.", (tables.BUCKET,), _fetch_buckets, _shape_buckets,
+         Audited("logging", "google.logging.v2.ConfigServiceV2.ListBuckets")),
+    feed("log_entries", "Restores in the audit log.", (tables.ENTRY,), _fetch_entries, _shape_entries,
+         Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"), window=_window),
+)

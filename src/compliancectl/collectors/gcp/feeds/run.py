@@ -1,0 +1,191 @@
+"""Cloud Run: deployed images and job executions, from the Cloud Run Admin API v2 (regions: v1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.gcp.feed import Audited, feed
+from compliancectl.collectors.gcp.listing import Listing, Tally, pages, single
+from compliancectl.collectors.gcp.places import locations
+from compliancectl.collectors.gcp.redact import Drop
+from compliancectl.collectors.gcp.session import GcpSession, Request
+from compliancectl.collectors.gcp.shaping import columns, describe, project_column, resource_column, row
+from compliancectl.collectors.gcp.verdict import Asked
+from compliancectl.model.table import INT, TEXT, TIME, Column, Table
+
+_e = describe("run.v2#GoogleCloudRunV2Execution")
+_s = "run.v2#GoogleCloudRunV2Service"
+_r = "run.v2#GoogleCloudRunV2Revision"
+
+EXECUTION = Table(
+    "gcp.run_execution",
+    "One row per execution of a Cloud Run job that Cloud Run still lists.",
+    columns(
+        project_column(),
+        resource_column("//run.googleapis.com/projects/P/locations/L/jobs/J/executions/E"),
+        _e("job", TEXT, "job", "Name of the job.", required=True),
+        _e("created", TIME, "createTime", "When it was started."),
+        _e("completed", TIME, "completionTime", "When it ended; NULL: it has not."),
+        Column("succeeded", INT, "Tasks that succeeded.", "run.v2#GoogleCloudRunV2Execution:succeededCount"),
+        Column("failed", INT, "Tasks that failed.", "run.v2#GoogleCloudRunV2Execution:failedCount"),
+    ),
+    key=("resource",),
+    permissions=("run.executions.list", "run.locations.list"),
+    drops=(
+        "creator, annotations, labels: personal data",
+        "environment values, arguments and commands of containers: may hold secrets",
+    ),
+)
+
+SERVICE = Table(
+    "gcp.run_service",
+    "One row per container of each Cloud Run revision that is ready or receives traffic: what is deployed.",
+    columns(
+        project_column(),
+        resource_column("//run.googleapis.com/projects/P/locations/L/services/S/revisions/R#CONTAINER"),
+        Column("name", TEXT, "Name of the service.", f"{_s}:name, last part", required=True),
+        Column("service", TEXT, "Full resource name of the service.", f"{_s}:name", required=True),
+        Column("revision", TEXT, "Name of the revision.", f"{_r}:name, last part", required=True),
+        Column("container", TEXT, "Name of the container; empty when there is one without a name.", f"{_r}:containers[].name"),
+        Column("image", TEXT, "Image as it was asked for.", f"{_r}:containers[].image"),
+        Column("digest", TEXT, "Digest that runs: `sha256:…`.", f"{_r}:containerStatuses[].imageDigest"),
+        Column("ingress", TEXT, "Which traffic reaches the service.", f"{_s}:ingress"),
+        Column("created", TIME, "When the revision was made.", f"{_r}:createTime"),
+    ),
+    key=("resource",),
+    permissions=("run.locations.list", "run.revisions.get", "run.services.list"),
+    drops=(
+        "creator, lastModifier, annotations, labels: personal data",
+        "environment values, arguments and commands of containers: may hold secrets",
+    ),
+)
+
+
+def _container_drops(prefix: str) -> tuple[Drop, ...]:
+    return (
+        Drop(f"{prefix}.env[].value", "secret"),
+        Drop(f"{prefix}.args", "secret"),
+        Drop(f"{prefix}.command", "secret"),
+    )
+
+
+def _person_drops(prefix: str) -> tuple[Drop, ...]:
+    names = ("annotations", "client", "creator", "labels", "lastModifier")
+    return tuple(Drop(f"{prefix}{name}", "personal") for name in names)
+
+
+_SERVICE_DROPS = (
+    *_person_drops("services[]."), *_person_drops("services[].template."),
+    *_container_drops("services[].template.containers[]"),
+    Drop("services[].buildConfig.environmentVariables", "secret"),
+)
+_REVISION_DROPS = (*_person_drops(""), *_container_drops("containers[]"))
+_EXECUTION_DROPS = (*_person_drops("executions[]."), *_container_drops("executions[].template.containers[]"))
+
+
+def _listing(project: str, place: str, what: str, permission: str, drops: tuple[Drop, ...], **more: Any) -> Listing:
+    return Listing(
+        Asked("run", permission, f"projects/{project}"), f"v2/projects/{project}/locations/{place}/{what}",
+        what.rpartition("/")[2], ("pageSize", 100), drops=drops,
+        context={"project": project, "part": what.rpartition("/")[2]}, **more,
+    )
+
+
+# -- executions -------------------------------------------------------------------------------------------------------
+
+
+def _fetch_executions(session: GcpSession, target: Target) -> Fetched:
+    tally = Tally()
+    places = yield from locations(session, "run", "run.locations.list", target.name, tally)
+    for place in places:
+        listing = _listing(target.name, place, "jobs/-/executions", "run.executions.list", _EXECUTION_DROPS)
+        for page in pages(session, listing, tally):
+            yield page.reply
+    return tally.completeness("regions, and the executions of all jobs in each")
+
+
+def _shape_executions(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    if context["part"] != "executions":
+        return
+    for record in data.get("executions", []):
+        job = record.get("job")
+        yield "gcp.run_execution", row(EXECUTION, record, {
+            "project": context["project"],
+            "resource": _full(record.get("name")),
+            "job": job.rpartition("/")[2] if isinstance(job, str) else job,
+            "succeeded": record.get("succeededCount", 0),
+            "failed": record.get("failedCount", 0),
+        })
+
+
+# -- services ---------------------------------------------------------------------------------------------------------
+
+
+def _fetch_services(session: GcpSession, target: Target) -> Fetched:
+    tally = Tally()
+    asked = Asked("run", "run.revisions.get", f"projects/{target.name}")
+    places = yield from locations(session, "run", "run.locations.list", target.name, tally)
+    for place in places:
+        listing = _listing(target.name, place, "services", "run.services.list", _SERVICE_DROPS, counted=False)
+        for page in pages(session, listing, tally):
+            yield page.reply
+            for service in page.items:
+                for revision in _live(service):
+                    reply, data = single(session, Request(asked, f"v2/{revision}"), tally, _REVISION_DROPS, {})
+                    tally.items += len(data.get("containers", []))
+                    yield replace(reply, context={
+                        "project": target.name, "part": "revision", "service": str(service.get("name")),
+                        "ingress": str(service.get("ingress", "")),
+                    })
+    return tally.completeness("regions, the services of each, and their live revisions")
+
+
+def _live(service: Mapping[str, Any]) -> list[str]:
+    """Full names of the revisions that are ready or receive traffic, sorted."""
+    base = f"{service.get('name')}/revisions/"
+    names = {str(service["latestReadyRevision"])} if service.get("latestReadyRevision") else set()
+    for target in service.get("trafficStatuses", []):
+        if target.get("revision"):
+            name = str(target["revision"])
+            names.add(name if "/" in name else base + name)
+    return sorted(names)
+
+
+def _shape_services(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    if context["part"] != "revision":
+        return
+    digests = {s.get("name", ""): s.get("imageDigest") for s in data.get("containerStatuses", [])}
+    for container in data.get("containers", []):
+        name, image = container.get("name", ""), container.get("image")
+        suffix = f"#{name}" if name else ""
+        yield "gcp.run_service", row(SERVICE, data, {
+            "project": context["project"],
+            "resource": f"{_full(data.get('name'))}{suffix}",
+            "name": context["service"].rpartition("/")[2],
+            "service": _full(context["service"]),
+            "revision": str(data.get("name")).rpartition("/")[2],
+            "container": name,
+            "image": image,
+            "digest": _digest(digests.get(name)) or _digest(image),
+            "ingress": context["ingress"] or None,
+        })
+
+
+def _digest(reference: Any) -> str | None:
+    _, found, digest = str(reference or "").partition("@")
+    return digest if found else None
+
+
+def _full(name: Any) -> str | None:
+    return f"//run.googleapis.com/{name}" if name else None
+
+
+FEEDS = (
+    feed("run_executions", "Executions of Cloud Run jobs.", (EXECUTION,), _fetch_executions, _shape_executions,
+         Audited("run", "google.cloud.run.v2.Executions.ListExecutions")),
+    feed("run_services", "Cloud Run services and the images that they run.", (SERVICE,), _fetch_services,
+         _shape_services, Audited("run", "google.cloud.run.v2.Services.ListServices")),
+)

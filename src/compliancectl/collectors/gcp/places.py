@@ -1,0 +1,25 @@
+"""Regions: some APIs list what they hold region by region, so the regions are asked for first."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from compliancectl.collectors.base import Reply
+from compliancectl.collectors.gcp.listing import Listing, Tally, pages
+from compliancectl.collectors.gcp.session import GcpSession
+from compliancectl.collectors.gcp.verdict import Asked
+
+
+def locations(
+    session: GcpSession, service: str, permission: str, project: str, tally: Tally
+) -> Generator[Reply, None, list[str]]:
+    """Yield the replies that name the regions of a service; return the regions, sorted."""
+    listing = Listing(
+        Asked(service, permission, f"projects/{project}"), f"v1/projects/{project}/locations", "locations",
+        ("pageSize", 100), context={"project": project, "part": "locations"}, counted=False,
+    )
+    found = []
+    for page in pages(session, listing, tally):
+        yield page.reply
+        found += [str(place.get("locationId")) for place in page.items]
+    return sorted(found)

@@ -1,0 +1,316 @@
+"""Everything but Cloud SQL: expands the definition into buckets, policies, firewalls, jobs, services, findings."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from compliancectl.sandbox.google import errors
+from compliancectl.sandbox.google.server import Call
+from compliancectl.sandbox.google.state import State, stamp
+
+LINK = "https://www.googleapis.com/compute/v1/"
+REGIONS = ("europe-west1", "europe-west3", "europe-west4")
+PUBLIC_QUERY = "memberTypes:(allUsers OR allAuthenticatedUsers)"
+
+
+class Cloud:
+    """Answers of the APIs besides Cloud SQL and Logging."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.answers: dict[str, Callable[[Call], Any]] = {
+            "storage.buckets.list": self.buckets,
+            "cloudasset.searchAllIamPolicies": self.search_policies,
+            "orgpolicy.projects.policies.getEffectivePolicy": self.effective_policy,
+            "compute.firewalls.list": self.firewalls,
+            "compute.networks.list": self.networks,
+            "compute.networks.getEffectiveFirewalls": self.effective_firewalls,
+            "compute.networkFirewallPolicies.aggregatedList": self.network_policies,
+            "cloudscheduler.projects.locations.list": self.locations,
+            "cloudscheduler.projects.locations.jobs.list": self.scheduler_jobs,
+            "run.projects.locations.list": self.locations,
+            "run.projects.locations.services.list": self.services,
+            "run.projects.locations.services.revisions.get": self.revision,
+            "run.projects.locations.jobs.executions.list": self.executions,
+            "redis.projects.locations.instances.list": self.redis,
+            "containeranalysis.projects.occurrences.list": self.occurrences,
+            "cloudresourcemanager.projects.testIamPermissions": self.test_permissions,
+        }
+
+    def _of(self, call: Call, key: str, default: Any = None) -> Any:
+        return self.state.project(call.path["project"]).get(key, {} if default is None else default)
+
+    # -- storage, assets, policies, permissions -----------------------------------------------------------------------
+
+    def buckets(self, call: Call) -> dict[str, Any]:
+        """storage.buckets.list."""
+        project = call.first("project")
+        if project is None:
+            raise errors.error(400, "Required parameter: project", "required")
+        entries = self.state.project(project).get("buckets", {})
+        return {"kind": "storage#buckets", "items": [self._bucket(project, n, entries[n]) for n in sorted(entries)]}
+
+    def _bucket(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+        uniform = {"enabled": it.get("uniform_access", True)}
+        record: dict[str, Any] = {
+            "kind": "storage#bucket", "id": name, "name": name, "metageneration": "3", "storageClass": "STANDARD",
+            "projectNumber": self.state.number(f"projects/{project}"), "location": it["location"].upper(),
+            "locationType": "region", "timeCreated": it["created"], "updated": it["created"], "labels": it.get("labels", {}),
+            "iamConfiguration": {
+                "uniformBucketLevelAccess": uniform, "bucketPolicyOnly": uniform,
+                "publicAccessPrevention": it.get("public_access_prevention", "enforced"),
+            },
+            "softDeletePolicy": {"retentionDurationSeconds": str(it.get("soft_delete_days", 0) * 86400)},
+        }
+        if "delete_after_days" in it:
+            record["lifecycle"] = {"rule": [{"action": {"type": "Delete"}, "condition": {"age": it["delete_after_days"]}}]}
+        if "retention_days" in it:
+            record["retentionPolicy"] = {"retentionPeriod": str(it["retention_days"] * 86400), "isLocked": it["locked"]}
+        return record
+
+    def search_policies(self, call: Call) -> dict[str, Any]:
+        """cloudasset.searchAllIamPolicies, for the one query that this company needs."""
+        if call.first("query") != PUBLIC_QUERY:
+            raise errors.invalid("The sandbox knows only the query for public members.")
+        place = call.path["name"]
+        names = sorted(self.state.projects) if call.path["kind"] == "organizations" else [place]
+        return {"results": [self._policy(n, p) for n in names for p in self._public_policies(n)]}
+
+    def _public_policies(self, project: str) -> Iterator[dict[str, Any]]:
+        for policy in self.state.project(project).get("iam", ()):
+            if {"allUsers", "allAuthenticatedUsers"} & set(policy["members"]):
+                yield policy
+
+    def _policy(self, project: str, it: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "resource": it["resource"], "assetType": it["type"],
+            "project": f"projects/{self.state.number('projects/' + project)}",
+            "organization": f"organizations/{self.state.data['organization']}",
+            "policy": {"bindings": [{"role": it["role"], "members": it["members"]}]},
+        }
+
+    def effective_policy(self, call: Call) -> dict[str, Any]:
+        """orgpolicy getEffectivePolicy; a constraint that nobody set has an empty rule."""
+        constraint = call.path["policy"]
+        rule = self.state.data["org_policies"].get(constraint)
+        if rule is None:
+            raise errors.error(404, f"Constraint constraints/{constraint} does not exist.", "notFound")
+        number = self.state.number(f"projects/{call.path['project']}")
+        spec = {"rules": [{"values": {"allowedValues": rule["allowed"]}}] if "allowed" in rule else [rule]}
+        return {"name": f"projects/{number}/policies/{constraint}", "spec": spec}
+
+    def test_permissions(self, call: Call) -> dict[str, Any]:
+        """Which of the asked permissions the reader holds: those of the definition, unless denied."""
+        granted = set(self.state.data["granted_permissions"])
+        where = f"projects/{call.path['project']}"
+        names = [n for n in call.body["permissions"] if n in granted and not self.state.is_denied(n, where)]
+        return {"permissions": names} if names else {}
+
+    # -- network ------------------------------------------------------------------------------------------------------
+
+    def firewalls(self, call: Call) -> dict[str, Any]:
+        """compute.firewalls.list."""
+        project = call.path["project"]
+        rules = self._of(call, "firewalls")
+        return {"kind": "compute#firewallList", "id": f"projects/{project}/global/firewalls",
+                "items": [_firewall(project, n, rules[n]) for n in sorted(rules)]}
+
+    def networks(self, call: Call) -> dict[str, Any]:
+        """compute.networks.list."""
+        project = call.path["project"]
+        return {"kind": "compute#networkList", "id": f"projects/{project}/global/networks", "items": [{
+            "kind": "compute#network", "id": _number(name), "name": name, "autoCreateSubnetworks": False,
+            "selfLink": f"{LINK}projects/{project}/global/networks/{name}",
+        } for name in sorted(self._of(call, "networks", []))]}
+
+    def effective_firewalls(self, call: Call) -> dict[str, Any]:
+        """compute.networks.getEffectiveFirewalls: the hierarchical policy, network policies, VPC rules."""
+        project, network = call.path["project"], call.path["network"]
+        if network not in self._of(call, "networks", []):
+            raise errors.not_found(f"The resource 'projects/{project}/global/networks/{network}' was not found")
+        rules = self._of(call, "firewalls")
+        policies = [("HIERARCHY", "500100200300", it) for it in self.state.data.get("firewall_policies", {}).values()]
+        policies += [("NETWORK", _number(n), it) for n, it in sorted(self._of(call, "network_policies").items())]
+        names = [*self.state.data.get("firewall_policies", {}), *sorted(self._of(call, "network_policies"))]
+        return {
+            "firewalls": [_firewall(project, n, it) for n, it in sorted(rules.items()) if it["network"] == network],
+            "firewallPolicys": [
+                {"name": number, "shortName": name, "type": kind, "rules": [_policy_rule(r) for r in it["rules"]]}
+                for name, (kind, number, it) in zip(names, policies, strict=True)
+            ],
+        }
+
+    def network_policies(self, call: Call) -> dict[str, Any]:
+        """compute.networkFirewallPolicies.aggregatedList: by place, with a warning where there is none."""
+        project = call.path["project"]
+        places: dict[str, Any] = {
+            f"regions/{region}": {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results on this page."}}
+            for region in REGIONS
+        }
+        policies = [_network_policy(project, n, it) for n, it in sorted(self._of(call, "network_policies").items())]
+        if policies:
+            places["global"] = {"firewallPolicies": policies}
+        return {"kind": "compute#networkFirewallPoliciesAggregatedList",
+                "id": f"projects/{project}/aggregated/firewallPolicies", "items": places}
+
+    # -- jobs, services, caches, findings -----------------------------------------------------------------------------
+
+    def locations(self, call: Call) -> dict[str, Any]:
+        """locations.list."""
+        base = f"projects/{call.path['project']}/locations"
+        return {"locations": [{"name": f"{base}/{r}", "locationId": r, "displayName": r} for r in REGIONS]}
+
+    def _here(self, call: Call, key: str) -> list[tuple[str, dict[str, Any]]]:
+        place = call.path["location"]
+        if place not in (*REGIONS, "-"):
+            raise errors.error(403, f"Location {place} is not found or access is unauthorized.", "forbidden")
+        return [(n, it) for n, it in sorted(self._of(call, key).items()) if place in ("-", it["region"])]
+
+    def scheduler_jobs(self, call: Call) -> dict[str, Any]:
+        """cloudscheduler jobs.list."""
+        return {"jobs": [self._job(call.path["project"], name, it) for name, it in self._here(call, "scheduler_jobs")]}
+
+    def _job(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+        record = {
+            "name": f"projects/{project}/locations/{it['region']}/jobs/{name}", "description": it["description"],
+            "schedule": it["schedule"], "timeZone": "Etc/UTC", "state": it.get("state", "ENABLED"),
+            "userUpdateTime": it["changed"], "attemptDeadline": "180s", "status": {},
+            "httpTarget": {
+                "uri": it["uri"], "httpMethod": "POST", "headers": it.get("headers", {}),
+                "body": base64.b64encode(it.get("body", "").encode()).decode(),
+            },
+        }
+        if it.get("last_attempt"):
+            record |= {"lastAttemptTime": it["last_attempt"], "status": {"code": it["code"]} if it.get("code") else {}}
+        return record
+
+    def services(self, call: Call) -> dict[str, Any]:
+        """run services.list."""
+        return {"services": [self._service(call.path["project"], n, it) for n, it in self._here(call, "run_services")]}
+
+    def _service(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+        full = f"projects/{project}/locations/{it['region']}/services/{name}"
+        revision = f"{full}/revisions/{it['revision']}"
+        return {
+            "name": full, "uid": _uuid(full), "generation": "7", "createTime": it["created"], "updateTime": it["created"],
+            "creator": it["creator"], "lastModifier": it["creator"], "ingress": it["ingress"], "labels": it.get("labels", {}),
+            "template": {"serviceAccount": it["identity"], "containers": [_container(it)]},
+            "latestReadyRevision": revision, "latestCreatedRevision": revision, "uri": f"https://{name}-x.a.run.app",
+            "trafficStatuses": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100, "revision": it["revision"]}],
+        }
+
+    def revision(self, call: Call) -> dict[str, Any]:
+        """run revisions.get."""
+        it = dict(self._here(call, "run_services")).get(call.path["service"])
+        if it is None or it["revision"] != call.path["revision"]:
+            raise errors.not_found(f"Resource '{call.path['revision']}' of kind 'REVISION' does not exist.")
+        service = f"projects/{call.path['project']}/locations/{it['region']}/services/{call.path['service']}"
+        return {
+            "name": f"{service}/revisions/{it['revision']}", "uid": _uuid(it["revision"]), "generation": "1",
+            "createTime": it["created"], "creator": it["creator"], "service": call.path["service"],
+            "serviceAccount": it["identity"], "containers": [_container(it)],
+            "containerStatuses": [{"name": "app", "imageDigest": f"{it['image'].partition(':')[0]}@{it['digest']}"}],
+        }
+
+    def executions(self, call: Call) -> dict[str, Any]:
+        """run executions.list; `-` means all jobs."""
+        found = [
+            record for name, it in self._here(call, "run_jobs") if call.path["job"] in ("-", name)
+            for record in self._executions(call.path["project"], name, it)
+        ]
+        return {"executions": sorted(found, key=lambda record: str(record["createTime"]), reverse=True)}
+
+    def _executions(self, project: str, name: str, it: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        last = self.state.at(it["last"])
+        for number in range(it["executions"]):
+            days = number * it["every_days"]
+            if days in it.get("missing_days_ago", ()):
+                continue
+            start = last - timedelta(days=days)
+            mark = f"{name}-{_uuid(f'{name}{number}')[:5]}"
+            failed = days in it.get("failed_days_ago", ())
+            yield {
+                "name": f"projects/{project}/locations/{it['region']}/jobs/{name}/executions/{mark}", "job": name,
+                "uid": _uuid(mark), "creator": it["creator"], "createTime": stamp(start), "startTime": stamp(start),
+                "completionTime": stamp(start + timedelta(minutes=3)), "taskCount": 1,
+                **({"failedCount": 1} if failed else {"succeededCount": 1}),
+                "template": {"serviceAccount": it["identity"], "containers": [_container(it)]},
+            }
+
+    def redis(self, call: Call) -> dict[str, Any]:
+        """redis instances.list."""
+        project = call.path["project"]
+        return {"instances": [{
+            "name": f"projects/{project}/locations/{it['region']}/instances/{name}", "tier": "STANDARD_HA", "state": "READY",
+            "redisVersion": "REDIS_7_2", "memorySizeGb": 5, "host": "10.20.0.9", "port": 6379, "createTime": it["created"],
+            "authEnabled": True, "transitEncryptionMode": "SERVER_AUTHENTICATION", "labels": it.get("labels", {}),
+            "persistenceConfig": {"persistenceMode": it.get("persistence", "DISABLED")},
+        } for name, it in self._here(call, "redis")]}
+
+    def occurrences(self, call: Call) -> dict[str, Any]:
+        """containeranalysis occurrences.list."""
+        if call.first("filter") not in (None, 'kind="VULNERABILITY"'):
+            raise errors.invalid("The sandbox knows only the filter for vulnerabilities.")
+        found = self._of(call, "vulnerabilities")
+        return {"occurrences": [_occurrence(call.path["project"], cve, found[cve]) for cve in sorted(found)]}
+
+
+def _firewall(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    ports = [{"IPProtocol": p, **({"ports": n} if n else {})} for p, n in it["protocols"].items()]
+    return {
+        "kind": "compute#firewall", "id": _number(name), "name": name, "description": it.get("description", ""),
+        "network": f"{LINK}projects/{project}/global/networks/{it['network']}", "priority": it.get("priority", 1000),
+        "direction": it.get("direction", "INGRESS"), "disabled": it.get("disabled", False),
+        "sourceRanges": it.get("sources", []), it.get("action", "allowed"): ports,
+        "logConfig": {"enable": it.get("logging", True)},
+        "selfLink": f"{LINK}projects/{project}/global/firewalls/{name}",
+    }
+
+
+def _network_policy(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    link = f"{LINK}projects/{project}/global"
+    return {
+        "kind": "compute#firewallPolicy", "id": _number(name), "name": name, "description": it.get("description", ""),
+        "selfLink": f"{link}/firewallPolicies/{name}", "rules": [_policy_rule(rule) for rule in it["rules"]],
+        "associations": [{"name": f"{name}-{n}", "attachmentTarget": f"{link}/networks/{n}"} for n in it["networks"]],
+    }
+
+
+def _policy_rule(it: dict[str, Any]) -> dict[str, Any]:
+    layers = [{"ipProtocol": p, **({"ports": n} if n else {})} for p, n in it["protocols"].items()]
+    return {
+        "kind": "compute#firewallPolicyRule", "priority": it["priority"], "direction": it.get("direction", "INGRESS"),
+        "action": it["action"], "description": it.get("description", ""), "disabled": it.get("disabled", False),
+        "enableLogging": it.get("logging", True), "match": {"srcIpRanges": it.get("sources", []), "layer4Configs": layers},
+    }
+
+
+def _container(it: dict[str, Any]) -> dict[str, Any]:
+    env = [{"name": name, "value": value} for name, value in sorted(it.get("env", {}).items())]
+    return {"name": "app", "image": it["image"], "env": env}
+
+
+def _occurrence(project: str, cve: str, it: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": f"projects/{project}/occurrences/{_uuid(cve + it['digest'])}", "kind": "VULNERABILITY",
+        "resourceUri": f"https://{it['image']}@{it['digest']}", "noteName": f"projects/goog-vulnz/notes/{cve}",
+        "createTime": it["found"], "updateTime": it["found"],
+        "vulnerability": {
+            "severity": it["severity"], "effectiveSeverity": it["severity"], "shortDescription": cve,
+            **({"fixAvailable": True} if it.get("fix") else {}),
+            "packageIssue": [{"affectedPackage": it["package"], "effectiveSeverity": it["severity"]}],
+        },
+    }
+
+
+def _number(text: str) -> str:
+    return str(int(hashlib.sha256(text.encode()).hexdigest()[:15], 16))
+
+
+def _uuid(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:32]))

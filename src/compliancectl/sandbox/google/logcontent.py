@@ -1,0 +1,135 @@
+"""What Cloud Logging holds: expands the definition into sinks, buckets and audit log entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from compliancectl.sandbox.google.state import State
+
+_TIME = re.compile(r'timestamp(>=|<)"([^"]+)"')
+_MAX_PAGE = 1000
+
+
+def sinks(state: State, request: Any) -> Any:
+    """ConfigServiceV2.ListSinks."""
+    from google.cloud.logging_v2 import types
+
+    found = []
+    for name, it in sorted(_holder(state, request.parent).get("log_sinks", {}).items()):
+        found.append(types.LogSink(
+            name=name, destination=it["destination"], filter=it.get("filter", ""), disabled=it.get("disabled", False),
+            include_children=it.get("include_children", False),
+            writer_identity=f"serviceAccount:service-{state.number(request.parent)}@gcp-sa-logging.iam.gserviceaccount.com",
+            exclusions=[types.LogExclusion(name=n, filter=f) for n, f in sorted(it.get("exclusions", {}).items())],
+        ))
+    page, token = _page(found, request)
+    return types.ListSinksResponse(sinks=page, next_page_token=token)
+
+
+def buckets(state: State, request: Any) -> Any:
+    """ConfigServiceV2.ListBuckets; `-` means every region."""
+    from google.cloud.logging_v2 import types
+
+    match = re.fullmatch(r"(projects/[^/]+)/locations/([^/]+)", request.parent)
+    if match is None:
+        raise ValueError("Name \"%s\" is missing the locations component." % request.parent)
+    parent, wanted = match.groups()
+    found = []
+    for name, it in sorted(_holder(state, parent).get("log_buckets", {}).items()):
+        if wanted in ("-", it["location"]):
+            found.append(types.LogBucket(
+                name=f"{parent}/locations/{it['location']}/buckets/{name}", retention_days=it["retention_days"],
+                locked=it.get("locked", False), lifecycle_state=types.LifecycleState.ACTIVE,
+                create_time=state.now - timedelta(days=700),
+            ))
+    page, token = _page(found, request)
+    return types.ListBucketsResponse(buckets=page, next_page_token=token)
+
+
+def entries(state: State, request: Any, generated: int | None) -> Any:
+    """LoggingServiceV2.ListLogEntries: filters by window and by methods, oldest first."""
+    from google.cloud.logging_v2 import types
+
+    start, end = _window(request.filter, state)
+    size = min(request.page_size or 50, _MAX_PAGE)
+    offset = int(request.page_token or 0)
+    if generated is not None:
+        count = min(size, generated - offset)
+        page = [_made_up(state, offset + n) for n in range(count)]
+        return types.ListLogEntriesResponse(
+            entries=page, next_page_token=str(offset + size) if offset + size < generated else ""
+        )
+    project = request.resource_names[0].removeprefix("projects/")
+    kept = sorted(
+        (e for e in _all(state, project) if start <= e[0] < end and f'"{e[1]["method"]}"' in request.filter),
+        key=lambda e: e[0], reverse=request.order_by != "timestamp asc",
+    )
+    found = [_entry(state, project, at, it, number) for number, (at, it) in enumerate(kept)]
+    page, token = _page(found, request)
+    return types.ListLogEntriesResponse(entries=page, next_page_token=token)
+
+
+def _holder(state: State, parent: str) -> dict[str, Any]:
+    kind, _, name = parent.partition("/")
+    if kind == "projects" and name in state.projects:
+        return state.project(name)
+    if parent == f"organizations/{state.data['organization']}":
+        return state.data
+    raise ValueError(f"{parent} is not a parent that exists.")
+
+
+def _page(found: list[Any], request: Any) -> tuple[list[Any], str]:
+    size, start = request.page_size or 50, int(request.page_token or 0)
+    return found[start:start + size], str(start + size) if start + size < len(found) else ""
+
+
+def _window(text: str, state: State) -> tuple[datetime, datetime]:
+    bounds = {operator: state.at(at) for operator, at in _TIME.findall(text)}
+    if set(bounds) != {">=", "<"}:
+        raise ValueError("The sandbox wants an explicit window: timestamp>=… AND timestamp<…")
+    return bounds[">="], bounds["<"]
+
+
+def _all(state: State, project: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
+    for it in state.project(project).get("log_entries", ()):
+        yield state.at(it["at"]), it
+
+
+def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number: int) -> Any:
+    from google.cloud.audit import audit_log_pb2
+    from google.cloud.logging_v2 import types
+    from google.logging.type import log_severity_pb2
+
+    audit = audit_log_pb2.AuditLog(
+        service_name="cloudsql.googleapis.com", method_name=it["method"],
+        resource_name=f"projects/{project}/instances/{it['instance']}",
+    )
+    audit.authentication_info.principal_email = it["principal"]
+    audit.request_metadata.caller_ip = it.get("caller_ip", "")
+    audit.request.update({"body": it.get("request", {})})
+    return types.LogEntry(
+        log_name=f"projects/{project}/logs/cloudaudit.googleapis.com%2Factivity", insert_id=f"entry{number:04d}",
+        timestamp=at, receive_timestamp=at + timedelta(seconds=1), severity=log_severity_pb2.NOTICE,
+        proto_payload=_pack(audit), operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True},
+    )
+
+
+def _made_up(state: State, number: int) -> Any:
+    it = {
+        "method": "cloudsql.instances.create", "instance": f"generated-{number}", "operation": f"op-{number}",
+        "principal": "seeded-person@customer.example", "request": {"note": "SEEDED-SECRET " + "x" * 300},
+    }
+    entry = _entry(state, next(iter(state.projects)), state.now - timedelta(seconds=number), it, 0)
+    entry.insert_id = f"g{number}"
+    return entry
+
+
+def _pack(message: Any) -> Any:
+    from google.protobuf import any_pb2
+
+    holder = any_pb2.Any()
+    holder.Pack(message)
+    return holder
