@@ -19,7 +19,9 @@ def main() -> int:
     """Run every measure (or those named) and print a table; exit 1 if a limit is missed."""
     missed = 0
     for name in sys.argv[1:] or MEASURES:
-        done = subprocess.run([sys.executable, str(HERE / f"bench_{name}.py")], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, str(HERE / f"bench_{name}.py")], check=True, capture_output=True, text=True
+        )
         for line in done.stdout.splitlines():
             if not line.startswith("{"):
                 continue

@@ -110,12 +110,12 @@ def collect(
 
 def _feeds(collectors: Mapping[str, Installed], tables: Iterable[str]) -> list[tuple[str, Feed[Any]]]:
     """The feeds that give the tables, each once, sorted by name."""
+    wanted = set(tables)
     found: dict[tuple[str, str], Feed[Any]] = {}
-    for table in tables:
-        source = table.partition(".")[0]
-        if source in collectors:
-            feed = collectors[source].collector.feed_of(table)
-            found[source, feed.name] = feed
+    for source, installed in collectors.items():
+        for feed in installed.collector.feeds:
+            if wanted & {table.name for table in feed.tables}:
+                found[source, feed.name] = feed
     return [(source, feed) for (source, _), feed in sorted(found.items(), key=lambda pair: pair[0])]
 
 

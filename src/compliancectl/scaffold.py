@@ -10,7 +10,13 @@ from compliancectl.errors import UsageError
 from compliancectl.model.table import Column, ListOf, Scalar, Table
 
 _ID = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]+")
-_SAMPLES = {"VARCHAR": "x", "BOOLEAN": "true", "BIGINT": "1", "TIMESTAMP": '"2026-01-01T00:00:00Z"', "DATE": '"2026-01-01"'}
+_SAMPLES = {
+    "VARCHAR": "x",
+    "BOOLEAN": "true",
+    "BIGINT": "1",
+    "TIMESTAMP": '"2026-01-01T00:00:00Z"',
+    "DATE": '"2026-01-01"',
+}
 
 
 def scaffold(id: str, reads: Sequence[str], tables: Mapping[str, Table]) -> tuple[str, str]:

@@ -12,19 +12,49 @@ import pytest
 
 from compliancectl.cli import app, registry
 
-HEAVY = ("typer", "rich", "pydantic", "duckdb", "google", "grpc", "requests", "psycopg", "github", "jinja2", "weasyprint",
-         "cryptography", "ruamel", "msgspec", "sqlglot", "graphql", "rfc8785")
+HEAVY = (
+    "typer",
+    "rich",
+    "pydantic",
+    "duckdb",
+    "google",
+    "grpc",
+    "requests",
+    "psycopg",
+    "github",
+    "jinja2",
+    "weasyprint",
+    "cryptography",
+    "ruamel",
+    "msgspec",
+    "sqlglot",
+    "graphql",
+    "rfc8785",
+)
 
 COMMANDS = [
     *[name for name in registry.COMMANDS if name not in ("controls", "collectors", "keys")],
-    "controls list", "controls show", "controls check", "controls test", "controls new",
-    "collectors list", "collectors show", "collectors permissions", "keys new",
+    "controls list",
+    "controls show",
+    "controls check",
+    "controls test",
+    "controls new",
+    "collectors list",
+    "collectors show",
+    "collectors permissions",
+    "keys new",
 ]
 
 
-def call(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def call(
+    *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "compliancectl", *arguments], check=False, capture_output=True, text=True, cwd=cwd,
+        [sys.executable, "-m", "compliancectl", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
         env={**os.environ, **(env or {})},
     )
 
@@ -103,7 +133,9 @@ BAD_SCOPES = {
 
 
 @pytest.mark.parametrize("name", BAD_SCOPES)
-def test_a_bad_scope_is_one_message_with_its_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_scope_is_one_message_with_its_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text, part = BAD_SCOPES[name]
     file = tmp_path / "compliancectl.yaml"
     if text is not None:
@@ -127,13 +159,21 @@ def test_lists_speak_json() -> None:
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m compliancectl frameworks gdpr --format json | head -1; exit ${{PIPESTATUS[0]}}"],
-        check=False, capture_output=True, text=True,
+        [
+            "bash",
+            "-c",
+            f"{sys.executable} -m compliancectl frameworks gdpr --format json | head -1; exit ${{PIPESTATUS[0]}}",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr
 
 
-def test_new_control_passes_check_but_for_what_its_author_must_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_control_passes_check_but_for_what_its_author_must_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert app.run(["controls", "new", "ACME-01", "--reads", "postgres.role", "--folder", str(tmp_path)]) == 0
     (file,) = tmp_path.glob("ACME-01*.yaml")
     capsys.readouterr()
@@ -142,7 +182,9 @@ def test_new_control_passes_check_but_for_what_its_author_must_say(tmp_path: Pat
     assert code == 0 or all("TODO" in line for line in said.splitlines() if line.strip()), said
 
 
-def test_a_bug_is_exit_70_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bug_is_exit_70_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("compliancectl.sandbox.company.faults", lambda: 1 / 0)
     assert app.run(["demo", "--list-faults"]) == 70
     errors = capsys.readouterr().err

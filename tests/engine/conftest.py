@@ -82,9 +82,18 @@ remediation: Make them private.
 Rows = Sequence[Mapping[str, Any]]
 
 
-def control_text(population: str, checks: Mapping[str, tuple[str, str]], *, head: str = HEAD, more: str = "", examples: str = "") -> str:
+def control_text(
+    population: str, checks: Mapping[str, tuple[str, str]], *, head: str = HEAD, more: str = "", examples: str = ""
+) -> str:
     """A control file with one test called `private`."""
-    lines = [head, "tests:", "  - id: private", "    population: |", indent(dedent(population).strip("\n"), "      "), "    checks:"]
+    lines = [
+        head,
+        "tests:",
+        "  - id: private",
+        "    population: |",
+        indent(dedent(population).strip("\n"), "      "),
+        "    checks:",
+    ]
     for name, (expect, finding) in checks.items():
         lines += [f"      {name}:", f"        expect: {_quoted(expect)}", f"        finding: {_quoted(finding)}"]
     lines.append(indent(dedent(more).strip("\n"), "    "))
@@ -159,9 +168,20 @@ class Run:
             completeness = completeness or Completeness(method="last page", pages=1, items=len(rows))
         at = completed or self.finished - timedelta(minutes=1)
         item = EvidenceItem(
-            id=id, collector=source, collector_version="1", feed=f"{name}s", target=target, system="Test",
-            endpoint="https://example", environment="production", status=status, reason=reason,  # type: ignore[arg-type]
-            requested_at=at, completed_at=at, completeness=completeness, tables=kept,
+            id=id,
+            collector=source,
+            collector_version="1",
+            feed=f"{name}s",
+            target=target,
+            system="Test",
+            endpoint="https://example",
+            environment="production",
+            status=status,
+            reason=reason,  # type: ignore[arg-type]
+            requested_at=at,
+            completed_at=at,
+            completeness=completeness,
+            tables=kept,
             gives=tuple(gives if gives is not None else [table]),
         )
         (folder / "item.json").write_bytes(canonical.to_bytes(item.to_json()))
@@ -171,12 +191,21 @@ class Run:
     def finish(self, status: str = "complete") -> Path:
         """Write `run.json`."""
         run = RunRecord(
-            id="run-1", organization="Larkspur", system="Study", environment="production", scope_file="s.yaml",
+            id="run-1",
+            organization="Larkspur",
+            system="Study",
+            environment="production",
+            scope_file="s.yaml",
             scope_sha256="0" * 64,
             period=Window(start=self.finished - timedelta(days=90), end=self.finished),
             started_at=self.finished - timedelta(minutes=5),
             finished_at=None if status == "open" else self.finished,
-            status=status, tool_version="0", python="3", platform="test", collectors=(), feeds=(),  # type: ignore[arg-type]
+            status=status,
+            tool_version="0",
+            python="3",
+            platform="test",
+            collectors=(),
+            feeds=(),  # type: ignore[arg-type]
         )
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_bytes(canonical.to_bytes(run.to_json()))

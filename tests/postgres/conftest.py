@@ -141,6 +141,12 @@ def fresh() -> Callable[[Box], Db]:
 
 
 @pytest.fixture
+def whole() -> Callable[[Box], Db]:
+    """The loaded database itself, for tests that only read."""
+    return lambda where: Db(where, "app")
+
+
+@pytest.fixture
 def db(box: Box, fresh: Callable[[Box], Db]) -> Db:
     return fresh(box)
 

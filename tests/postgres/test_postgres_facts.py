@@ -15,9 +15,9 @@ FAULTS = {name: fault for name, fault in company.faults().items() if fault.secti
 
 @pytest.mark.parametrize("feed", FEEDS)
 @pytest.mark.parametrize("version", [16, 18])
-def test_every_feed_is_complete_and_keeps_its_contract(feed, version, request, collect, fresh):
+def test_every_feed_is_complete_and_keeps_its_contract(feed, version, request, collect, whole):
     where = request.getfixturevalue("box" if version == 16 else "box18")
-    got = collect(fresh(where).section(), feed)
+    got = collect(whole(where).section(), feed)
     assert got.completeness.complete
     assert got.replies
     for reply in got.replies:
@@ -104,7 +104,9 @@ def test_purge_counts_in_the_table_itself_with_column_rights(db, collect):
               insert into public.exports select now() - h * interval '1 hour', h > 50, 'SEEDED-SECRET' from generate_series(1, 100) h;
               analyze public.exports; grant usage on schema public to compliance_ro;
               grant select (made_at, is_temporary) on public.exports to compliance_ro""")
-    direct = [{"table": "public.exports", "kind": "temporary", "column": "made_at", "flag": "is_temporary", "limit_hours": 72}]
+    direct = [
+        {"table": "public.exports", "kind": "temporary", "column": "made_at", "flag": "is_temporary", "limit_hours": 72}
+    ]
     (row,) = collect(db.section(purge_functions=[], purge_columns=direct), "purge_counts").rows
     assert (row["total"], row["overdue"], row["estimated_rows"]) == (100, 29, 100)
 
@@ -136,20 +138,28 @@ CHANGES = {
     "row-security-preset": ("setting_overrides", lambda got: got.by("name")["row_security"]["value"], "off"),
     "app-creates-databases": (*_role("app", "create_db"), True),
     "app-is-cloudsqlsuperuser": (*_role("app", "member_of"), ["cloudsqlsuperuser"]),
-    "public-reads-table": ("public_grants", lambda got: [(r["object"], r["privilege"]) for r in got.rows],
-                           [("public.conversations", "SELECT")]),
+    "public-reads-table": (
+        "public_grants",
+        lambda got: [(r["object"], r["privilege"]) for r in got.rows],
+        [("public.conversations", "SELECT")],
+    ),
     "birth-date-collected": ("columns", lambda got: "app/public.users.date_of_birth" in got.by("resource"), True),
     "picture-mandatory": ("columns", lambda got: got.by("resource")["app/public.users.avatar_url"]["nullable"], False),
     "conversation-overdue": ("purge_counts", lambda got: got.by("table")["public.conversations"]["overdue"], 1),
-    "purge-count-blind": ("purge_counts", lambda got: (got.by("table")["public.users"]["total"],
-                                                       got.by("table")["public.users"]["estimated_rows"]), (0, 40)),
+    "purge-count-blind": (
+        "purge_counts",
+        lambda got: (got.by("table")["public.users"]["total"], got.by("table")["public.users"]["estimated_rows"]),
+        (0, 40),
+    ),
     "temporary-chat-overdue": ("purge_counts", lambda got: got.by("table")["public.temporary_chats"]["overdue"], 1),
     "temporary-count-blind": ("purge_counts", lambda got: got.by("table")["public.temporary_chats"]["total"], 0),
     "temporary-chats-logged": (*_relation("temporary_chats", "persistence"), "permanent"),
 }
 UNDO = {
-    "role-bypasses-rls": "drop role reporting", "app-creates-databases": "alter role app nocreatedb",
-    "app-is-cloudsqlsuperuser": "revoke cloudsqlsuperuser from app", "row-security-preset": "alter role app reset row_security",
+    "role-bypasses-rls": "drop role reporting",
+    "app-creates-databases": "alter role app nocreatedb",
+    "app-is-cloudsqlsuperuser": "revoke cloudsqlsuperuser from app",
+    "row-security-preset": "alter role app reset row_security",
 }
 
 

@@ -58,8 +58,10 @@ def digest(text: str) -> str:
 def item(resource: str, outcome: str = "pass", *, sentence: str = "", **observed: Any) -> ItemResult:
     """One item; a failing, waived or unknown one has a finding that says `sentence`."""
     said = sentence or f"{resource} is not as expected."
-    findings = () if outcome in ("pass", "excluded") else (
-        Finding(check="ipv4_off", outcome=outcome, sentence=said, waiver="W-7" if outcome == "waived" else None),
+    findings = (
+        ()
+        if outcome in ("pass", "excluded")
+        else (Finding(check="ipv4_off", outcome=outcome, sentence=said, waiver="W-7" if outcome == "waived" else None),)
     )
     reason = "a replica takes its settings from its primary" if outcome == "excluded" else None
     return ItemResult(
@@ -117,7 +119,9 @@ class RunSpec:
     sealed: bool = True
 
 
-def evidence(id: str, *, status: str = "collected", reason: str | None = None, rows: int = 3, **more: Any) -> EvidenceItem:
+def evidence(
+    id: str, *, status: str = "collected", reason: str | None = None, rows: int = 3, **more: Any
+) -> EvidenceItem:
     """One evidence item with one reply and one table."""
     source, feed, target = id.split("/")
     when = AS_OF - timedelta(minutes=4)
@@ -127,21 +131,47 @@ def evidence(id: str, *, status: str = "collected", reason: str | None = None, r
         read_only="every permission it holds ends in .get or .list",
     )
     reply = ReplyRecord(
-        path="raw-0001.json", sha256=digest(id + "raw"), bytes=4210 + 37 * rows, media_type="application/json",
-        operation=f"GET https://{source}.example/{feed}", status="200", requested_at=when, completed_at=when,
+        path="raw-0001.json",
+        sha256=digest(id + "raw"),
+        bytes=4210 + 37 * rows,
+        media_type="application/json",
+        operation=f"GET https://{source}.example/{feed}",
+        status="200",
+        requested_at=when,
+        completed_at=when,
     )
     whole = status == "collected"
-    complete = Completeness(method="nextPageToken empty after 1 page", pages=1, items=rows, reported_total=rows) if whole else None
+    complete = (
+        Completeness(method="nextPageToken empty after 1 page", pages=1, items=rows, reported_total=rows)
+        if whole
+        else None
+    )
     values: dict[str, Any] = {
-        "id": id, "collector": source, "collector_version": "0.1.0", "feed": feed, "target": target,
+        "id": id,
+        "collector": source,
+        "collector_version": "0.1.0",
+        "feed": feed,
+        "target": target,
         "system": {"gcp": "Google Cloud", "github": "GitHub", "postgres": "PostgreSQL"}.get(source, source),
-        "endpoint": f"https://{source}.example", "environment": "production", "status": status, "reason": reason,
-        "cause": None if whole else "permission", "hint": None if whole else "Grant roles/cloudsql.viewer to the reader.",
-        "principal": principal, "requested_at": when, "completed_at": when + timedelta(seconds=2), "completeness": complete,
+        "endpoint": f"https://{source}.example",
+        "environment": "production",
+        "status": status,
+        "reason": reason,
+        "cause": None if whole else "permission",
+        "hint": None if whole else "Grant roles/cloudsql.viewer to the reader.",
+        "principal": principal,
+        "requested_at": when,
+        "completed_at": when + timedelta(seconds=2),
+        "completeness": complete,
         "redactions": {"e-mail address": 2} if source == "github" else {},
         "replies": (reply,) if whole else (),
-        "tables": (TableRows(table=f"{source}.{feed.rstrip('s')}", path="t.parquet", sha256=digest(id + "t"), bytes=900, rows=rows),)
-        if whole else (),
+        "tables": (
+            TableRows(
+                table=f"{source}.{feed.rstrip('s')}", path="t.parquet", sha256=digest(id + "t"), bytes=900, rows=rows
+            ),
+        )
+        if whole
+        else (),
     }
     return EvidenceItem(**{**values, **more})
 
@@ -158,38 +188,74 @@ def _worst(test: TestSpec) -> str:
 def _test(control: str, spec: TestSpec, folder: Path) -> TestResult:
     tally = {name: sum(i.outcome == name for i in spec.items) for name in ORDER}
     counts = Counts(
-        passed=tally["pass"], failed=tally["fail"], waived=tally["waived"], excluded=tally["excluded"], unknown=tally["unknown"]
+        passed=tally["pass"],
+        failed=tally["fail"],
+        waived=tally["waived"],
+        excluded=tally["excluded"],
+        unknown=tally["unknown"],
     )
     path = sha = None
     if spec.ran:
         path = f"results/items/{control}.{spec.id}.jsonl"
-        lines = canonical.to_lines(i.model_dump(mode="json", exclude_none=True) for i in sorted(spec.items, key=lambda i: i.resource))
+        lines = canonical.to_lines(
+            i.model_dump(mode="json", exclude_none=True) for i in sorted(spec.items, key=lambda i: i.resource)
+        )
         (folder / path).write_bytes(lines)
         sha = canonical.sha256(lines)
     other = sorted((i for i in spec.items if i.outcome != "pass"), key=lambda i: (ORDER[i.outcome], i.resource))
     check = CheckResult(
-        name="ipv4_off", expect="not ipv4_enabled", finding="{resource} has a public address.",
-        passed=tally["pass"], failed=tally["fail"], waived=tally["waived"], unknown=tally["unknown"],
+        name="ipv4_off",
+        expect="not ipv4_enabled",
+        finding="{resource} has a public address.",
+        passed=tally["pass"],
+        failed=tally["fail"],
+        waived=tally["waived"],
+        unknown=tally["unknown"],
     )
     use = TableUse(
-        table="gcp.sql_instance", status=spec.status, rows=len(spec.items), oldest=AS_OF - timedelta(minutes=4),
-        items=spec.evidence, problem=spec.problem,
+        table="gcp.sql_instance",
+        status=spec.status,
+        rows=len(spec.items),
+        oldest=AS_OF - timedelta(minutes=4),
+        items=spec.evidence,
+        problem=spec.problem,
     )
     return TestResult(
-        id=spec.id, outcome=spec.outcome or _worst(spec), reason=spec.reason, population_sql=spec.sql, tables=(use,),
-        counts=counts, checks=(check,), items_path=path, items_sha256=sha, deviations=tuple(other[:200]),
+        id=spec.id,
+        outcome=spec.outcome or _worst(spec),
+        reason=spec.reason,
+        population_sql=spec.sql,
+        tables=(use,),
+        counts=counts,
+        checks=(check,),
+        items_path=path,
+        items_sha256=sha,
+        deviations=tuple(other[:200]),
     )
 
 
 def _control(spec: ControlSpec, folder: Path) -> ControlResult:
     tests = tuple(_test(spec.id, test, folder) for test in spec.tests)
     worst = next(
-        o for o in ("inconclusive", "deviations", "no deviations", "no occurrences") if any(t.outcome == o for t in tests)
+        o
+        for o in ("inconclusive", "deviations", "no deviations", "no occurrences")
+        if any(t.outcome == o for t in tests)
     )
     return ControlResult(
-        id=spec.id, title=spec.title, objective=spec.objective, topic=spec.topic, owner=spec.owner, severity=spec.severity,
-        frequency="daily", satisfies=spec.satisfies, remediation=spec.remediation, params=spec.params,
-        file=f"controls/{spec.topic}/{spec.id}.yaml", sha256=digest(spec.id), outcome=worst, tests=tests,
+        id=spec.id,
+        title=spec.title,
+        objective=spec.objective,
+        topic=spec.topic,
+        owner=spec.owner,
+        severity=spec.severity,
+        frequency="daily",
+        satisfies=spec.satisfies,
+        remediation=spec.remediation,
+        params=spec.params,
+        file=f"controls/{spec.topic}/{spec.id}.yaml",
+        sha256=digest(spec.id),
+        outcome=worst,
+        tests=tests,
     )
 
 
@@ -200,16 +266,35 @@ def write(spec: RunSpec, folder: Path) -> Path:
     outcomes = [c.outcome for c in controls]
     worst = next((o for o in ("inconclusive", "deviations", "no deviations") if o in outcomes), "no occurrences")
     results = Results(
-        run_id="20261124T041005Z", organization=spec.organization, system=spec.system, environment="production",
-        as_of=AS_OF, period=PERIOD, tool_version="0.1.0", engine="duckdb 1.4.2", outcome=worst, controls=controls,
+        run_id="20261124T041005Z",
+        organization=spec.organization,
+        system=spec.system,
+        environment="production",
+        as_of=AS_OF,
+        period=PERIOD,
+        tool_version="0.1.0",
+        engine="duckdb 1.4.2",
+        outcome=worst,
+        controls=controls,
         waivers=spec.waivers,
     )
     run = RunRecord(
-        id="20261124T041005Z", organization=spec.organization, system=spec.system, environment="production",
-        scope_file="compliancectl.yaml", scope_sha256=digest("scope"), period=PERIOD, started_at=AS_OF - timedelta(minutes=5),
-        finished_at=AS_OF, status=spec.status, tool_version="0.1.0", python="3.11.9", platform="Linux x86_64",
+        id="20261124T041005Z",
+        organization=spec.organization,
+        system=spec.system,
+        environment="production",
+        scope_file="compliancectl.yaml",
+        scope_sha256=digest("scope"),
+        period=PERIOD,
+        started_at=AS_OF - timedelta(minutes=5),
+        finished_at=AS_OF,
+        status=spec.status,
+        tool_version="0.1.0",
+        python="3.11.9",
+        platform="Linux x86_64",
         collectors=tuple(
-            CollectorUse(name=n, distribution="compliancectl", version="0.1.0") for n in sorted({e.collector for e in spec.evidence})
+            CollectorUse(name=n, distribution="compliancectl", version="0.1.0")
+            for n in sorted({e.collector for e in spec.evidence})
         ),
         feeds=tuple(sorted({f"{e.collector}.{e.feed}" for e in spec.evidence})),
     )
@@ -238,7 +323,12 @@ def _seal(folder: Path) -> None:
 def instances(count: int, outcome: str = "pass") -> list[ItemResult]:
     """`count` instances of one project."""
     return [
-        item(f"//cloudsql/projects/larkspur-prod/instances/db-{n:04d}", outcome, region="europe-west3", ipv4_enabled=outcome == "fail")
+        item(
+            f"//cloudsql/projects/larkspur-prod/instances/db-{n:04d}",
+            outcome,
+            region="europe-west3",
+            ipv4_enabled=outcome == "fail",
+        )
         for n in range(count)
     ]
 
@@ -247,34 +337,107 @@ def mixed() -> RunSpec:
     """Every outcome of an item, a test and a control; a denied collection; waivers in force and expired."""
     base = "//cloudsql/projects/larkspur-prod/instances"
     controls = [
-        ControlSpec("DB-01", "No path leads from the internet to a production database", [
-            TestSpec("no-public-path", [
-                item(f"{base}/app-db", "fail", sentence="Instance app-db has a public address.", region="europe-west3", ipv4_enabled=True),
-                item(f"{base}/reports-db", "waived", sentence="Instance reports-db has a public address.", region="europe-west3"),
-                item(f"{base}/app-db-replica", "excluded"),
-                item(f"{base}/billing-db", region="europe-west3", ipv4_enabled=False),
-                item(f"{base}/search-db", region="europe-west3", ipv4_enabled=False),
-            ]),
-            TestSpec("no-data-api", instances(4)),
-        ], severity="critical", satisfies={"soc2": ("CC6.1", "CC6.6"), "gdpr": ("32(1)(b)",), "ferpa": ("99.31(a)(1)(ii)",)}),
-        ControlSpec("BCP-01", "Every production database is backed up every day", [TestSpec("backups-enabled", instances(6))],
-                    topic="backup", satisfies={"soc2": ("A1.2",), "gdpr": ("32(1)(c)",)},
-                    params=(ParamUse(name="days", value=45, default=30, overridden=True),)),
-        ControlSpec("IAM-05", "Nothing is open to everyone", [
-            TestSpec("no-public-bindings", ran=False, status="denied", evidence=("gcp/public_bindings/larkspur-logs",),
-                     reason="gcp.public_binding was not collected from larkspur-logs: permission denied",
-                     problem="Permission cloudasset.assets.searchAllIamPolicies was denied on larkspur-logs"),
-        ], topic="access", satisfies={"soc2": ("CC6.1", "CC6.3")}),
-        ControlSpec("SDL-04", "Every change that reaches production was approved by someone else", [
-            TestSpec("changes-reviewed", [
-                item("larkspur-learning/study-companion#311", "fail", sentence="Pull request 311 was merged without an approval by another person.", author="bruno-keller", approvals=0),
-                item("larkspur-learning/study-companion#312", "unknown", sentence="The author of pull request 312 is not known.", author=None),
-                *[item(f"larkspur-learning/study-companion#{n}", author="chen-wei", approvals=1) for n in range(100, 180)],
-            ], evidence=("github/pull_requests/larkspur-learning",)),
-        ], topic="change", severity="high", satisfies={"soc2": ("CC8.1",)}),
-        ControlSpec("SDL-08", "Secrets that reach a repository are found and revoked", [
-            TestSpec("secret-alerts", [], outcome="no occurrences", reason="No alert was opened in the period, and scanning was on throughout"),
-        ], topic="change", severity="medium", satisfies={"soc2": ("CC7.1",), "ferpa": ("99.31(a)(1)(ii)",)}),
+        ControlSpec(
+            "DB-01",
+            "No path leads from the internet to a production database",
+            [
+                TestSpec(
+                    "no-public-path",
+                    [
+                        item(
+                            f"{base}/app-db",
+                            "fail",
+                            sentence="Instance app-db has a public address.",
+                            region="europe-west3",
+                            ipv4_enabled=True,
+                        ),
+                        item(
+                            f"{base}/reports-db",
+                            "waived",
+                            sentence="Instance reports-db has a public address.",
+                            region="europe-west3",
+                        ),
+                        item(f"{base}/app-db-replica", "excluded"),
+                        item(f"{base}/billing-db", region="europe-west3", ipv4_enabled=False),
+                        item(f"{base}/search-db", region="europe-west3", ipv4_enabled=False),
+                    ],
+                ),
+                TestSpec("no-data-api", instances(4)),
+            ],
+            severity="critical",
+            satisfies={"soc2": ("CC6.1", "CC6.6"), "gdpr": ("32(1)(b)",), "ferpa": ("99.31(a)(1)(ii)",)},
+        ),
+        ControlSpec(
+            "BCP-01",
+            "Every production database is backed up every day",
+            [TestSpec("backups-enabled", instances(6))],
+            topic="backup",
+            satisfies={"soc2": ("A1.2",), "gdpr": ("32(1)(c)",)},
+            params=(ParamUse(name="days", value=45, default=30, overridden=True),),
+        ),
+        ControlSpec(
+            "IAM-05",
+            "Nothing is open to everyone",
+            [
+                TestSpec(
+                    "no-public-bindings",
+                    ran=False,
+                    status="denied",
+                    evidence=("gcp/public_bindings/larkspur-logs",),
+                    reason="gcp.public_binding was not collected from larkspur-logs: permission denied",
+                    problem="Permission cloudasset.assets.searchAllIamPolicies was denied on larkspur-logs",
+                ),
+            ],
+            topic="access",
+            satisfies={"soc2": ("CC6.1", "CC6.3")},
+        ),
+        ControlSpec(
+            "SDL-04",
+            "Every change that reaches production was approved by someone else",
+            [
+                TestSpec(
+                    "changes-reviewed",
+                    [
+                        item(
+                            "larkspur-learning/study-companion#311",
+                            "fail",
+                            sentence="Pull request 311 was merged without an approval by another person.",
+                            author="bruno-keller",
+                            approvals=0,
+                        ),
+                        item(
+                            "larkspur-learning/study-companion#312",
+                            "unknown",
+                            sentence="The author of pull request 312 is not known.",
+                            author=None,
+                        ),
+                        *[
+                            item(f"larkspur-learning/study-companion#{n}", author="chen-wei", approvals=1)
+                            for n in range(100, 180)
+                        ],
+                    ],
+                    evidence=("github/pull_requests/larkspur-learning",),
+                ),
+            ],
+            topic="change",
+            severity="high",
+            satisfies={"soc2": ("CC8.1",)},
+        ),
+        ControlSpec(
+            "SDL-08",
+            "Secrets that reach a repository are found and revoked",
+            [
+                TestSpec(
+                    "secret-alerts",
+                    [],
+                    outcome="no occurrences",
+                    reason="No alert was opened in the period, and scanning was on throughout",
+                ),
+            ],
+            topic="change",
+            severity="medium",
+            satisfies={"soc2": ("CC7.1",), "ferpa": ("99.31(a)(1)(ii)",)},
+        ),
     ]
     waiver = {"control": "DB-01", "checks": ("ipv4_off",), "approver": "amara-okafor", "approved": date(2026, 9, 1)}
     return RunSpec(
@@ -286,10 +449,24 @@ def mixed() -> RunSpec:
         ],
         status="partial",
         waivers=(
-            WaiverUse(id="W-7", items=(f"{base}/reports-db",), reason="Needed by the reporting vendor until its move to the private network.",
-                      expires=date(2026, 12, 31), expired=False, applied=1, **waiver),
-            WaiverUse(id="W-3", items=(f"{base}/app-db",), reason="Migration of the spring.", expires=date(2026, 10, 1), expired=True,
-                      applied=0, **waiver),
+            WaiverUse(
+                id="W-7",
+                items=(f"{base}/reports-db",),
+                reason="Needed by the reporting vendor until its move to the private network.",
+                expires=date(2026, 12, 31),
+                expired=False,
+                applied=1,
+                **waiver,
+            ),
+            WaiverUse(
+                id="W-3",
+                items=(f"{base}/app-db",),
+                reason="Migration of the spring.",
+                expires=date(2026, 10, 1),
+                expired=True,
+                applied=0,
+                **waiver,
+            ),
         ),
     )
 

@@ -44,7 +44,9 @@ class Assessment:
     results: Results
 
 
-def assess(company: definition.Company, folder: Path, only: str | None = None, base: Assessment | None = None) -> Assessment:
+def assess(
+    company: definition.Company, folder: Path, only: str | None = None, base: Assessment | None = None
+) -> Assessment:
     """Collect the company (or one source of it, the rest taken from `base`) and judge it by every control."""
     run = folder / "run"
     parts = {"postgres": ("gcp", "postgres")}.get(only or "", (only,) if only else ())
@@ -61,6 +63,10 @@ def assess(company: definition.Company, folder: Path, only: str | None = None, b
 
 def judge(project: Project, run: Path) -> Results:
     return evaluate(
-        run, project.selected, project.catalogue.tables, scope=project.scope, waivers=project.waivers,
+        run,
+        project.selected,
+        project.catalogue.tables,
+        scope=project.scope,
+        waivers=project.waivers,
         frameworks=project.catalogue.frameworks,
     )

@@ -55,7 +55,11 @@ def _single(name: str) -> typer.Typer:
 
 def _commands(part: typer.Typer, name: str) -> list[CommandInfo]:
     """The command itself, when the module holds it directly; none when it is a group."""
-    return [c for c in part.registered_commands if (c.name or getattr(c.callback, "__name__", None)) == name and not part.registered_callback]
+    return [
+        c
+        for c in part.registered_commands
+        if (c.name or getattr(c.callback, "__name__", None)) == name and not part.registered_callback
+    ]
 
 
 def _everything() -> typer.Typer:

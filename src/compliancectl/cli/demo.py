@@ -60,7 +60,9 @@ def _run(company: Company, output: Path, paper: str) -> int:
         stack.enter_context(_environment(sandbox.env))
         shutil.copyfile(sandbox.scope_file, output / sandbox.scope_file.name)
         talk = console.talk()
-        talk.print(f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {output / sandbox.scope_file.name}")
+        talk.print(
+            f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {output / sandbox.scope_file.name}"
+        )
         for fault in company.faults:
             talk.print(f"Fault: {fault.says}")
         return _assess(sandbox, output, paper)

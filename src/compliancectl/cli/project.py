@@ -57,7 +57,7 @@ def open_project(file: Path, only: list[str] | None = None, frameworks: list[str
         raise FileError("there is no scope file", file=file, hint=hint)
     scope = load.load_scope(file)
     found = catalogue(scope.folder / folder for folder in scope.controls.folders)
-    load.check_overrides(found.controls, scope.controls.params, scope)
+    load.check_overrides(scope, found.controls)
     selected = load.select(
         found.controls, tuple(only or scope.controls.only), tuple(frameworks or scope.controls.frameworks)
     )

@@ -79,7 +79,9 @@ def _test(bound: Bound) -> str:
 
 
 def _check(check: Check) -> str:
-    return f"  {check.name}: an item passes only if  {check.expect}\n" + _wrapped(f"Otherwise: {check.finding}", "      ")
+    return f"  {check.name}: an item passes only if  {check.expect}\n" + _wrapped(
+        f"Otherwise: {check.finding}", "      "
+    )
 
 
 def _wrapped(text: str, indent: str = "") -> str:

@@ -158,7 +158,9 @@ def _criteria(
     for view in frameworks:
         known = {c.criterion.id: c for group in view.groups for c in group.criteria}
         links = tuple(
-            CriterionLink(id, known[id].criterion.title, known[id].anchor) if id in known else CriterionLink(id, "", None)
+            CriterionLink(id, known[id].criterion.title, known[id].anchor)
+            if id in known
+            else CriterionLink(id, "", None)
             for id in control.satisfies.get(view.id, ())
         )
         if links:

@@ -62,7 +62,9 @@ def population(test: TestResult) -> str:
         return "The population has 0 items."
     parts = [words for _, value, words in item_parts(test.counts) if value]
     if len(parts) == 1:
-        verb = {"pass": "passes", "fail": "fails", "unknown": "is unknown"}.get(parts[0].split()[-1], "is " + parts[0].split()[-1])
+        verb = {"pass": "passes", "fail": "fails", "unknown": "is unknown"}.get(
+            parts[0].split()[-1], "is " + parts[0].split()[-1]
+        )
         verbs = {"pass": "pass", "fail": "fail", "unknown": "are unknown"}
         word = parts[0].split()[-1]
         return (

@@ -73,7 +73,9 @@ def _framework(framework: Framework, controls: Sequence[ControlResult]) -> Frame
     serving = [c for c in controls if c.satisfies.get(framework.id)]
     views = [
         CriterionView(
-            criterion, f"criterion-{framework.id}-{n}", tuple(c for c in serving if criterion.id in c.satisfies[framework.id])
+            criterion,
+            f"criterion-{framework.id}-{n}",
+            tuple(c for c in serving if criterion.id in c.satisfies[framework.id]),
         )
         for n, criterion in enumerate(framework.criteria, start=1)
     ]

@@ -69,9 +69,7 @@ def glyphs(fonts: Path) -> frozenset[int]:
     return frozenset(found)
 
 
-def write(
-    html: str, reports: Path, *, identifier: str, created: datetime, enclosures: Sequence[Enclosure]
-) -> Rendered:
+def write(html: str, reports: Path, *, identifier: str, created: datetime, enclosures: Sequence[Enclosure]) -> Rendered:
     """Lay out `html` and return the PDF's bytes.
 
     Raises:

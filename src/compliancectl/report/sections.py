@@ -187,7 +187,9 @@ def _observed(item: ItemResult, limit: int) -> tuple[tuple[str, str], ...]:
     for index, (key, value) in enumerate(pairs):
         if shown and len(key) + len(value) + 3 > room:
             return (*shown, ("", f"and {count(len(pairs) - index, 'more column')}"))
-        shown.append((key, value if len(value) <= limit else f"{value[:limit]} … ({len(value) - limit:,} more characters)"))
+        shown.append(
+            (key, value if len(value) <= limit else f"{value[:limit]} … ({len(value) - limit:,} more characters)")
+        )
         room -= len(key) + len(value) + 3
     return tuple(shown)
 

@@ -82,7 +82,9 @@ def _environment(reports: Path, glyphs: Collection[int]) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {name: getattr(text, name) for name in ("prose", "number", "sentence", "instant", "day", "size", "listed")}
+    filters = {
+        name: getattr(text, name) for name in ("prose", "number", "sentence", "instant", "day", "size", "listed")
+    }
     environment.filters.update(filters, listing=listing, shorten=text.shorten, compact=text.compact)
     environment.filters["css_string"] = lambda value: Markup(text.css_string(text.visible(value, glyphs)))  # noqa: S704  # every special character is a CSS escape
     environment.globals.update(count=text.count, period=text.period)

@@ -105,6 +105,11 @@ def write_scope(sandbox: Sandbox, **changes: Any) -> None:
     yaml.width = 110
     yaml.representer.sort_base_mapping_type_on_output = False  # the order in which people read
     with waivers.open("w", encoding="utf-8") as stream:
-        yaml.dump(facts.get("waivers", []), stream)
+        yaml.dump({"waivers": [_dated(waiver) for waiver in facts.get("waivers", [])]}, stream)
     with sandbox.scope_file.open("w", encoding="utf-8") as stream:
         yaml.dump(scope, stream)
+
+
+def _dated(waiver: dict[str, Any]) -> dict[str, Any]:
+    """A waiver with days where the definition has instants."""
+    return {**waiver, "approved": waiver["approved"][:10], "expires": waiver["expires"][:10]}

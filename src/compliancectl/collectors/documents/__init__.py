@@ -51,7 +51,8 @@ class DocumentsSession(Session):
         except (KeyError, OSError):
             account = "an account without a name"
         return Principal(
-            subject=account, authentication="account of the operating system",
+            subject=account,
+            authentication="account of the operating system",
             read_only="files are opened for reading only; whether the account could write is not examined",
         )
 
@@ -80,11 +81,19 @@ def fetch(session: DocumentsSession, target: Target) -> Fetched:
     asked = clock.now()
     listing = reader.walk(session.folder, session.context.as_of)
     body = canonical.to_bytes({"folder": session.config.folder, "documents": listing.documents})
-    yield Reply(body=body, operation=f"read every file in {session.config.folder}", status="read",
-                requested_at=asked, completed_at=clock.now())
+    yield Reply(
+        body=body,
+        operation=f"read every file in {session.config.folder}",
+        status="read",
+        requested_at=asked,
+        completed_at=clock.now(),
+    )
     return Completeness(
-        method="a second walk of the folder, after every file was read", pages=1, items=len(listing.documents),
-        independent_count=listing.counted, filters=("names that begin with a dot are left out",),
+        method="a second walk of the folder, after every file was read",
+        pages=1,
+        items=len(listing.documents),
+        independent_count=listing.counted,
+        filters=("names that begin with a dot are left out",),
     )
 
 
@@ -95,8 +104,14 @@ class DocumentsCollector(Collector[DocumentsConfig, DocumentsSession]):
     system = "Documents"
     config = DocumentsConfig
     feeds = (
-        Feed(name="files", description="Every document in the folder, with its digest and what its sidecar says.",
-             tables=ALL, targets=targets, fetch=fetch, shape=shape),
+        Feed(
+            name="files",
+            description="Every document in the folder, with its digest and what its sidecar says.",
+            tables=ALL,
+            targets=targets,
+            fetch=fetch,
+            shape=shape,
+        ),
     )
     workers = 1
 

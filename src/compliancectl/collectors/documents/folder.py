@@ -14,9 +14,16 @@ from compliancectl.collectors.documents import sidecar
 from compliancectl.errors import Denied, FileError, Garbage, Missing, SourceFailed, Truncated
 
 MEDIA_TYPES = {
-    ".csv": "text/csv", ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    ".html": "text/html", ".jpg": "image/jpeg", ".json": "application/json", ".md": "text/markdown",
-    ".pdf": "application/pdf", ".png": "image/png", ".txt": "text/plain", ".yaml": "application/yaml",
+    ".csv": "text/csv",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".html": "text/html",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".txt": "text/plain",
+    ".yaml": "application/yaml",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
@@ -83,7 +90,9 @@ def _check_link(folder: Path, path: Path) -> None:
     inside = path.resolve().is_relative_to(folder.resolve())
     if not inside or path.is_dir():
         what = "leads out of the folder" if not inside else "is a link to a folder"
-        raise Denied(f"{path.relative_to(folder).as_posix()} {what}; it is not followed", hint="Put the file itself there.")
+        raise Denied(
+            f"{path.relative_to(folder).as_posix()} {what}; it is not followed", hint="Put the file itself there."
+        )
 
 
 def _pair(names: list[str]) -> tuple[dict[str, str], list[str]]:

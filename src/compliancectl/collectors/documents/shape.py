@@ -27,19 +27,30 @@ def _rows(document: Mapping[str, Any]) -> Iterator[Row]:
     if sidecar is None:
         return
     said = sidecar["said"]
-    yield "document.attestation", {
-        "resource": path, **measured,
-        **{key: said.get(key) for key in ("kind", "subject", "title", "owner", "status", "performed_by", "independent")},
-        **{key: _moment(said.get(key)) for key in _TIMES},
-    }
+    yield (
+        "document.attestation",
+        {
+            "resource": path,
+            **measured,
+            **{
+                key: said.get(key)
+                for key in ("kind", "subject", "title", "owner", "status", "performed_by", "independent")
+            },
+            **{key: _moment(said.get(key)) for key in _TIMES},
+        },
+    )
     if "agreement" in said:
         terms = said["agreement"]
-        yield "document.agreement", {
-            "resource": path, **terms, "signed": _moment(terms["signed"]), "expires": _moment(said.get("expires"))}
+        yield (
+            "document.agreement",
+            {"resource": path, **terms, "signed": _moment(terms["signed"]), "expires": _moment(said.get("expires"))},
+        )
     if "restore_test" in said:
         test = said["restore_test"]
-        yield "document.restore_test", {
-            "resource": path, "subject": said["subject"], **test, "performed": _moment(test["performed"])}
+        yield (
+            "document.restore_test",
+            {"resource": path, "subject": said["subject"], **test, "performed": _moment(test["performed"])},
+        )
     for vendor in said.get("vendors", ()):
         yield "document.vendor", {"resource": f"{path}#{vendor['vendor']}", **vendor}
 

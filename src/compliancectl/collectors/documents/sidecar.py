@@ -118,7 +118,9 @@ def read(path: Path, as_of: datetime) -> tuple[dict[str, Any], str]:
         when = _at(said, place)
         if when is not None and when > as_of:
             raise FileError(
-                f"{'.'.join(place)} lies in the future: {clock.text(when)}", file=path, line=parsed.line(*place),
+                f"{'.'.join(place)} lies in the future: {clock.text(when)}",
+                file=path,
+                line=parsed.line(*place),
                 hint="Correct the date; what is planned belongs under `target`.",
             )
     return said.model_dump(mode="json", exclude_none=True), parsed.sha256

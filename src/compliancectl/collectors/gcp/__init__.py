@@ -8,7 +8,18 @@ from pathlib import Path
 
 from compliancectl.collectors.base import Collector, Context
 from compliancectl.collectors.gcp.config import GcpConfig
-from compliancectl.collectors.gcp.feeds import artifacts, assets, logs, network, policy, redis, run, scheduler, sql, storage
+from compliancectl.collectors.gcp.feeds import (
+    artifacts,
+    assets,
+    logs,
+    network,
+    policy,
+    redis,
+    run,
+    scheduler,
+    sql,
+    storage,
+)
 from compliancectl.collectors.gcp.session import GcpSession
 
 
@@ -19,8 +30,16 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     system = "Google Cloud"
     config = GcpConfig
     feeds = (
-        *artifacts.FEEDS, *assets.FEEDS, *logs.FEEDS, *network.FEEDS, *policy.FEEDS, *redis.FEEDS, *run.FEEDS,
-        *scheduler.FEEDS, *sql.FEEDS, *storage.FEEDS,
+        *artifacts.FEEDS,
+        *assets.FEEDS,
+        *logs.FEEDS,
+        *network.FEEDS,
+        *policy.FEEDS,
+        *redis.FEEDS,
+        *run.FEEDS,
+        *scheduler.FEEDS,
+        *sql.FEEDS,
+        *storage.FEEDS,
     )
     workers = 8
 

@@ -65,8 +65,14 @@ def feed(
         return in_audit_log(session, name, target, audited)
 
     return Feed(
-        name=name, description=description, tables=tables, targets=targets or projects(audited.service),
-        fetch=fetched, shape=shaped, window=window, corroborate=corroborate,
+        name=name,
+        description=description,
+        tables=tables,
+        targets=targets or projects(audited.service),
+        fetch=fetched,
+        shape=shaped,
+        window=window,
+        corroborate=corroborate,
     )
 
 
@@ -81,11 +87,13 @@ def in_audit_log(session: GcpSession, name: str, target: Target, audited: Audite
         return None
     holder = target.name if "/" in target.name else f"projects/{target.name}"
     start, end = times[0] - timedelta(seconds=2), times[1] + timedelta(seconds=2)
-    return " AND ".join([
-        f'logName="{holder}/logs/cloudaudit.googleapis.com%2Fdata_access"',
-        f'protoPayload.serviceName="{SERVICES[audited.service].host}"',
-        f'protoPayload.methodName="{audited.method}"',
-        f'protoPayload.authenticationInfo.principalEmail="{who}"',
-        f'timestamp>="{clock.text(start)}"',
-        f'timestamp<="{clock.text(end)}"',
-    ])
+    return " AND ".join(
+        [
+            f'logName="{holder}/logs/cloudaudit.googleapis.com%2Fdata_access"',
+            f'protoPayload.serviceName="{SERVICES[audited.service].host}"',
+            f'protoPayload.methodName="{audited.method}"',
+            f'protoPayload.authenticationInfo.principalEmail="{who}"',
+            f'timestamp>="{clock.text(start)}"',
+            f'timestamp<="{clock.text(end)}"',
+        ]
+    )

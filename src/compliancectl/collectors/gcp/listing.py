@@ -36,8 +36,11 @@ class Tally:
         pages = "1 page" if self.pages == 1 else f"{self.pages} pages"
         return Completeness(
             method=f"{lists} of {noun} read to the end: the last of {pages} carried no page token",
-            pages=self.pages, items=self.items, exhausted=True,
-            filters=tuple(self.filters), warnings=tuple(self.warnings),
+            pages=self.pages,
+            items=self.items,
+            exhausted=True,
+            filters=tuple(self.filters),
+            warnings=tuple(self.warnings),
         )
 
 

@@ -63,8 +63,10 @@ def rpc(session: GcpSession, asked: Asked, service: str, method: str, request: A
         return _Answered(next(iter(pager.pages)))
 
     answer = call(
-        cast("Any", send), lambda response: None,
-        deadline_s=session.context.deadline_s, pause_s=session.config.retry_pause_s,
+        cast("Any", send),
+        lambda response: None,
+        deadline_s=session.context.deadline_s,
+        pause_s=session.config.retry_pause_s,
     )
     page = cast(_Answered, cast("requests.Response | Any", answer.response)).page
     return type(page).pb(page), answer
@@ -80,7 +82,9 @@ def _client(session: GcpSession, service: str) -> Any:
         if not session.log_clients:
             channel = _channel(session)
             session.keep_channel(channel)
-            session.log_clients["config"] = ConfigServiceV2Client(transport=ConfigServiceV2GrpcTransport(channel=channel))
+            session.log_clients["config"] = ConfigServiceV2Client(
+                transport=ConfigServiceV2GrpcTransport(channel=channel)
+            )
             session.log_clients["logging"] = LoggingServiceV2Client(
                 transport=LoggingServiceV2GrpcTransport(channel=channel)
             )
@@ -99,7 +103,8 @@ def _channel(session: GcpSession) -> Any:
     roots = session.environment("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
     pem = Path(roots).read_bytes() if roots else None
     return grpc.secure_channel(
-        f"{split.hostname}:{split.port or 443}", grpc.ssl_channel_credentials(root_certificates=pem),
+        f"{split.hostname}:{split.port or 443}",
+        grpc.ssl_channel_credentials(root_certificates=pem),
         options=[("grpc.max_receive_message_length", _NO_LIMIT), ("grpc.enable_retries", 0)],
     )
 

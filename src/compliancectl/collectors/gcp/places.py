@@ -15,8 +15,12 @@ def locations(
 ) -> Generator[Reply, None, list[str]]:
     """Yield the replies that name the regions of a service; return the regions, sorted."""
     listing = Listing(
-        Asked(service, permission, f"projects/{project}"), f"v1/projects/{project}/locations", "locations",
-        ("pageSize", 100), context={"project": project, "part": "locations"}, counted=False,
+        Asked(service, permission, f"projects/{project}"),
+        f"v1/projects/{project}/locations",
+        "locations",
+        ("pageSize", 100),
+        context={"project": project, "part": "locations"},
+        counted=False,
     )
     found = []
     for page in pages(session, listing, tally):

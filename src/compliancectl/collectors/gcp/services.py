@@ -31,9 +31,7 @@ SERVICES: dict[str, Service] = {
     "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer"),
     "orgpolicy": Service("orgpolicy.googleapis.com", "Organization Policy API", "roles/orgpolicy.policyViewer"),
     "redis": Service("redis.googleapis.com", "Memorystore for Redis API", "roles/redis.viewer"),
-    "resourcemanager": Service(
-        "cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", "roles/browser"
-    ),
+    "resourcemanager": Service("cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", "roles/browser"),
     "run": Service("run.googleapis.com", "Cloud Run Admin API", "roles/run.viewer"),
     "serviceusage": Service(
         "serviceusage.googleapis.com", "Service Usage API", "roles/serviceusage.serviceUsageViewer"

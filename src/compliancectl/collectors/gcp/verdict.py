@@ -74,9 +74,13 @@ def missing(asked: Asked, message: str) -> Missing:
 def judge(response: requests.Response, asked: Asked) -> TryAgain | CollectError | None:
     """What a response means; None when it is an answer."""
     if response.status_code == 200:
-        return None if isinstance(body(response), dict) else Garbage(
-            f"{asked.api.title} answered HTTP 200 with something that is not a JSON object",
-            hint="Check the endpoint: a proxy or another service may be answering.",
+        return (
+            None
+            if isinstance(body(response), dict)
+            else Garbage(
+                f"{asked.api.title} answered HTTP 200 with something that is not a JSON object",
+                hint="Check the endpoint: a proxy or another service may be answering.",
+            )
         )
     again = busy(response)
     if again is not None:

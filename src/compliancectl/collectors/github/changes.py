@@ -51,8 +51,11 @@ class _Branch:
     def facts(self) -> dict[str, Any]:
         context = self.session.context
         return {
-            "repository": self.repository, "branch": self.name, "bots": sorted(self.session.config.bots),
-            "from": clock.text(context.period.start), "to": clock.text(context.as_of),
+            "repository": self.repository,
+            "branch": self.name,
+            "bots": sorted(self.session.config.bots),
+            "from": clock.text(context.period.start),
+            "to": clock.text(context.as_of),
         }
 
 
@@ -125,10 +128,14 @@ def _reconcile(branch: _Branch, node: Any) -> None:
     number = _merged_pull(node, branch.facts, branch.session.organization)
     pulls = at(node, "associatedPullRequests")
     if number is None and at(pulls, "pageInfo", "hasNextPage"):
-        branch.tally.warn(f"{branch.repository}: commit {at(node, 'oid')} belongs to more pull requests than one page shows")
+        branch.tally.warn(
+            f"{branch.repository}: commit {at(node, 'oid')} belongs to more pull requests than one page shows"
+        )
     merged = [p for p in at(pulls, "nodes") or [] if at(p, "number") == number]
     if number is not None and merged and _counts(merged[0], branch.facts) and number not in branch.numbers:
-        branch.tally.warn(f"{branch.repository}: commit {at(node, 'oid')} came by pull request {number}, which the list lacks")
+        branch.tally.warn(
+            f"{branch.repository}: commit {at(node, 'oid')} came by pull request {number}, which the list lacks"
+        )
 
 
 def _count_again(branch: _Branch) -> Generator[Reply, None, None]:
@@ -184,16 +191,19 @@ def _pull_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
 
 def _review_rows(pull: Any, base: dict[str, Any], facts: Any) -> Iterator[Row]:
     for node in at(pull, "reviews", "nodes") or ():
-        yield "github.review", {
-            **base,
-            "resource": f"{base['organization']}/{base['repository']}#{at(pull, 'number')}/{at(node, 'id')}",
-            "pull_request": at(pull, "number"),
-            "author": login_of(at(node, "author")),
-            "author_is_bot": is_bot(at(node, "author"), facts["bots"]),
-            "state": at(node, "state"),
-            "submitted": time_of(at(node, "submittedAt")),
-            "commit": at(node, "commit", "oid"),
-        }
+        yield (
+            "github.review",
+            {
+                **base,
+                "resource": f"{base['organization']}/{base['repository']}#{at(pull, 'number')}/{at(node, 'id')}",
+                "pull_request": at(pull, "number"),
+                "author": login_of(at(node, "author")),
+                "author_is_bot": is_bot(at(node, "author"), facts["bots"]),
+                "state": at(node, "state"),
+                "submitted": time_of(at(node, "submittedAt")),
+                "commit": at(node, "commit", "oid"),
+            },
+        )
 
 
 def _commit_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
@@ -215,7 +225,8 @@ def _merged_pull(commit: Any, facts: Any, organization: str) -> int | None:
     merged = [
         (node["mergedAt"], node["number"])
         for node in at(commit, "associatedPullRequests", "nodes") or ()
-        if at(node, "mergedAt") and at(node, "baseRefName") == facts["branch"]
+        if at(node, "mergedAt")
+        and at(node, "baseRefName") == facts["branch"]
         and at(node, "baseRepository", "nameWithOwner") == here
     ]
     return min(merged)[1] if merged else None
@@ -238,7 +249,14 @@ def _window(session: GitHubSession) -> Window | None:
 
 
 FEEDS: tuple[Feed[GitHubSession], ...] = (
-    Feed("changes", "Merged pull requests, reviews and commits of production branches in the period.",
-         (tables.PULL_REQUEST, tables.REVIEW, tables.COMMIT), organization_target, _fetch, _shape,
-         window=_window, corroborate=audit_phrase),
+    Feed(
+        "changes",
+        "Merged pull requests, reviews and commits of production branches in the period.",
+        (tables.PULL_REQUEST, tables.REVIEW, tables.COMMIT),
+        organization_target,
+        _fetch,
+        _shape,
+        window=_window,
+        corroborate=audit_phrase,
+    ),
 )

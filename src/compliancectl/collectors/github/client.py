@@ -150,15 +150,19 @@ def _credentials(config: GitHubConfig, context: Context) -> Any:
     if config.app is None:
         token = os.environ.get(config.token_env, "").strip()
         if not token:
-            raise Denied(f"no GitHub token: the environment variable {config.token_env} is not set",
-                         hint=f"Set {config.token_env}, or configure a GitHub App under `app:`.")
+            raise Denied(
+                f"no GitHub token: the environment variable {config.token_env} is not set",
+                hint=f"Set {config.token_env}, or configure a GitHub App under `app:`.",
+            )
         return Auth.Token(token)
     path = context.folder / config.app.private_key
     try:
         key = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Denied(f"the private key of the GitHub App cannot be read: {error}",
-                     hint="Check `app.private_key` in the scope file.") from None
+        raise Denied(
+            f"the private key of the GitHub App cannot be read: {error}",
+            hint="Check `app.private_key` in the scope file.",
+        ) from None
     return Auth.AppInstallationAuth(Auth.AppAuth(config.app.id, key), config.app.installation)
 
 
@@ -174,8 +178,10 @@ def _translated(error: Exception) -> Exception:
         said = error.data.get("message", "") if isinstance(error.data, dict) else ""
         if error.status >= 500:
             return TryAgain(SourceFailed(f"GitHub answered {error.status} when asked for an installation token"))
-        return Denied(f"GitHub refused an installation token ({error.status}): {said}",
-                      hint="Check the App's id, its private key and the installation id.")
+        return Denied(
+            f"GitHub refused an installation token ({error.status}): {said}",
+            hint="Check the App's id, its private key and the installation id.",
+        )
     if isinstance(error, (jwt.exceptions.PyJWTError, ValueError)):
         return Denied(f"the GitHub App's private key cannot sign: {error}", hint="Use the PEM file from GitHub.")
     return Unreachable(f"PyGithub failed: {type(error).__name__}: {error}")

@@ -139,8 +139,10 @@ def _refused(response: requests.Response) -> CollectError:
         return Denied(f"GitHub refused the credentials (401): {said}", hint="Check that the token has not expired.")
     sso = response.headers.get("X-GitHub-SSO", "")
     if status == 403 and sso.startswith("required"):
-        return Denied(f"{path}: the token is not authorised for the organisation's single sign-on",
-                      hint=f"Authorise it for single sign-on: {sso.partition('url=')[2]}".rstrip(": "))
+        return Denied(
+            f"{path}: the token is not authorised for the organisation's single sign-on",
+            hint=f"Authorise it for single sign-on: {sso.partition('url=')[2]}".rstrip(": "),
+        )
     if status in (403, 404, 409, 410, 422) and _SWITCHED_OFF.search(said):
         return ApiDisabled(f"{path}: {said}", hint="Switch the feature on, or take the control out of the scope.")
     if status == 403:
@@ -148,8 +150,10 @@ def _refused(response: requests.Response) -> CollectError:
     if status == 404:
         return _hidden(f"{path}: {said or 'Not Found'}", response)
     if status in (301, 302, 307, 308):
-        return Missing(f"{path} has moved: a repository or an organisation was renamed",
-                       hint="Write the new name in the scope file.")
+        return Missing(
+            f"{path} has moved: a repository or an organisation was renamed",
+            hint="Write the new name in the scope file.",
+        )
     return SourceFailed(f"{path}: GitHub answered {status}: {said}")
 
 
@@ -158,8 +162,10 @@ def _hidden(said: str, response: requests.Response | None = None) -> CollectErro
     hint = "Check the name, and that the token may see it: GitHub answers 404 for both."
     accepted = response.headers.get("X-Accepted-GitHub-Permissions") if response is not None else None
     if accepted:
-        return Denied(f"{said} (it does not exist, or this token may not see it)",
-                      hint=f"Check the name, and grant the permission {accepted}.")
+        return Denied(
+            f"{said} (it does not exist, or this token may not see it)",
+            hint=f"Check the name, and grant the permission {accepted}.",
+        )
     return Missing(f"{said} (it does not exist, or this token may not see it)", hint=hint)
 
 

@@ -12,8 +12,11 @@ from compliancectl.collectors.github.documents import ORGANIZATION
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of
 
 _SETTINGS = (
-    "default_repository_permission", "members_can_create_public_repositories", "members_can_delete_repositories",
-    "members_can_change_repo_visibility", "members_can_invite_outside_collaborators",
+    "default_repository_permission",
+    "members_can_create_public_repositories",
+    "members_can_delete_repositories",
+    "members_can_change_repo_visibility",
+    "members_can_invite_outside_collaborators",
     "members_can_fork_private_repositories",
 )
 
@@ -37,13 +40,16 @@ def _shape_organization(reply: Reply) -> Iterator[Row]:
     organization = at(data, "data", "organization")
     withheld = {str((e.get("path") or [""])[-1]) for e in data.get("errors") or ()}
     owner = at(organization, "viewerCanAdminister") is True and "samlIdentityProvider" not in withheld
-    yield "github.organization", {
-        "organization": reply.context["organization"],
-        "resource": reply.context["organization"],
-        "saml_enabled": at(organization, "samlIdentityProvider") is not None if owner else None,
-        "ip_allow_list": at(organization, "ipAllowListEnabledSetting"),
-        **facts_of(reply),
-    }
+    yield (
+        "github.organization",
+        {
+            "organization": reply.context["organization"],
+            "resource": reply.context["organization"],
+            "saml_enabled": at(organization, "samlIdentityProvider") is not None if owner else None,
+            "ip_allow_list": at(organization, "ipAllowListEnabledSetting"),
+            **facts_of(reply),
+        },
+    )
 
 
 def _fetch_members(session: GitHubSession, target: Target) -> Fetched:
@@ -96,19 +102,36 @@ def _shape_member(reply: Reply) -> Iterator[Row]:
     disabled, insecure = facts[f"{people}.2fa_disabled"], facts[f"{people}.2fa_insecure"]
     for entry in data_of(reply):
         login = at(entry, "login")
-        yield "github.member", {
-            "organization": reply.context["organization"],
-            "resource": f"{reply.context['organization']}/{login}",
-            "login": login,
-            "role": role,
-            "two_factor_disabled": None if disabled is None else login in disabled,
-            "two_factor_insecure": None if insecure is None else login in insecure,
-        }
+        yield (
+            "github.member",
+            {
+                "organization": reply.context["organization"],
+                "resource": f"{reply.context['organization']}/{login}",
+                "login": login,
+                "role": role,
+                "two_factor_disabled": None if disabled is None else login in disabled,
+                "two_factor_insecure": None if insecure is None else login in insecure,
+            },
+        )
 
 
 FEEDS: tuple[Feed[GitHubSession], ...] = (
-    Feed("organization", "The organisation's settings.", (tables.ORGANIZATION,), organization_target,
-         _fetch_organization, _shape_organization, corroborate=audit_phrase),
-    Feed("members", "Members, owners, outside collaborators and their second factors.", (tables.MEMBER,),
-         organization_target, _fetch_members, _shape_member, corroborate=audit_phrase),
+    Feed(
+        "organization",
+        "The organisation's settings.",
+        (tables.ORGANIZATION,),
+        organization_target,
+        _fetch_organization,
+        _shape_organization,
+        corroborate=audit_phrase,
+    ),
+    Feed(
+        "members",
+        "Members, owners, outside collaborators and their second factors.",
+        (tables.MEMBER,),
+        organization_target,
+        _fetch_members,
+        _shape_member,
+        corroborate=audit_phrase,
+    ),
 )

@@ -47,8 +47,13 @@ class Tally:
     def result(self) -> Completeness:
         """The finished statement."""
         return Completeness(
-            method=self.method, pages=self.pages, items=self.items, reported_total=self.reported,
-            independent_count=self.counted, filters=tuple(self.filters), warnings=tuple(self.warnings),
+            method=self.method,
+            pages=self.pages,
+            items=self.items,
+            reported_total=self.reported,
+            independent_count=self.counted,
+            filters=tuple(self.filters),
+            warnings=tuple(self.warnings),
         )
 
 
@@ -76,15 +81,23 @@ class GitHubSession(Session):
         return self.config.organization
 
     def get(
-        self, path: str, tally: Tally, *, also_fine: tuple[int, ...] = (), want: type = dict,
-        facts: Mapping[str, Any] | None = None, **parameters: Any,
+        self,
+        path: str,
+        tally: Tally,
+        *,
+        also_fine: tuple[int, ...] = (),
+        want: type = dict,
+        facts: Mapping[str, Any] | None = None,
+        **parameters: Any,
     ) -> Got:
         """GET one REST resource, whose body must be a `want` (unless the status is one of `also_fine`, or 204)."""
         answer = self.client.get(path, parameters, also_fine=also_fine)
         status = answer.response.status_code
         data = _json(answer, want, lenient=status in also_fine or status == 204)
         if _PARTIAL in answer.response.headers.get("X-GitHub-SSO", ""):
-            tally.warn("single sign-on: GitHub left out what the token is not authorised for (X-GitHub-SSO partial-results)")
+            tally.warn(
+                "single sign-on: GitHub left out what the token is not authorised for (X-GitHub-SSO partial-results)"
+            )
         tally.pages += 1
         link = _NEXT.search(answer.response.headers.get("Link", ""))
         operation = f"GET {self.config.base_url.rstrip('/')}{path}" if path.startswith("/") else f"GET {path}"
@@ -124,7 +137,9 @@ class GitHubSession(Session):
         if not isinstance(body.get("data"), dict):
             raise Garbage("a GraphQL answer whose data is not an object")
         if _PARTIAL in answer.response.headers.get("X-GitHub-SSO", ""):
-            tally.warn("single sign-on: GitHub left out what the token is not authorised for (X-GitHub-SSO partial-results)")
+            tally.warn(
+                "single sign-on: GitHub left out what the token is not authorised for (X-GitHub-SSO partial-results)"
+            )
         tally.pages += 1
         reply = self._reply(answer, body, document, dict(variables), self._context("graphql", facts))
         return Got(reply, body["data"], 200)
@@ -141,10 +156,18 @@ class GitHubSession(Session):
         response = answer.response
         body, redactions = redact(response.content, data)
         return Reply(
-            body=body, operation=operation, parameters=parameters, status=str(response.status_code),
-            requested_at=answer.requested_at, completed_at=answer.completed_at, attempts=tuple(answer.attempts),
-            request_id=response.headers.get("X-GitHub-Request-Id"), etag=response.headers.get("ETag"),
-            server_date=response.headers.get("Date"), redactions=redactions, context=context,
+            body=body,
+            operation=operation,
+            parameters=parameters,
+            status=str(response.status_code),
+            requested_at=answer.requested_at,
+            completed_at=answer.completed_at,
+            attempts=tuple(answer.attempts),
+            request_id=response.headers.get("X-GitHub-Request-Id"),
+            etag=response.headers.get("ETag"),
+            server_date=response.headers.get("Date"),
+            redactions=redactions,
+            context=context,
             media_type=response.headers.get("Content-Type", "application/json").partition(";")[0],
         )
 
@@ -247,10 +270,14 @@ def _json(answer: Answer, want: type, lenient: bool = False) -> Any:
     except ValueError:
         data = None
         if not lenient:
-            raise Garbage(f"{response.request.method} {response.request.path_url.partition('?')[0]}: not JSON",
-                          hint="Check the base URL and any proxy in between.") from None
+            raise Garbage(
+                f"{response.request.method} {response.request.path_url.partition('?')[0]}: not JSON",
+                hint="Check the base URL and any proxy in between.",
+            ) from None
     if not lenient and not isinstance(data, want):
-        raise Garbage(f"{response.request.path_url.partition('?')[0]}: JSON, but not {'a list' if want is list else 'an object'}")
+        raise Garbage(
+            f"{response.request.path_url.partition('?')[0]}: JSON, but not {'a list' if want is list else 'an object'}"
+        )
     return data
 
 

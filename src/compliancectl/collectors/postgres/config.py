@@ -25,8 +25,6 @@ class CloudSql(Model):
     ip_type: IpType = "PRIVATE"
 
 
-
-
 class TrustedDefiner(Model):
     """A SECURITY DEFINER function that somebody reviewed."""
 

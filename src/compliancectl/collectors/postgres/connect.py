@@ -91,8 +91,12 @@ class Door:
         try:
             connector = self._connector(where.iam)
             return connector.connect(  # type: ignore[no-any-return]
-                where.instance, "psycopg", user=where.user, db=where.database,
-                ip_type=where.ip_type, enable_iam_auth=where.iam,
+                where.instance,
+                "psycopg",
+                user=where.user,
+                db=where.database,
+                ip_type=where.ip_type,
+                enable_iam_auth=where.iam,
             )
         except psycopg.Error:
             raise
@@ -111,8 +115,11 @@ class Door:
 
         credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
         return Connector(
-            credentials=credentials, refresh_strategy="LAZY", enable_iam_auth=iam,
-            timeout=self._config.timeouts_s.connect, sqladmin_api_endpoint=self._config.endpoints.sqladmin,
+            credentials=credentials,
+            refresh_strategy="LAZY",
+            enable_iam_auth=iam,
+            timeout=self._config.timeouts_s.connect,
+            sqladmin_api_endpoint=self._config.endpoints.sqladmin,
             user_agent="compliancectl",
         )
 
@@ -121,16 +128,24 @@ def at_connect(error: psycopg.Error, database: Database) -> CollectError:
     """What a failed login means. libpq gives no SQLSTATE here, so its own English messages are read."""
     text = clean(str(error))
     subject = f"database {database.name} ({database.endpoint})"
-    if re.search(r"password authentication failed|no pg_hba.conf entry|role \".*\" does not exist|no password supplied"
-                 r"|authentication failed|not permitted to log in|permission denied for database", text):
-        return Denied(f"{subject}: login refused: {text}", hint="Check the role, its password file or its IAM login, and "
-                      "that it has CONNECT on the database.")
+    if re.search(
+        r"password authentication failed|no pg_hba.conf entry|pg_hba.conf rejects|role \".*\" does not exist|no password supplied"
+        r"|authentication failed|not permitted to log in|permission denied for database",
+        text,
+    ):
+        return Denied(
+            f"{subject}: login refused: {text}",
+            hint="Check the role, its password file or its IAM login, and that it has CONNECT on the database.",
+        )
     if re.search(r"database \".*\" does not exist", text):
         return Missing(f"{subject}: {text}", hint="Correct the database in the scope file.")
     if re.search(r"definition of service .* not found|service file .* not found", text):
         return Missing(f"{subject}: {text}", hint="Name a service that PGSERVICEFILE defines.")
-    if re.search(r"expected authentication request from server|received invalid response|invalid length of message"
-                 r"|lost synchronization", text):
+    if re.search(
+        r"expected authentication request from server|received invalid response|invalid length of message"
+        r"|lost synchronization",
+        text,
+    ):
         return Garbage(f"{subject}: what answers is not PostgreSQL: {text}", hint="Check the host and the port.")
     return Unreachable(f"{subject}: no connection: {text}", hint="Check host, port, network path and TLS settings.")
 
@@ -143,17 +158,23 @@ def at_connector(error: Exception, database: Database, where: CloudSql) -> Colle
     text = clean(str(error)) or type(error).__name__
     status = getattr(error, "status", None)
     if isinstance(error, (DefaultCredentialsError, RefreshError)):
-        return Denied(f"{subject}: no usable Google credentials: {text}", hint="Run `gcloud auth application-default login`.")
+        return Denied(
+            f"{subject}: no usable Google credentials: {text}", hint="Run `gcloud auth application-default login`."
+        )
     if status in (401, 403):
-        return Denied(f"{subject}: the Cloud SQL Admin API refused: {text}",
-                      hint="Grant roles/cloudsql.client and roles/cloudsql.instanceUser.")
+        return Denied(
+            f"{subject}: the Cloud SQL Admin API refused: {text}",
+            hint="Grant roles/cloudsql.client and roles/cloudsql.instanceUser.",
+        )
     if status == 404:
         return Missing(f"{subject}: no such instance: {text}", hint="Correct cloud_sql.instance in the scope file.")
     if status is not None:
         return SourceFailed(f"{subject}: the Cloud SQL Admin API answered {status}: {text}")
     if type(error).__name__ == "CloudSQLIPTypeError":
-        return Missing(f"{subject}: the instance has no {where.ip_type} address: {text}",
-                       hint="Set cloud_sql.ip_type to a type that the instance has.")
+        return Missing(
+            f"{subject}: the instance has no {where.ip_type} address: {text}",
+            hint="Set cloud_sql.ip_type to a type that the instance has.",
+        )
     if isinstance(error, (OSError, TimeoutError)):
         return Unreachable(f"{subject}: no connection: {text}", hint="Check the network path to the instance.")
     return SourceFailed(f"{subject}: the Cloud SQL connector failed: {type(error).__name__}: {text}")
@@ -171,11 +192,15 @@ def in_session(error: psycopg.Error, database: Database) -> CollectError:
     if state in ("28000", "28P01"):
         return Denied(f"{subject}: login refused: {text}")
     if state == "57014":
-        return SourceFailed(f"{subject}: a query took longer than statement_timeout allows (57014)",
-                            hint="Raise timeouts_s.statement, or look for what holds the database up.")
+        return SourceFailed(
+            f"{subject}: a query took longer than statement_timeout allows (57014)",
+            hint="Raise timeouts_s.statement, or look for what holds the database up.",
+        )
     if state == "55P03":
-        return SourceFailed(f"{subject}: a table stayed locked for longer than lock_timeout allows (55P03)",
-                            hint="Collect again when the migration or maintenance that holds the lock has ended.")
+        return SourceFailed(
+            f"{subject}: a table stayed locked for longer than lock_timeout allows (55P03)",
+            hint="Collect again when the migration or maintenance that holds the lock has ended.",
+        )
     if state in ("42P01", "42883", "3F000", "42703"):
         return Missing(f"{subject}: {text} ({state})", hint="Correct the scope file, or create what it names.")
     if state.startswith(("08", "57P")) or not state or isinstance(error, psycopg.OperationalError):

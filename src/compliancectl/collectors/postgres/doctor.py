@@ -35,11 +35,18 @@ def examine(session: PostgresSession, database: Database) -> Iterator[Diagnosis]
 
 def _role(database: Database, facts: dict[str, str | None]) -> Diagnosis:
     subject = f"role {facts['effective_role']} on {database.name}"
-    too_much = [word for word, key in (("superuser", "effective_superuser"), ("BYPASSRLS", "effective_bypasses_rls"))
-                if facts[key] == "t"]
+    too_much = [
+        word
+        for word, key in (("superuser", "effective_superuser"), ("BYPASSRLS", "effective_bypasses_rls"))
+        if facts[key] == "t"
+    ]
     if too_much:
-        return Diagnosis(subject, "unknown", f"has more rights than it needs: {', '.join(too_much)}",
-                         "Use a role that owns nothing; `compliancectl collectors permissions postgres` prints it.")
+        return Diagnosis(
+            subject,
+            "unknown",
+            f"has more rights than it needs: {', '.join(too_much)}",
+            "Use a role that owns nothing; `compliancectl collectors permissions postgres` prints it.",
+        )
     return Diagnosis(subject, "ok", "neither superuser nor BYPASSRLS")
 
 
@@ -54,14 +61,16 @@ def _settings(session: PostgresSession, database: Database) -> Diagnosis:
         return _failed(subject, error)
     hidden = [str(row["name"]) for row in rows if row["visibility"] == "hidden or absent"]
     if hidden:
-        return Diagnosis(subject, "missing", f"not shown to this role: {', '.join(hidden)}",
-                         "GRANT pg_read_all_settings to the collector's role.")
+        return Diagnosis(
+            subject,
+            "missing",
+            f"not shown to this role: {', '.join(hidden)}",
+            "GRANT pg_read_all_settings to the collector's role.",
+        )
     return Diagnosis(subject, "ok", "every setting is shown or known to be absent")
 
 
-def _try(
-    session: PostgresSession, database: Database, subject: str, ask: Callable[[Snapshot], object]
-) -> Diagnosis:
+def _try(session: PostgresSession, database: Database, subject: str, ask: Callable[[Snapshot], object]) -> Diagnosis:
     try:
         with session.snapshot(database) as snapshot:
             ask(snapshot)

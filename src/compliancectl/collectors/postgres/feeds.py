@@ -19,11 +19,29 @@ if TYPE_CHECKING:
     from compliancectl.collectors.postgres.session import Answer
 
 SETTINGS = (
-    "cloudsql.iam_authentication", "data_checksums", "idle_in_transaction_session_timeout", "log_connections",
-    "log_disconnections", "log_error_verbosity", "log_hostname", "log_line_prefix", "log_min_duration_statement",
-    "log_min_error_statement", "log_min_messages", "log_parameter_max_length", "log_statement", "max_connections",
-    "password_encryption", "row_security", "server_version", "server_version_num", "session_preload_libraries",
-    "shared_preload_libraries", "ssl", "ssl_min_protocol_version", "statement_timeout",
+    "cloudsql.iam_authentication",
+    "data_checksums",
+    "idle_in_transaction_session_timeout",
+    "log_connections",
+    "log_disconnections",
+    "log_error_verbosity",
+    "log_hostname",
+    "log_line_prefix",
+    "log_min_duration_statement",
+    "log_min_error_statement",
+    "log_min_messages",
+    "log_parameter_max_length",
+    "log_statement",
+    "max_connections",
+    "password_encryption",
+    "row_security",
+    "server_version",
+    "server_version_num",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "ssl",
+    "ssl_min_protocol_version",
+    "statement_timeout",
 )
 FAMILIES = ("anon", "cloudsql", "cron", "pgaudit")
 
@@ -69,7 +87,11 @@ def clean(answer: Answer, redactor: redact.Redactor | None) -> None:
 def complete(answer: Answer, warnings: tuple[str, ...] = ()) -> Completeness:
     """How it is known that nothing is missing from one answer."""
     return Completeness(
-        method=answer.query.counted_by, pages=1, items=len(answer.rows), independent_count=answer.count, warnings=warnings
+        method=answer.query.counted_by,
+        pages=1,
+        items=len(answer.rows),
+        independent_count=answer.count,
+        warnings=warnings,
     )
 
 
@@ -129,7 +151,9 @@ def fetch_purge(session: PostgresSession, target: Target) -> Fetched:
             yield reply(snapshot, answer, asked, {"declared": text(said)})
     expected = purge.expected_rows(database)
     return Completeness(
-        method="one answer for each count that the scope declares, all in one snapshot", pages=1, items=total,
+        method="one answer for each count that the scope declares, all in one snapshot",
+        pages=1,
+        items=total,
         independent_count=expected,
     )
 
@@ -143,17 +167,28 @@ def _corroborate(session: PostgresSession, target: Target) -> str | None:
     if where is None:
         return None
     project, _, instance = where.instance.partition(":")[0], None, where.instance.rpartition(":")[2]
-    return (f'logName="projects/{project}/logs/cloudaudit.googleapis.com%2Fdata_access" AND '
-            f'resource.labels.database_id="{project}:{instance}" AND protoPayload.methodName="cloudsql.instances.connect"')
+    return (
+        f'logName="projects/{project}/logs/cloudaudit.googleapis.com%2Fdata_access" AND '
+        f'resource.labels.database_id="{project}:{instance}" AND protoPayload.methodName="cloudsql.instances.connect"'
+    )
 
 
 def _feed(
-    name: str, table: Table, fetch: Callable[[PostgresSession, Target], Fetched], shaped: Callable[[Reply], Iterator[Row]],
+    name: str,
+    table: Table,
+    fetch: Callable[[PostgresSession, Target], Fetched],
+    shaped: Callable[[Reply], Iterator[Row]],
     window: Callable[[PostgresSession], Window | None] = lambda session: None,
 ) -> Feed[PostgresSession]:
     return Feed(
-        name=name, description=table.description, tables=(table,), targets=targets, fetch=fetch, shape=shaped,
-        window=window, corroborate=_corroborate,
+        name=name,
+        description=table.description,
+        tables=(table,),
+        targets=targets,
+        fetch=fetch,
+        shape=shaped,
+        window=window,
+        corroborate=_corroborate,
     )
 
 
@@ -168,14 +203,19 @@ def _side_doors(database: Database) -> tuple[Any, ...]:
 
 
 def _definers(database: Database) -> Mapping[str, Any]:
-    plain = {name: ({"reason": said, "body_sha256": None} if isinstance(said, str) else said.model_dump())
-             for name, said in database.trusted_definers.items()}
+    plain = {
+        name: ({"reason": said, "body_sha256": None} if isinstance(said, str) else said.model_dump())
+        for name, said in database.trusted_definers.items()
+    }
     return {"trusted_definers": plain}
 
 
 def _table_facts(database: Database) -> Mapping[str, Any]:
-    return {"tenant_root": database.tenant_root, "shared_tables": database.shared_tables,
-            "temporary_tables": list(database.temporary_tables)}
+    return {
+        "tenant_root": database.tenant_root,
+        "shared_tables": database.shared_tables,
+        "temporary_tables": list(database.temporary_tables),
+    }
 
 
 def _role_facts(database: Database) -> Mapping[str, Any]:
@@ -184,25 +224,63 @@ def _role_facts(database: Database) -> Mapping[str, Any]:
 
 FEEDS: tuple[Feed[PostgresSession], ...] = (
     _feed("server", tables.SERVER, Plain("server"), shape.server),
-    _feed("relations", tables.RELATION, Plain("relations", _relations, _table_facts),
-          shape.shaper("postgres.relation", shape.relation)),
-    _feed("policies", tables.POLICY, Plain("policies", redactor=redact.expressions("using_expression", "check_expression")),
-          shape.shaper("postgres.policy", shape.policy)),
+    _feed(
+        "relations",
+        tables.RELATION,
+        Plain("relations", _relations, _table_facts),
+        shape.shaper("postgres.relation", shape.relation),
+    ),
+    _feed(
+        "policies",
+        tables.POLICY,
+        Plain("policies", redactor=redact.expressions("using_expression", "check_expression")),
+        shape.shaper("postgres.policy", shape.policy),
+    ),
     _feed("roles", access_tables.ROLE, Plain("roles", said=_role_facts), shape.shaper("postgres.role", shape.role)),
-    _feed("public_grants", access_tables.PUBLIC_GRANT, Plain("public_grants"),
-          shape.shaper("postgres.public_grant", shape.public_grant)),
-    _feed("bypass_objects", access_tables.BYPASS_OBJECT, Plain("bypass_objects", _side_doors, _definers),
-          shape.shaper("postgres.bypass_object", shape.bypass_object)),
-    _feed("settings", tables.SETTING, Plain("settings", lambda database: (list(SETTINGS), list(FAMILIES))),
-          shape.shaper("postgres.setting", shape.setting)),
-    _feed("setting_overrides", tables.SETTING_OVERRIDE, Plain("setting_overrides", redactor=redact.setting_value),
-          shape.shaper("postgres.setting_override", shape.setting_override)),
+    _feed(
+        "public_grants",
+        access_tables.PUBLIC_GRANT,
+        Plain("public_grants"),
+        shape.shaper("postgres.public_grant", shape.public_grant),
+    ),
+    _feed(
+        "bypass_objects",
+        access_tables.BYPASS_OBJECT,
+        Plain("bypass_objects", _side_doors, _definers),
+        shape.shaper("postgres.bypass_object", shape.bypass_object),
+    ),
+    _feed(
+        "settings",
+        tables.SETTING,
+        Plain("settings", lambda database: (list(SETTINGS), list(FAMILIES))),
+        shape.shaper("postgres.setting", shape.setting),
+    ),
+    _feed(
+        "setting_overrides",
+        tables.SETTING_OVERRIDE,
+        Plain("setting_overrides", redactor=redact.setting_value),
+        shape.shaper("postgres.setting_override", shape.setting_override),
+    ),
     _feed("hba_rules", tables.HBA_RULE, fetch_hba, shape.shaper("postgres.hba_rule", shape.hba_rule)),
     _feed("extensions", tables.EXTENSION, Plain("extensions"), shape.shaper("postgres.extension", shape.extension)),
-    _feed("columns", tables.COLUMN, Plain(
-        "columns", said=lambda database: {"identity_table": database.identity_table},
-        redactor=redact.expressions("default_expression")), shape.shaper("postgres.column", shape.column)),
-    _feed("foreign_keys", tables.FOREIGN_KEY, Plain("foreign_keys"), shape.shaper("postgres.foreign_key", shape.foreign_key)),
-    _feed("purge_counts", access_tables.PURGE_COUNT, fetch_purge, shape.shaper("postgres.purge_count", shape.purge_count)),
+    _feed(
+        "columns",
+        tables.COLUMN,
+        Plain(
+            "columns",
+            said=lambda database: {"identity_table": database.identity_table},
+            redactor=redact.expressions("default_expression"),
+        ),
+        shape.shaper("postgres.column", shape.column),
+    ),
+    _feed(
+        "foreign_keys",
+        tables.FOREIGN_KEY,
+        Plain("foreign_keys"),
+        shape.shaper("postgres.foreign_key", shape.foreign_key),
+    ),
+    _feed(
+        "purge_counts", access_tables.PURGE_COUNT, fetch_purge, shape.shaper("postgres.purge_count", shape.purge_count)
+    ),
     _feed("cron_runs", tables.CRON_RUN, fetch_cron, shape.cron_run, _period),
 )

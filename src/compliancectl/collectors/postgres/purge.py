@@ -55,7 +55,8 @@ def _function(declared: PurgeFunction) -> tuple[Query, tuple[Any, ...]]:
         oldest = _OLDEST.format(f"f.{quoted(count.oldest)}") if count.oldest else "null"
         parts.append(
             f"select '{count.kind}' as kind, f.{quoted(count.total)} as total, f.{quoted(count.overdue)} as overdue,"
-            f" {oldest} as oldest, ${numbers[count.argument]}::int as limit_hours from f")
+            f" {oldest} as oldest, ${numbers[count.argument]}::int as limit_hours from f"
+        )
     statement = (
         f"-- parameters: {', '.join(f'{name}_hours' for name in numbers)}\n"
         f"with f as (select * from {qualified(declared.function)}({arguments}))\n" + "\nunion all\n".join(parts)

@@ -45,8 +45,13 @@ def of(name: str, text: str, count: str = "") -> Query:
     named = next((line.removeprefix(_PARAMETERS) for line in head if line.startswith(_PARAMETERS)), "")
     parameters = tuple(part.strip() for part in named.split(",") if part.strip())
     if count.strip():
-        return Query(name, statement, parameters, count.strip(), "a second count by another route, in the same snapshot")
+        return Query(
+            name, statement, parameters, count.strip(), "a second count by another route, in the same snapshot"
+        )
     return Query(
-        name, statement, parameters, f"select count(*) from (\n{statement}\n) counted",
+        name,
+        statement,
+        parameters,
+        f"select count(*) from (\n{statement}\n) counted",
         "count(*) over the same statement, in the same snapshot",
     )

@@ -15,7 +15,6 @@ from compliancectl.errors import Garbage, Missing, SourceFailed
 from compliancectl.model.evidence import Principal
 
 if TYPE_CHECKING:
-
     import psycopg
 
     from compliancectl.collectors.postgres.config import Database, PostgresConfig
@@ -72,8 +71,10 @@ class Snapshot:
             result = cursor.pgresult
             if result is None or cursor.description is None:
                 raise Garbage(f"database {self.database.name}: a query gave no result set")
-            cells = [[_text(result.get_value(row, column), self.database) for column in range(result.nfields)]
-                     for row in range(result.ntuples)]
+            cells = [
+                [_text(result.get_value(row, column), self.database) for column in range(result.nfields)]
+                for row in range(result.ntuples)
+            ]
             return [c.name for c in cursor.description], [c.type_code for c in cursor.description], cells
 
     def _facts(self) -> Record:
@@ -92,8 +93,12 @@ class Snapshot:
         return facts
 
 
-_REQUIRED = {"row_security": "off", "transaction_read_only": "on", "transaction_isolation": "repeatable read",
-             "search_path": "pg_catalog"}
+_REQUIRED = {
+    "row_security": "off",
+    "transaction_read_only": "on",
+    "transaction_isolation": "repeatable read",
+    "search_path": "pg_catalog",
+}
 
 
 class PostgresSession(Session):
@@ -119,11 +124,15 @@ class PostgresSession(Session):
         with self.snapshot(database) as snapshot:
             facts = snapshot.facts
         where = database.cloud_sql
-        way = "password or certificate, as libpq found it" if where is None else (
-            "IAM database authentication" if where.iam else "Cloud SQL connector with a password")
+        way = (
+            "password or certificate, as libpq found it"
+            if where is None
+            else ("IAM database authentication" if where.iam else "Cloud SQL connector with a password")
+        )
         rights = "a superuser" if facts["effective_superuser"] == "t" else "not a superuser"
         return Principal(
-            subject=str(facts["session_role"]), authentication=way,
+            subject=str(facts["session_role"]),
+            authentication=way,
             read_only=f"every transaction was READ ONLY (transaction_read_only = on); the role is {rights}",
         )
 
@@ -145,21 +154,29 @@ class PostgresSession(Session):
 
 def reply(snapshot: Snapshot, answer: Answer, requested_at: Any, context: Mapping[str, str]) -> Reply:
     """Write an answer down as canonical JSON: statement, parameters, rows, and what the server said about itself."""
-    body = canonical.to_bytes({
-        "statement": answer.query.statement,
-        "parameters": dict(answer.parameters),
-        "columns": answer.columns,
-        "type_oids": answer.types,
-        "rows": answer.rows,
-        "row_count": len(answer.rows),
-        "independent_count": answer.count,
-        "count_statement": answer.query.count,
-        "server": {key: value for key, value in snapshot.facts.items() if key not in _FACTS},
-        "snapshot": snapshot.facts["snapshot"],
-    })
+    body = canonical.to_bytes(
+        {
+            "statement": answer.query.statement,
+            "parameters": dict(answer.parameters),
+            "columns": answer.columns,
+            "type_oids": answer.types,
+            "rows": answer.rows,
+            "row_count": len(answer.rows),
+            "independent_count": answer.count,
+            "count_statement": answer.query.count,
+            "server": {key: value for key, value in snapshot.facts.items() if key not in _FACTS},
+            "snapshot": snapshot.facts["snapshot"],
+        }
+    )
     return Reply(
-        body=body, operation=answer.query.statement, requested_at=requested_at, completed_at=clock.now(), status="00000",
-        parameters=dict(answer.parameters), server_date=snapshot.facts["server_time"], redactions=answer.redactions,
+        body=body,
+        operation=answer.query.statement,
+        requested_at=requested_at,
+        completed_at=clock.now(),
+        status="00000",
+        parameters=dict(answer.parameters),
+        server_date=snapshot.facts["server_time"],
+        redactions=answer.redactions,
         context={"database": snapshot.database.name, "query": answer.query.name, **context},
     )
 

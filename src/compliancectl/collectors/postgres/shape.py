@@ -62,17 +62,20 @@ def server(reply: Reply) -> Iterator[Row]:
     """The one row of `postgres.server`."""
     database = reply.context["database"]
     facts = json.loads(reply.body)["server"]
-    yield "postgres.server", {
-        "database": database,
-        "resource": database,
-        "version": facts["server_version"],
-        "version_num": number(facts["server_version_num"]),
-        "is_replica": flag(facts["is_replica"]),
-        "managed": reply.context["managed"] == "true",
-        "collected_by": facts["session_role"],
-        "collector_superuser": flag(facts["effective_superuser"]),
-        "system_identifier": facts.get("system_identifier"),
-    }
+    yield (
+        "postgres.server",
+        {
+            "database": database,
+            "resource": database,
+            "version": facts["server_version"],
+            "version_num": number(facts["server_version_num"]),
+            "is_replica": flag(facts["is_replica"]),
+            "managed": reply.context["managed"] == "true",
+            "collected_by": facts["session_role"],
+            "collector_superuser": flag(facts["effective_superuser"]),
+            "system_identifier": facts.get("system_identifier"),
+        },
+    )
 
 
 def relation(record: Record, reply: Reply) -> Mapping[str, Any]:
@@ -83,8 +86,17 @@ def relation(record: Record, reply: Reply) -> Mapping[str, Any]:
         "kind": _KINDS[str(record["kind"])],
         "persistence": _PERSISTENCE[str(record["persistence"])],
         **{key: record[key] for key in ("schema", "name", "owner", "tenant_column", "extension")},
-        **{key: flag(record[key]) for key in (
-            "rls_enabled", "rls_forced", "is_partition", "tenant_not_null", "tenant_leading_index", "tenant_fk")},
+        **{
+            key: flag(record[key])
+            for key in (
+                "rls_enabled",
+                "rls_forced",
+                "is_partition",
+                "tenant_not_null",
+                "tenant_leading_index",
+                "tenant_fk",
+            )
+        },
         "policy_count": number(record["policy_count"]),
         "estimated_rows": number(record["estimated_rows"]),
         "tenant_root": name == said["tenant_root"],
@@ -110,8 +122,10 @@ def role(record: Record, reply: Reply) -> Mapping[str, Any]:
     return {
         "resource": name,
         "name": name,
-        **{key: flag(record[key]) for key in (
-            "can_login", "superuser", "create_role", "create_db", "replication", "bypass_rls")},
+        **{
+            key: flag(record[key])
+            for key in ("can_login", "superuser", "create_role", "create_db", "replication", "bypass_rls")
+        },
         "member_of": items(record["member_of"]),
         "bypass_through": items(record["bypass_through"]),
         "valid_until": moment(record["valid_until"]),
@@ -133,8 +147,10 @@ def bypass_object(record: Record, reply: Reply) -> Mapping[str, Any]:
         "resource": record["qualified"],
         **{key: record[key] for key in ("kind", "schema", "name", "owner", "search_path", "body_sha256")},
         "options": items(record["options"]),
-        **{key: flag(record[key]) for key in (
-            "reads_tenant_tables", "granted_to_app", "security_invoker", "owner_bound")},
+        **{
+            key: flag(record[key])
+            for key in ("reads_tenant_tables", "granted_to_app", "security_invoker", "owner_bound")
+        },
         "trusted": _trusted(record, declared(reply)["trusted_definers"]),
     }
 

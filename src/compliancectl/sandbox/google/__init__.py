@@ -73,7 +73,12 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
             "NO_GCE_CHECK": "true",
         },
         scope=_scope(company, state, server.web.url, logs.url),
-        web=server.web, server=server, state=state, tokens=token_service, logs=logs, proxy=proxy,
+        web=server.web,
+        server=server,
+        state=state,
+        tokens=token_service,
+        logs=logs,
+        proxy=proxy,
         sqladmin_endpoint=f"{server.web.url}/sqladmin.googleapis.com",
     )
 

@@ -57,17 +57,28 @@ class Cloud:
     def _bucket(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
         uniform = {"enabled": it.get("uniform_access", True)}
         record: dict[str, Any] = {
-            "kind": "storage#bucket", "id": name, "name": name, "metageneration": "3", "storageClass": "STANDARD",
-            "projectNumber": self.state.number(f"projects/{project}"), "location": it["location"].upper(),
-            "locationType": "region", "timeCreated": it["created"], "updated": it["created"], "labels": it.get("labels", {}),
+            "kind": "storage#bucket",
+            "id": name,
+            "name": name,
+            "metageneration": "3",
+            "storageClass": "STANDARD",
+            "projectNumber": self.state.number(f"projects/{project}"),
+            "location": it["location"].upper(),
+            "locationType": "region",
+            "timeCreated": it["created"],
+            "updated": it["created"],
+            "labels": it.get("labels", {}),
             "iamConfiguration": {
-                "uniformBucketLevelAccess": uniform, "bucketPolicyOnly": uniform,
+                "uniformBucketLevelAccess": uniform,
+                "bucketPolicyOnly": uniform,
                 "publicAccessPrevention": it.get("public_access_prevention", "enforced"),
             },
             "softDeletePolicy": {"retentionDurationSeconds": str(it.get("soft_delete_days", 0) * 86400)},
         }
         if "delete_after_days" in it:
-            record["lifecycle"] = {"rule": [{"action": {"type": "Delete"}, "condition": {"age": it["delete_after_days"]}}]}
+            record["lifecycle"] = {
+                "rule": [{"action": {"type": "Delete"}, "condition": {"age": it["delete_after_days"]}}]
+            }
         if "retention_days" in it:
             record["retentionPolicy"] = {"retentionPeriod": str(it["retention_days"] * 86400), "isLocked": it["locked"]}
         return record
@@ -87,14 +98,15 @@ class Cloud:
 
     def _policy(self, project: str, it: dict[str, Any]) -> dict[str, Any]:
         return {
-            "resource": it["resource"], "assetType": it["type"],
+            "resource": it["resource"],
+            "assetType": it["type"],
             "project": f"projects/{self.state.number('projects/' + project)}",
             "organization": f"organizations/{self.state.data['organization']}",
             "policy": {"bindings": [{"role": it["role"], "members": it["members"]}]},
         }
 
     def effective_policy(self, call: Call) -> dict[str, Any]:
-        """orgpolicy getEffectivePolicy; a constraint that nobody set has an empty rule."""
+        """Orgpolicy getEffectivePolicy; a constraint that nobody set has an empty rule."""
         constraint = call.path["policy"]
         rule = self.state.data["org_policies"].get(constraint)
         if rule is None:
@@ -116,16 +128,29 @@ class Cloud:
         """compute.firewalls.list."""
         project = call.path["project"]
         rules = self._of(call, "firewalls")
-        return {"kind": "compute#firewallList", "id": f"projects/{project}/global/firewalls",
-                "items": [_firewall(project, n, rules[n]) for n in sorted(rules)]}
+        return {
+            "kind": "compute#firewallList",
+            "id": f"projects/{project}/global/firewalls",
+            "items": [_firewall(project, n, rules[n]) for n in sorted(rules)],
+        }
 
     def networks(self, call: Call) -> dict[str, Any]:
         """compute.networks.list."""
         project = call.path["project"]
-        return {"kind": "compute#networkList", "id": f"projects/{project}/global/networks", "items": [{
-            "kind": "compute#network", "id": _number(name), "name": name, "autoCreateSubnetworks": False,
-            "selfLink": f"{LINK}projects/{project}/global/networks/{name}",
-        } for name in sorted(self._of(call, "networks", []))]}
+        return {
+            "kind": "compute#networkList",
+            "id": f"projects/{project}/global/networks",
+            "items": [
+                {
+                    "kind": "compute#network",
+                    "id": _number(name),
+                    "name": name,
+                    "autoCreateSubnetworks": False,
+                    "selfLink": f"{LINK}projects/{project}/global/networks/{name}",
+                }
+                for name in sorted(self._of(call, "networks", []))
+            ],
+        }
 
     def effective_firewalls(self, call: Call) -> dict[str, Any]:
         """compute.networks.getEffectiveFirewalls: the hierarchical policy, network policies, VPC rules."""
@@ -148,14 +173,19 @@ class Cloud:
         """compute.networkFirewallPolicies.aggregatedList: by place, with a warning where there is none."""
         project = call.path["project"]
         places: dict[str, Any] = {
-            f"regions/{region}": {"warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results on this page."}}
+            f"regions/{region}": {
+                "warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results on this page."}
+            }
             for region in REGIONS
         }
         policies = [_network_policy(project, n, it) for n, it in sorted(self._of(call, "network_policies").items())]
         if policies:
             places["global"] = {"firewallPolicies": policies}
-        return {"kind": "compute#networkFirewallPoliciesAggregatedList",
-                "id": f"projects/{project}/aggregated/firewallPolicies", "items": places}
+        return {
+            "kind": "compute#networkFirewallPoliciesAggregatedList",
+            "id": f"projects/{project}/aggregated/firewallPolicies",
+            "items": places,
+        }
 
     # -- jobs, services, caches, findings -----------------------------------------------------------------------------
 
@@ -171,16 +201,23 @@ class Cloud:
         return [(n, it) for n, it in sorted(self._of(call, key).items()) if place in ("-", it["region"])]
 
     def scheduler_jobs(self, call: Call) -> dict[str, Any]:
-        """cloudscheduler jobs.list."""
+        """Cloudscheduler jobs.list."""
         return {"jobs": [self._job(call.path["project"], name, it) for name, it in self._here(call, "scheduler_jobs")]}
 
     def _job(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
         record = {
-            "name": f"projects/{project}/locations/{it['region']}/jobs/{name}", "description": it["description"],
-            "schedule": it["schedule"], "timeZone": "Etc/UTC", "state": it.get("state", "ENABLED"),
-            "userUpdateTime": it["changed"], "attemptDeadline": "180s", "status": {},
+            "name": f"projects/{project}/locations/{it['region']}/jobs/{name}",
+            "description": it["description"],
+            "schedule": it["schedule"],
+            "timeZone": "Etc/UTC",
+            "state": it.get("state", "ENABLED"),
+            "userUpdateTime": it["changed"],
+            "attemptDeadline": "180s",
+            "status": {},
             "httpTarget": {
-                "uri": it["uri"], "httpMethod": "POST", "headers": it.get("headers", {}),
+                "uri": it["uri"],
+                "httpMethod": "POST",
+                "headers": it.get("headers", {}),
                 "body": base64.b64encode(it.get("body", "").encode()).decode(),
             },
         }
@@ -189,37 +226,55 @@ class Cloud:
         return record
 
     def services(self, call: Call) -> dict[str, Any]:
-        """run services.list."""
+        """Run services.list."""
         return {"services": [self._service(call.path["project"], n, it) for n, it in self._here(call, "run_services")]}
 
     def _service(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
         full = f"projects/{project}/locations/{it['region']}/services/{name}"
         revision = f"{full}/revisions/{it['revision']}"
         return {
-            "name": full, "uid": _uuid(full), "generation": "7", "createTime": it["created"], "updateTime": it["created"],
-            "creator": it["creator"], "lastModifier": it["creator"], "ingress": it["ingress"], "labels": it.get("labels", {}),
+            "name": full,
+            "uid": _uuid(full),
+            "generation": "7",
+            "createTime": it["created"],
+            "updateTime": it["created"],
+            "creator": it["creator"],
+            "lastModifier": it["creator"],
+            "ingress": it["ingress"],
+            "labels": it.get("labels", {}),
             "template": {"serviceAccount": it["identity"], "containers": [_container(it)]},
-            "latestReadyRevision": revision, "latestCreatedRevision": revision, "uri": f"https://{name}-x.a.run.app",
-            "trafficStatuses": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100, "revision": it["revision"]}],
+            "latestReadyRevision": revision,
+            "latestCreatedRevision": revision,
+            "uri": f"https://{name}-x.a.run.app",
+            "trafficStatuses": [
+                {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100, "revision": it["revision"]}
+            ],
         }
 
     def revision(self, call: Call) -> dict[str, Any]:
-        """run revisions.get."""
+        """Run revisions.get."""
         it = dict(self._here(call, "run_services")).get(call.path["service"])
         if it is None or it["revision"] != call.path["revision"]:
             raise errors.not_found(f"Resource '{call.path['revision']}' of kind 'REVISION' does not exist.")
         service = f"projects/{call.path['project']}/locations/{it['region']}/services/{call.path['service']}"
         return {
-            "name": f"{service}/revisions/{it['revision']}", "uid": _uuid(it["revision"]), "generation": "1",
-            "createTime": it["created"], "creator": it["creator"], "service": call.path["service"],
-            "serviceAccount": it["identity"], "containers": [_container(it)],
+            "name": f"{service}/revisions/{it['revision']}",
+            "uid": _uuid(it["revision"]),
+            "generation": "1",
+            "createTime": it["created"],
+            "creator": it["creator"],
+            "service": call.path["service"],
+            "serviceAccount": it["identity"],
+            "containers": [_container(it)],
             "containerStatuses": [{"name": "app", "imageDigest": f"{it['image'].partition(':')[0]}@{it['digest']}"}],
         }
 
     def executions(self, call: Call) -> dict[str, Any]:
-        """run executions.list; `-` means all jobs."""
+        """Run executions.list; `-` means all jobs."""
         found = [
-            record for name, it in self._here(call, "run_jobs") if call.path["job"] in ("-", name)
+            record
+            for name, it in self._here(call, "run_jobs")
+            if call.path["job"] in ("-", name)
             for record in self._executions(call.path["project"], name, it)
         ]
         return {"executions": sorted(found, key=lambda record: str(record["createTime"]), reverse=True)}
@@ -234,25 +289,43 @@ class Cloud:
             mark = f"{name}-{_uuid(f'{name}{number}')[:5]}"
             failed = days in it.get("failed_days_ago", ())
             yield {
-                "name": f"projects/{project}/locations/{it['region']}/jobs/{name}/executions/{mark}", "job": name,
-                "uid": _uuid(mark), "creator": it["creator"], "createTime": stamp(start), "startTime": stamp(start),
-                "completionTime": stamp(start + timedelta(minutes=3)), "taskCount": 1,
+                "name": f"projects/{project}/locations/{it['region']}/jobs/{name}/executions/{mark}",
+                "job": name,
+                "uid": _uuid(mark),
+                "creator": it["creator"],
+                "createTime": stamp(start),
+                "startTime": stamp(start),
+                "completionTime": stamp(start + timedelta(minutes=3)),
+                "taskCount": 1,
                 **({"failedCount": 1} if failed else {"succeededCount": 1}),
                 "template": {"serviceAccount": it["identity"], "containers": [_container(it)]},
             }
 
     def redis(self, call: Call) -> dict[str, Any]:
-        """redis instances.list."""
+        """Redis instances.list."""
         project = call.path["project"]
-        return {"instances": [{
-            "name": f"projects/{project}/locations/{it['region']}/instances/{name}", "tier": "STANDARD_HA", "state": "READY",
-            "redisVersion": "REDIS_7_2", "memorySizeGb": 5, "host": "10.20.0.9", "port": 6379, "createTime": it["created"],
-            "authEnabled": True, "transitEncryptionMode": "SERVER_AUTHENTICATION", "labels": it.get("labels", {}),
-            "persistenceConfig": {"persistenceMode": it.get("persistence", "DISABLED")},
-        } for name, it in self._here(call, "redis")]}
+        return {
+            "instances": [
+                {
+                    "name": f"projects/{project}/locations/{it['region']}/instances/{name}",
+                    "tier": "STANDARD_HA",
+                    "state": "READY",
+                    "redisVersion": "REDIS_7_2",
+                    "memorySizeGb": 5,
+                    "host": "10.20.0.9",
+                    "port": 6379,
+                    "createTime": it["created"],
+                    "authEnabled": True,
+                    "transitEncryptionMode": "SERVER_AUTHENTICATION",
+                    "labels": it.get("labels", {}),
+                    "persistenceConfig": {"persistenceMode": it.get("persistence", "DISABLED")},
+                }
+                for name, it in self._here(call, "redis")
+            ]
+        }
 
     def occurrences(self, call: Call) -> dict[str, Any]:
-        """containeranalysis occurrences.list."""
+        """Containeranalysis occurrences.list."""
         if call.first("filter") not in (None, 'kind="VULNERABILITY"'):
             raise errors.invalid("The sandbox knows only the filter for vulnerabilities.")
         found = self._of(call, "vulnerabilities")
@@ -262,10 +335,16 @@ class Cloud:
 def _firewall(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
     ports = [{"IPProtocol": p, **({"ports": n} if n else {})} for p, n in it["protocols"].items()]
     return {
-        "kind": "compute#firewall", "id": _number(name), "name": name, "description": it.get("description", ""),
-        "network": f"{LINK}projects/{project}/global/networks/{it['network']}", "priority": it.get("priority", 1000),
-        "direction": it.get("direction", "INGRESS"), "disabled": it.get("disabled", False),
-        "sourceRanges": it.get("sources", []), it.get("action", "allowed"): ports,
+        "kind": "compute#firewall",
+        "id": _number(name),
+        "name": name,
+        "description": it.get("description", ""),
+        "network": f"{LINK}projects/{project}/global/networks/{it['network']}",
+        "priority": it.get("priority", 1000),
+        "direction": it.get("direction", "INGRESS"),
+        "disabled": it.get("disabled", False),
+        "sourceRanges": it.get("sources", []),
+        it.get("action", "allowed"): ports,
         "logConfig": {"enable": it.get("logging", True)},
         "selfLink": f"{LINK}projects/{project}/global/firewalls/{name}",
     }
@@ -274,8 +353,12 @@ def _firewall(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
 def _network_policy(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
     link = f"{LINK}projects/{project}/global"
     return {
-        "kind": "compute#firewallPolicy", "id": _number(name), "name": name, "description": it.get("description", ""),
-        "selfLink": f"{link}/firewallPolicies/{name}", "rules": [_policy_rule(rule) for rule in it["rules"]],
+        "kind": "compute#firewallPolicy",
+        "id": _number(name),
+        "name": name,
+        "description": it.get("description", ""),
+        "selfLink": f"{link}/firewallPolicies/{name}",
+        "rules": [_policy_rule(rule) for rule in it["rules"]],
         "associations": [{"name": f"{name}-{n}", "attachmentTarget": f"{link}/networks/{n}"} for n in it["networks"]],
     }
 
@@ -283,9 +366,14 @@ def _network_policy(project: str, name: str, it: dict[str, Any]) -> dict[str, An
 def _policy_rule(it: dict[str, Any]) -> dict[str, Any]:
     layers = [{"ipProtocol": p, **({"ports": n} if n else {})} for p, n in it["protocols"].items()]
     return {
-        "kind": "compute#firewallPolicyRule", "priority": it["priority"], "direction": it.get("direction", "INGRESS"),
-        "action": it["action"], "description": it.get("description", ""), "disabled": it.get("disabled", False),
-        "enableLogging": it.get("logging", True), "match": {"srcIpRanges": it.get("sources", []), "layer4Configs": layers},
+        "kind": "compute#firewallPolicyRule",
+        "priority": it["priority"],
+        "direction": it.get("direction", "INGRESS"),
+        "action": it["action"],
+        "description": it.get("description", ""),
+        "disabled": it.get("disabled", False),
+        "enableLogging": it.get("logging", True),
+        "match": {"srcIpRanges": it.get("sources", []), "layer4Configs": layers},
     }
 
 
@@ -296,11 +384,16 @@ def _container(it: dict[str, Any]) -> dict[str, Any]:
 
 def _occurrence(project: str, cve: str, it: dict[str, Any]) -> dict[str, Any]:
     return {
-        "name": f"projects/{project}/occurrences/{_uuid(cve + it['digest'])}", "kind": "VULNERABILITY",
-        "resourceUri": f"https://{it['image']}@{it['digest']}", "noteName": f"projects/goog-vulnz/notes/{cve}",
-        "createTime": it["found"], "updateTime": it["found"],
+        "name": f"projects/{project}/occurrences/{_uuid(cve + it['digest'])}",
+        "kind": "VULNERABILITY",
+        "resourceUri": f"https://{it['image']}@{it['digest']}",
+        "noteName": f"projects/goog-vulnz/notes/{cve}",
+        "createTime": it["found"],
+        "updateTime": it["found"],
         "vulnerability": {
-            "severity": it["severity"], "effectiveSeverity": it["severity"], "shortDescription": cve,
+            "severity": it["severity"],
+            "effectiveSeverity": it["severity"],
+            "shortDescription": cve,
             **({"fixAvailable": True} if it.get("fix") else {}),
             "packageIssue": [{"affectedPackage": it["package"], "effectiveSeverity": it["severity"]}],
         },

@@ -21,8 +21,10 @@ class Refused(Exception):
 def error(code: int, message: str, reason: str, details: list[dict[str, Any]] | None = None) -> Refused:
     """An error in Google's format: old-style `errors` and new-style `details`."""
     body: dict[str, Any] = {
-        "code": code, "message": message,
-        "errors": [{"message": message, "domain": "global", "reason": reason}], "status": STATUS[code],
+        "code": code,
+        "message": message,
+        "errors": [{"message": message, "domain": "global", "reason": reason}],
+        "status": STATUS[code],
     }
     if details:
         body["details"] = details
@@ -36,8 +38,12 @@ def unauthenticated(service: str) -> Refused:
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid "
         "authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project."
     )
-    info = {"@type": _INFO, "reason": "ACCESS_TOKEN_EXPIRED", "domain": "googleapis.com",
-            "metadata": {"service": service, "method": "unknown"}}
+    info = {
+        "@type": _INFO,
+        "reason": "ACCESS_TOKEN_EXPIRED",
+        "domain": "googleapis.com",
+        "metadata": {"service": service, "method": "unknown"},
+    }
     return error(401, message, "authError", [info])
 
 
@@ -48,9 +54,18 @@ def service_disabled(service: str, title: str, number: str) -> Refused:
         f"{title} has not been used in project {number} before or it is disabled. Enable it by visiting {link} then "
         "retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry."
     )
-    info = {"@type": _INFO, "reason": "SERVICE_DISABLED", "domain": "googleapis.com",
-            "metadata": {"service": service, "consumer": f"projects/{number}", "serviceTitle": title,
-                         "containerInfo": number, "activationUrl": link}}
+    info = {
+        "@type": _INFO,
+        "reason": "SERVICE_DISABLED",
+        "domain": "googleapis.com",
+        "metadata": {
+            "service": service,
+            "consumer": f"projects/{number}",
+            "serviceTitle": title,
+            "containerInfo": number,
+            "activationUrl": link,
+        },
+    }
     refused = error(403, message, "accessNotConfigured", [info])
     return refused
 
@@ -65,14 +80,18 @@ def permission_denied(service: str, permission: str, resource: str, email: str) 
     if service == "sqladmin.googleapis.com":
         return error(403, "The client is not authorized to make this request.", "notAuthorized")
     message = f"Permission '{permission}' denied on resource '//{service}/{resource}' (or it may not exist)."
-    info = {"@type": _INFO, "reason": "IAM_PERMISSION_DENIED", "domain": service,
-            "metadata": {"permission": permission, "resource": resource}}
+    info = {
+        "@type": _INFO,
+        "reason": "IAM_PERMISSION_DENIED",
+        "domain": service,
+        "metadata": {"permission": permission, "resource": resource},
+    }
     return error(403, message, "forbidden", [info])
 
 
 def unknown_parameter(name: str) -> Refused:
     """A query parameter or body field that the method does not have."""
-    message = f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. Field \'{name}\' could not be found in request message.'
+    message = f"Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found in request message."
     violation = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{"description": message}]}
     return error(400, message, "invalid", [violation])
 

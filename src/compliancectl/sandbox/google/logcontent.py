@@ -19,12 +19,17 @@ def sinks(state: State, request: Any) -> Any:
 
     found = []
     for name, it in sorted(_holder(state, request.parent).get("log_sinks", {}).items()):
-        found.append(types.LogSink(
-            name=name, destination=it["destination"], filter=it.get("filter", ""), disabled=it.get("disabled", False),
-            include_children=it.get("include_children", False),
-            writer_identity=f"serviceAccount:service-{state.number(request.parent)}@gcp-sa-logging.iam.gserviceaccount.com",
-            exclusions=[types.LogExclusion(name=n, filter=f) for n, f in sorted(it.get("exclusions", {}).items())],
-        ))
+        found.append(
+            types.LogSink(
+                name=name,
+                destination=it["destination"],
+                filter=it.get("filter", ""),
+                disabled=it.get("disabled", False),
+                include_children=it.get("include_children", False),
+                writer_identity=f"serviceAccount:service-{state.number(request.parent)}@gcp-sa-logging.iam.gserviceaccount.com",
+                exclusions=[types.LogExclusion(name=n, filter=f) for n, f in sorted(it.get("exclusions", {}).items())],
+            )
+        )
     page, token = _page(found, request)
     return types.ListSinksResponse(sinks=page, next_page_token=token)
 
@@ -35,16 +40,20 @@ def buckets(state: State, request: Any) -> Any:
 
     match = re.fullmatch(r"(projects/[^/]+)/locations/([^/]+)", request.parent)
     if match is None:
-        raise ValueError("Name \"%s\" is missing the locations component." % request.parent)
+        raise ValueError('Name "%s" is missing the locations component.' % request.parent)
     parent, wanted = match.groups()
     found = []
     for name, it in sorted(_holder(state, parent).get("log_buckets", {}).items()):
         if wanted in ("-", it["location"]):
-            found.append(types.LogBucket(
-                name=f"{parent}/locations/{it['location']}/buckets/{name}", retention_days=it["retention_days"],
-                locked=it.get("locked", False), lifecycle_state=types.LifecycleState.ACTIVE,
-                create_time=state.now - timedelta(days=700),
-            ))
+            found.append(
+                types.LogBucket(
+                    name=f"{parent}/locations/{it['location']}/buckets/{name}",
+                    retention_days=it["retention_days"],
+                    locked=it.get("locked", False),
+                    lifecycle_state=types.LifecycleState.ACTIVE,
+                    create_time=state.now - timedelta(days=700),
+                )
+            )
     page, token = _page(found, request)
     return types.ListBucketsResponse(buckets=page, next_page_token=token)
 
@@ -65,7 +74,8 @@ def entries(state: State, request: Any, generated: int | None) -> Any:
     project = request.resource_names[0].removeprefix("projects/")
     kept = sorted(
         (e for e in _all(state, project) if start <= e[0] < end and f'"{e[1]["method"]}"' in request.filter),
-        key=lambda e: e[0], reverse=request.order_by != "timestamp asc",
+        key=lambda e: e[0],
+        reverse=request.order_by != "timestamp asc",
     )
     found = [_entry(state, project, at, it, number) for number, (at, it) in enumerate(kept)]
     page, token = _page(found, request)
@@ -83,7 +93,7 @@ def _holder(state: State, parent: str) -> dict[str, Any]:
 
 def _page(found: list[Any], request: Any) -> tuple[list[Any], str]:
     size, start = request.page_size or 50, int(request.page_token or 0)
-    return found[start:start + size], str(start + size) if start + size < len(found) else ""
+    return found[start : start + size], str(start + size) if start + size < len(found) else ""
 
 
 def _window(text: str, state: State) -> tuple[datetime, datetime]:
@@ -104,23 +114,31 @@ def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number:
     from google.logging.type import log_severity_pb2
 
     audit = audit_log_pb2.AuditLog(
-        service_name="cloudsql.googleapis.com", method_name=it["method"],
+        service_name="cloudsql.googleapis.com",
+        method_name=it["method"],
         resource_name=f"projects/{project}/instances/{it['instance']}",
     )
     audit.authentication_info.principal_email = it["principal"]
     audit.request_metadata.caller_ip = it.get("caller_ip", "")
     audit.request.update({"body": it.get("request", {})})
     return types.LogEntry(
-        log_name=f"projects/{project}/logs/cloudaudit.googleapis.com%2Factivity", insert_id=f"entry{number:04d}",
-        timestamp=at, receive_timestamp=at + timedelta(seconds=1), severity=log_severity_pb2.NOTICE,
-        proto_payload=_pack(audit), operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True},
+        log_name=f"projects/{project}/logs/cloudaudit.googleapis.com%2Factivity",
+        insert_id=f"entry{number:04d}",
+        timestamp=at,
+        receive_timestamp=at + timedelta(seconds=1),
+        severity=log_severity_pb2.NOTICE,
+        proto_payload=_pack(audit),
+        operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True},
     )
 
 
 def _made_up(state: State, number: int) -> Any:
     it = {
-        "method": "cloudsql.instances.create", "instance": f"generated-{number}", "operation": f"op-{number}",
-        "principal": "seeded-person@customer.example", "request": {"note": "SEEDED-SECRET " + "x" * 300},
+        "method": "cloudsql.instances.create",
+        "instance": f"generated-{number}",
+        "operation": f"op-{number}",
+        "principal": "seeded-person@customer.example",
+        "request": {"note": "SEEDED-SECRET " + "x" * 300},
     }
     entry = _entry(state, next(iter(state.projects)), state.now - timedelta(seconds=number), it, 0)
     entry.insert_id = f"g{number}"

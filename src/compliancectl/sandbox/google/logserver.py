@@ -20,8 +20,15 @@ if TYPE_CHECKING:
     import grpc
 
 SERVICE = "logging.googleapis.com"
-FAILURES = ("RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "NOT_FOUND", "endless-page-token",
-            "repeated-page-token")
+FAILURES = (
+    "RESOURCE_EXHAUSTED",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "INTERNAL",
+    "NOT_FOUND",
+    "endless-page-token",
+    "repeated-page-token",
+)
 """Names of `vendor` misbehaviours that the server knows."""
 
 
@@ -99,12 +106,21 @@ class LogServer:
         where = _where(request)
         if self.state.is_disabled(SERVICE, where):
             info = {"service": SERVICE, "consumer": f"projects/{self.state.number(where)}"}
-            _abort(context, "PERMISSION_DENIED",
-                   f"Cloud Logging API has not been used in project {self.state.number(where)} before or it is disabled.",
-                   info_reason="SERVICE_DISABLED", info=info)
+            _abort(
+                context,
+                "PERMISSION_DENIED",
+                f"Cloud Logging API has not been used in project {self.state.number(where)} before or it is disabled.",
+                info_reason="SERVICE_DISABLED",
+                info=info,
+            )
         if self.state.is_denied(permission, where):
-            _abort(context, "PERMISSION_DENIED", f"Permission '{permission}' denied on resource (or it may not exist).",
-                   info_reason="IAM_PERMISSION_DENIED", info={"permission": permission, "resource": where})
+            _abort(
+                context,
+                "PERMISSION_DENIED",
+                f"Permission '{permission}' denied on resource (or it may not exist).",
+                info_reason="IAM_PERMISSION_DENIED",
+                info={"permission": permission, "resource": where},
+            )
         for failure in FAILURES[:5]:
             rule = self._take(name, failure)
             if rule is not None:
@@ -137,7 +153,12 @@ def _where(request: Any) -> str:
 
 
 def _abort(
-    context: grpc.ServicerContext, code: str, message: str, *, info_reason: str = "", info: dict[str, str] | None = None,
+    context: grpc.ServicerContext,
+    code: str,
+    message: str,
+    *,
+    info_reason: str = "",
+    info: dict[str, str] | None = None,
     retry_s: float = 0.0,
 ) -> None:
     """End the call with a status and details as Google sends them."""

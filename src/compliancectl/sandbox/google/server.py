@@ -71,7 +71,9 @@ class GoogleServer:
         api = apis().get(host)
         found = api.find(request.method, path) if api else None
         if api is None or found is None:
-            return Response(404, b"<!DOCTYPE html><title>Error 404 (Not Found)!!1</title>", {"Content-Type": "text/html"})
+            return Response(
+                404, b"<!DOCTYPE html><title>Error 404 (Not Found)!!1</title>", {"Content-Type": "text/html"}
+            )
         method, names = found
         token = self.tokens.check(request.headers.get("authorization"))
         if token is None:
@@ -151,8 +153,8 @@ def _page(call: Call, result: dict[str, Any]) -> dict[str, Any]:
     size = min(asked, rule.get("max", asked))
     start = _start(call)
     page = {key: value for key, value in result.items() if key != rule["items"]}
-    if items[start:start + size]:
-        page[rule["items"]] = items[start:start + size]
+    if items[start : start + size]:
+        page[rule["items"]] = items[start : start + size]
     if start + size < len(items):
         page["nextPageToken"] = _token(call, start + size)
     return page

@@ -52,18 +52,29 @@ class CloudSql:
         it = every[name]
         copies = [n for n, other in sorted(every.items()) if other.get("replica_of") == name]
         record: dict[str, Any] = {
-            "kind": "sql#instance", "name": name, "project": project, "region": it["region"],
-            "gceZone": f"{it['region']}-b", "state": it.get("state", "RUNNABLE"), "backendType": "SECOND_GEN",
-            "databaseVersion": it.get("version", "POSTGRES_17"), "instanceType": "CLOUD_SQL_INSTANCE",
-            "connectionName": f"{project}:{it['region']}:{name}", "createTime": it["created"],
-            "selfLink": f"{_API}/projects/{project}/instances/{name}", "etag": _hex(name, 64),
+            "kind": "sql#instance",
+            "name": name,
+            "project": project,
+            "region": it["region"],
+            "gceZone": f"{it['region']}-b",
+            "state": it.get("state", "RUNNABLE"),
+            "backendType": "SECOND_GEN",
+            "databaseVersion": it.get("version", "POSTGRES_17"),
+            "instanceType": "CLOUD_SQL_INSTANCE",
+            "connectionName": f"{project}:{it['region']}:{name}",
+            "createTime": it["created"],
+            "selfLink": f"{_API}/projects/{project}/instances/{name}",
+            "etag": _hex(name, 64),
             "serviceAccountEmailAddress": f"p{self.state.number('projects/' + project)}-x@gcp-sa-cloud-sql.iam.gserviceaccount.com",
-            "ipAddresses": _addresses(it), "settings": _settings(it),
+            "ipAddresses": _addresses(it),
+            "settings": _settings(it),
             "serverCaCert": self._server_certificate(name, it),
         }
         if it.get("kms_key"):
             record["diskEncryptionConfiguration"] = {
-                "kind": "sql#diskEncryptionConfiguration", "kmsKeyName": it["kms_key"]}
+                "kind": "sql#diskEncryptionConfiguration",
+                "kmsKeyName": it["kms_key"],
+            }
         if it.get("replica_of"):
             record |= {"instanceType": "READ_REPLICA_INSTANCE", "masterInstanceName": f"{project}:{it['replica_of']}"}
         if copies:
@@ -75,9 +86,13 @@ class CloudSql:
     def _server_certificate(self, name: str, it: dict[str, Any]) -> dict[str, Any]:
         expires = self.state.at(it["server_certificate_expires"])
         return {
-            "kind": "sql#sslCert", "instance": name, "cert": self.authority.certificate_pem.decode(),
+            "kind": "sql#sslCert",
+            "instance": name,
+            "cert": self.authority.certificate_pem.decode(),
             "commonName": "C=US,O=Google\\, Inc,CN=Google Cloud SQL Server CA",
-            "certSerialNumber": "0", "sha1Fingerprint": _hex(name, 40), "createTime": it["created"],
+            "certSerialNumber": "0",
+            "sha1Fingerprint": _hex(name, 40),
+            "createTime": it["created"],
             "expirationTime": stamp(expires),
         }
 
@@ -89,7 +104,9 @@ class CloudSql:
         if wanted != "-":
             self._one(call)
         runs = [
-            run for name, it in sorted(self._all(project).items()) if wanted in ("-", name)
+            run
+            for name, it in sorted(self._all(project).items())
+            if wanted in ("-", name)
             for run in self._runs(project, name, it)
         ]
         runs.sort(key=lambda run: (run["windowStartTime"], run["id"]), reverse=True)
@@ -116,11 +133,19 @@ class CloudSql:
         plan = it["backups"]
         number = str(int(start.timestamp() * 1000))
         run = {
-            "kind": "sql#backupRun", "id": number, "instance": name, "type": kind, "backupKind": "SNAPSHOT",
-            "status": "FAILED" if failed else "SUCCESSFUL", "databaseVersion": it.get("version", "POSTGRES_17"),
-            "windowStartTime": stamp(start), "enqueuedTime": stamp(start + timedelta(minutes=1)),
-            "startTime": stamp(start + timedelta(minutes=1)), "endTime": stamp(start + timedelta(minutes=4)),
-            "location": plan["location"], "selfLink": f"{_API}/projects/{project}/instances/{name}/backupRuns/{number}",
+            "kind": "sql#backupRun",
+            "id": number,
+            "instance": name,
+            "type": kind,
+            "backupKind": "SNAPSHOT",
+            "status": "FAILED" if failed else "SUCCESSFUL",
+            "databaseVersion": it.get("version", "POSTGRES_17"),
+            "windowStartTime": stamp(start),
+            "enqueuedTime": stamp(start + timedelta(minutes=1)),
+            "startTime": stamp(start + timedelta(minutes=1)),
+            "endTime": stamp(start + timedelta(minutes=4)),
+            "location": plan["location"],
+            "selfLink": f"{_API}/projects/{project}/instances/{name}/backupRuns/{number}",
         }
         key = plan.get("kms_key", it.get("kms_key"))
         if key:
@@ -136,10 +161,18 @@ class CloudSql:
         it = self._one(call)
         if it.get("replica_of"):
             raise errors.error(400, "The operation is not supported on a read replica.", "invalidOperation")
-        users = [{
-            "kind": "sql#user", "name": name, "host": "", "instance": call.path["instance"],
-            "project": call.path["project"], "etag": _hex(name, 32), **user,
-        } for name, user in sorted(it.get("users", {}).items())]
+        users = [
+            {
+                "kind": "sql#user",
+                "name": name,
+                "host": "",
+                "instance": call.path["instance"],
+                "project": call.path["project"],
+                "etag": _hex(name, 32),
+                **user,
+            }
+            for name, user in sorted(it.get("users", {}).items())
+        ]
         return {"kind": "sql#usersList", "items": users}
 
     def operations(self, call: Call) -> dict[str, Any]:
@@ -156,15 +189,24 @@ class CloudSql:
         start = self.state.at(entry["at"])
         name = f"{_hex(f'{project}{number}', 8)}-0000-4000-8000-{number:012d}"
         record = {
-            "kind": "sql#operation", "name": name, "operationType": entry["type"], "status": entry.get("status", "DONE"),
-            "user": entry["user"], "targetId": entry["instance"], "targetProject": project,
+            "kind": "sql#operation",
+            "name": name,
+            "operationType": entry["type"],
+            "status": entry.get("status", "DONE"),
+            "user": entry["user"],
+            "targetId": entry["instance"],
+            "targetProject": project,
             "targetLink": f"{_API}/projects/{project}/instances/{entry['instance']}",
-            "selfLink": f"{_API}/projects/{project}/operations/{name}", "insertTime": stamp(start),
-            "startTime": stamp(start), "endTime": stamp(start + timedelta(minutes=entry.get("minutes", 5))),
+            "selfLink": f"{_API}/projects/{project}/operations/{name}",
+            "insertTime": stamp(start),
+            "startTime": stamp(start),
+            "endTime": stamp(start + timedelta(minutes=entry.get("minutes", 5))),
         }
         if entry.get("error"):
-            record["error"] = {"kind": "sql#operationErrors", "errors": [
-                {"kind": "sql#operationError", "code": "INTERNAL_ERROR", "message": entry["error"]}]}
+            record["error"] = {
+                "kind": "sql#operationErrors",
+                "errors": [{"kind": "sql#operationError", "code": "INTERNAL_ERROR", "message": entry["error"]}],
+            }
         if entry.get("export_uri"):
             record["exportContext"] = {"kind": "sql#exportContext", "uri": entry["export_uri"], "fileType": "SQL"}
         return record
@@ -177,8 +219,11 @@ class CloudSql:
         address = self.proxy_address or "10.20.0.3"
         kinds = [entry["type"] for entry in _addresses(it)]
         return {
-            "kind": "sql#connectSettings", "region": it["region"], "backendType": "SECOND_GEN",
-            "databaseVersion": it.get("version", "POSTGRES_17"), "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
+            "kind": "sql#connectSettings",
+            "region": it["region"],
+            "backendType": "SECOND_GEN",
+            "databaseVersion": it.get("version", "POSTGRES_17"),
+            "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
             "ipAddresses": [{"type": kind, "ipAddress": address} for kind in kinds],
             "serverCaCert": self._server_certificate(call.path["instance"], it),
         }
@@ -190,8 +235,14 @@ class CloudSql:
             certificate = self.authority.sign_client(call.body["public_key"].encode())
         except (KeyError, ValueError):
             raise errors.invalid("Invalid value for field public_key.") from None
-        return {"ephemeralCert": {"kind": "sql#sslCert", "cert": certificate.decode(), "commonName": call.token.email,
-                                  "instance": call.path["instance"]}}
+        return {
+            "ephemeralCert": {
+                "kind": "sql#sslCert",
+                "cert": certificate.decode(),
+                "commonName": call.token.email,
+                "instance": call.path["instance"],
+            }
+        }
 
 
 def _addresses(it: dict[str, Any]) -> list[dict[str, Any]]:
@@ -205,11 +256,16 @@ def _addresses(it: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _settings(it: dict[str, Any]) -> dict[str, Any]:
     settings = {
-        "kind": "sql#settings", "tier": it.get("tier", "db-custom-4-16384"), "edition": "ENTERPRISE",
-        "availabilityType": it.get("availability", "REGIONAL"), "settingsVersion": "41",
-        "userLabels": it.get("labels", {}), "ipConfiguration": _ip_configuration(it),
+        "kind": "sql#settings",
+        "tier": it.get("tier", "db-custom-4-16384"),
+        "edition": "ENTERPRISE",
+        "availabilityType": it.get("availability", "REGIONAL"),
+        "settingsVersion": "41",
+        "userLabels": it.get("labels", {}),
+        "ipConfiguration": _ip_configuration(it),
         "databaseFlags": [{"name": n, "value": v} for n, v in sorted(it.get("flags", {}).items())],
-        "deletionProtectionEnabled": True, "dataApiAccess": it.get("data_api", "DISALLOW_DATA_API"),
+        "deletionProtectionEnabled": True,
+        "dataApiAccess": it.get("data_api", "DISALLOW_DATA_API"),
         "connectorEnforcement": it.get("connector_enforcement", "NOT_REQUIRED"),
         "backupConfiguration": _backup_configuration(it),
     }
@@ -223,8 +279,11 @@ def _settings(it: dict[str, Any]) -> dict[str, Any]:
 def _ip_configuration(it: dict[str, Any]) -> dict[str, Any]:
     networks = [{"kind": "sql#aclEntry", "name": n, "value": v} for n, v in it.get("authorized_networks", {}).items()]
     found = {
-        "ipv4Enabled": it.get("ipv4", False), "authorizedNetworks": networks, "requireSsl": it.get("require_ssl", False),
-        "sslMode": it["ssl_mode"], "pscConfig": {"pscEnabled": it.get("psc", False)},
+        "ipv4Enabled": it.get("ipv4", False),
+        "authorizedNetworks": networks,
+        "requireSsl": it.get("require_ssl", False),
+        "sslMode": it["ssl_mode"],
+        "pscConfig": {"pscEnabled": it.get("psc", False)},
         "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
     }
     if it.get("private_network"):
@@ -235,8 +294,11 @@ def _ip_configuration(it: dict[str, Any]) -> dict[str, Any]:
 def _backup_configuration(it: dict[str, Any]) -> dict[str, Any]:
     plan = it.get("backups", {})
     found = {
-        "kind": "sql#backupConfiguration", "enabled": plan.get("enabled", False), "startTime": plan["at"][11:16] if plan else "02:00",
-        "backupTier": "STANDARD", "pointInTimeRecoveryEnabled": plan.get("point_in_time", False),
+        "kind": "sql#backupConfiguration",
+        "enabled": plan.get("enabled", False),
+        "startTime": plan["at"][11:16] if plan else "02:00",
+        "backupTier": "STANDARD",
+        "pointInTimeRecoveryEnabled": plan.get("point_in_time", False),
         "transactionLogRetentionDays": plan.get("log_days", 7),
         "backupRetentionSettings": {"retainedBackups": plan.get("retained", 7), "retentionUnit": "COUNT"},
     }

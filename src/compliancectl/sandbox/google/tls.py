@@ -62,9 +62,13 @@ class Authority:
 
         now = clock.now()
         return (
-            x509.CertificateBuilder().subject_name(_name(name)).issuer_name(_name("Sandbox CA"))
-            .public_key(public_key).serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5)).not_valid_after(now + timedelta(hours=hours))
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .issuer_name(_name("Sandbox CA"))
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(minutes=5))
+            .not_valid_after(now + timedelta(hours=hours))
         )
 
     def _finish(self, builder: CertificateBuilder) -> Certificate:

@@ -48,11 +48,20 @@ class TokenService:
         from cryptography.hazmat.primitives import serialization as s
 
         pem = self._key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()).decode()
-        file.write_text(json.dumps({
-            "type": "service_account", "project_id": self.project, "private_key_id": "sandbox", "private_key": pem,
-            "client_email": self.email, "client_id": "100000000000000000001", "token_uri": base_url + PATH,
-            "universe_domain": "googleapis.com",
-        }))
+        file.write_text(
+            json.dumps(
+                {
+                    "type": "service_account",
+                    "project_id": self.project,
+                    "private_key_id": "sandbox",
+                    "private_key": pem,
+                    "client_email": self.email,
+                    "client_id": "100000000000000000001",
+                    "token_uri": base_url + PATH,
+                    "universe_domain": "googleapis.com",
+                }
+            )
+        )
         file.chmod(0o600)
         return file
 

@@ -52,7 +52,8 @@ class Part:
         """The scope section that reaches the database through the Cloud SQL connector, as IAM user."""
         where = {"instance": INSTANCE, "database": DATABASE, "user": IAM_READER, "iam": True, "ip_type": "PRIVATE"}
         return {
-            "databases": [{**copy.deepcopy(self.declarations), "cloud_sql": where}], "endpoints": {"sqladmin": sqladmin},
+            "databases": [{**copy.deepcopy(self.declarations), "cloud_sql": where}],
+            "endpoints": {"sqladmin": sqladmin},
         }
 
     def stop(self) -> None:
@@ -76,7 +77,10 @@ def start(company: Company, folder: Path, *, version: Version = 16) -> Part:
     declarations = facts["declarations"]
     dsn = f"host={server.folder} dbname={DATABASE} user={READER}"
     return Part(
-        server=server, env={"PGPASSFILE": str(passwords)}, declarations=declarations, managed=not facts["self_managed"],
+        server=server,
+        env={"PGPASSFILE": str(passwords)},
+        declarations=declarations,
+        managed=not facts["self_managed"],
         scope={"databases": [{**copy.deepcopy(declarations), "dsn": dsn}]},
     )
 

@@ -27,9 +27,19 @@ _READY_S = 60.0
 
 SETTINGS = {
     "listen_addresses": "",
-    "fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "wal_level": "minimal",
-    "max_wal_senders": "0", "shared_buffers": "16MB", "max_connections": "60", "autovacuum": "off", "jit": "off",
-    "log_connections": "on", "log_disconnections": "on", "log_statement": "ddl", "TimeZone": "UTC",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "shared_buffers": "16MB",
+    "max_connections": "60",
+    "autovacuum": "off",
+    "jit": "off",
+    "log_connections": "on",
+    "log_disconnections": "on",
+    "log_statement": "ddl",
+    "TimeZone": "UTC",
 }
 # Ends the server when standard input closes, which the system does even after a kill -9 of the parent.
 _KEEPER = '"$@" & server=$!; cat > /dev/null; kill -QUIT $server; wait $server'
@@ -130,8 +140,15 @@ def _open_to_all(folder: Path) -> bool:
 
 def _initialise(install: Path, folder: Path, account: dict[str, Any]) -> None:
     command = [
-        str(install / "bin" / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "--no-sync",
-        "--locale=C", "--encoding=UTF8",
+        str(install / "bin" / "initdb"),
+        "-D",
+        str(folder / "data"),
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "--no-sync",
+        "--locale=C",
+        "--encoding=UTF8",
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, **account)
     if done.returncode != 0:
@@ -144,8 +161,13 @@ def _run(install: Path, folder: Path, account: dict[str, Any]) -> subprocess.Pop
         command += ["-c", f"{name}={value}"]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
-            ["/bin/sh", "-c", _KEEPER, "keeper", *command], stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder,
-            start_new_session=True, **account,
+            ["/bin/sh", "-c", _KEEPER, "keeper", *command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+            **account,
         )
 
 

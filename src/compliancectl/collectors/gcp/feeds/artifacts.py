@@ -28,12 +28,16 @@ VULNERABILITY = Table(
         ),
         _c("severity", TEXT, "vulnerability.effectiveSeverity", "MINIMAL, LOW, MEDIUM, HIGH or CRITICAL."),
         Column(
-            "fix_available", BOOL, "A version without it exists; Google leaves the field out when there is none.",
+            "fix_available",
+            BOOL,
+            "A version without it exists; Google leaves the field out when there is none.",
             "containeranalysis.v1#Occurrence:vulnerability.fixAvailable",
         ),
         _c("created", TIME, "createTime", "When it was first found in this image."),
         Column(
-            "package", TEXT, "The affected packages, sorted, separated by commas.",
+            "package",
+            TEXT,
+            "The affected packages, sorted, separated by commas.",
             "containeranalysis.v1#Occurrence:vulnerability.packageIssue[].affectedPackage",
         ),
         Column("cve", TEXT, "Its public number.", "containeranalysis.v1#Occurrence:noteName, last part"),
@@ -47,7 +51,10 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally(filters=[FILTER])
     listing = Listing(
         Asked("containeranalysis", "containeranalysis.occurrences.list", f"projects/{target.name}"),
-        f"v1/projects/{target.name}/occurrences", "occurrences", ("pageSize", 1000), params=(("filter", FILTER),),
+        f"v1/projects/{target.name}/occurrences",
+        "occurrences",
+        ("pageSize", 1000),
+        params=(("filter", FILTER),),
         context={"project": target.name},
     )
     for page in pages(session, listing, tally):
@@ -60,17 +67,30 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
         found = record.get("vulnerability")
         uri, note = record.get("resourceUri"), record.get("noteName")
         issues = found.get("packageIssue", []) if isinstance(found, Mapping) else []
-        yield "gcp.vulnerability", row(VULNERABILITY, record, {
-            "project": context["project"],
-            "resource": f"//containeranalysis.googleapis.com/{record.get('name')}",
-            "digest": uri.partition("@")[2] or None if isinstance(uri, str) else None,
-            "fix_available": found.get("fixAvailable", False) if isinstance(found, Mapping) else None,
-            "package": ", ".join(sorted({str(i.get("affectedPackage")) for i in issues})) or None,
-            "cve": note.rpartition("/")[2] if isinstance(note, str) else None,
-        })
+        yield (
+            "gcp.vulnerability",
+            row(
+                VULNERABILITY,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"//containeranalysis.googleapis.com/{record.get('name')}",
+                    "digest": uri.partition("@")[2] or None if isinstance(uri, str) else None,
+                    "fix_available": found.get("fixAvailable", False) if isinstance(found, Mapping) else None,
+                    "package": ", ".join(sorted({str(i.get("affectedPackage")) for i in issues})) or None,
+                    "cve": note.rpartition("/")[2] if isinstance(note, str) else None,
+                },
+            ),
+        )
 
 
 FEEDS = (
-    feed("vulnerabilities", "Vulnerabilities in container images.", (VULNERABILITY,), _fetch, _shape,
-         Audited("containeranalysis", "grafeas.v1.Grafeas.ListOccurrences")),
+    feed(
+        "vulnerabilities",
+        "Vulnerabilities in container images.",
+        (VULNERABILITY,),
+        _fetch,
+        _shape,
+        Audited("containeranalysis", "grafeas.v1.Grafeas.ListOccurrences"),
+    ),
 )

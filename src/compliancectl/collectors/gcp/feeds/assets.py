@@ -28,7 +28,9 @@ BINDING = Table(
         Column("asset_type", TEXT, "Kind of the resource.", f"{_RESULT}:assetType"),
         Column("role", TEXT, "The role that is granted.", f"{_RESULT}:policy.bindings[].role", required=True),
         Column("member", TEXT, "allUsers or allAuthenticatedUsers.", f"{_RESULT}:policy.bindings[].members[]", True),
-        Column("condition", TEXT, "Condition of the binding, as an expression.", f"{_RESULT}:policy.bindings[].condition"),
+        Column(
+            "condition", TEXT, "Condition of the binding, as an expression.", f"{_RESULT}:policy.bindings[].condition"
+        ),
     ),
     key=("resource", "role", "member", "condition"),
     permissions=("cloudasset.assets.searchAllIamPolicies",),
@@ -62,7 +64,9 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally(filters=[QUERY])
     listing = Listing(
         Asked("cloudasset", "cloudasset.assets.searchAllIamPolicies", target.name),
-        f"v1/{target.name}:searchAllIamPolicies", "results", ("pageSize", 500),
+        f"v1/{target.name}:searchAllIamPolicies",
+        "results",
+        ("pageSize", 500),
         params=(("query", QUERY),),
         drops=(
             Drop("results[].policy.bindings[].members[]", "personal", _member),
@@ -92,10 +96,16 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
                     yield "gcp.public_binding", _row(result, binding, member, context["scope"])
     if not data.get("nextPageToken"):
         place = context["scope"]
-        yield "gcp.iam_search_scope", {
-            "project": place, "resource": place, "scope": place, "searched": True,
-            "results": int(context["before"]) + len(results),
-        }
+        yield (
+            "gcp.iam_search_scope",
+            {
+                "project": place,
+                "resource": place,
+                "scope": place,
+                "searched": True,
+                "results": int(context["before"]) + len(results),
+            },
+        )
 
 
 def _row(result: Mapping[str, Any], binding: Mapping[str, Any], member: str, scope: str) -> dict[str, Any]:
@@ -110,6 +120,13 @@ def _row(result: Mapping[str, Any], binding: Mapping[str, Any], member: str, sco
 
 
 FEEDS = (
-    feed("public_bindings", "IAM policies that grant access to everyone.", (BINDING, SCOPE), _fetch, _shape,
-         Audited("cloudasset", "google.cloud.asset.v1.AssetService.SearchAllIamPolicies"), targets=_targets),
+    feed(
+        "public_bindings",
+        "IAM policies that grant access to everyone.",
+        (BINDING, SCOPE),
+        _fetch,
+        _shape,
+        Audited("cloudasset", "google.cloud.asset.v1.AssetService.SearchAllIamPolicies"),
+        targets=_targets,
+    ),
 )

@@ -19,15 +19,19 @@ SINK = Table(
         _s("name", TEXT, "name", "Name of the sink within its parent.", required=True),
         _s("destination", TEXT, "destination", "Where entries go, as Cloud Logging writes it.", required=True),
         Column(
-            "destination_bucket", TEXT, "The destination as a full resource name, equal to `resource` of its table.",
+            "destination_bucket",
+            TEXT,
+            "The destination as a full resource name, equal to `resource` of its table.",
             "derived: logging.v2 LogSink destination",
         ),
         _s("filter", TEXT, "filter", "Which entries go there; empty: all."),
         _s("disabled", BOOL, "disabled", "The sink exports nothing."),
         _s("include_children", BOOL, "includeChildren", "Entries of the projects below are included."),
         Column(
-            "exclusions", ListOf(struct(name=TEXT, filter=TEXT, disabled=BOOL)),
-            "Entries that are left out although the filter fits.", "logging.v2#LogSink:exclusions[]",
+            "exclusions",
+            ListOf(struct(name=TEXT, filter=TEXT, disabled=BOOL)),
+            "Entries that are left out although the filter fits.",
+            "logging.v2#LogSink:exclusions[]",
         ),
     ),
     key=("resource",),
@@ -40,7 +44,9 @@ BUCKET = Table(
     columns(
         project_column(),
         resource_column("//logging.googleapis.com/projects/P/locations/L/buckets/B"),
-        Column("name", TEXT, "Name of the bucket within its region.", "logging.v2#LogBucket:name, last part", required=True),
+        Column(
+            "name", TEXT, "Name of the bucket within its region.", "logging.v2#LogBucket:name, last part", required=True
+        ),
         Column("location", TEXT, "Region, or global.", "logging.v2#LogBucket:name", required=True),
         _b("retention_days", INT, "retentionDays", "How long entries are kept, in days."),
         _b("locked", BOOL, "locked", "The retention cannot be shortened, and the bucket not deleted."),
@@ -63,12 +69,17 @@ ENTRY = Table(
         _e("service", TEXT, "protoPayload.serviceName", "The API that was called."),
         _e("method", TEXT, "protoPayload.methodName", "The method that was called."),
         _e(
-            "principal", TEXT, "protoPayload.authenticationInfo.principalEmail",
+            "principal",
+            TEXT,
+            "protoPayload.authenticationInfo.principalEmail",
             "Who called; addresses outside `staff_domains` are redacted.",
         ),
         _e("target", TEXT, "protoPayload.resourceName", "What it was called on: projects/P/instances/I."),
         Column(
-            "status_code", INT, "Outcome as a google.rpc code; 0 is success.", "logging.v2#LogEntry:protoPayload.status.code"
+            "status_code",
+            INT,
+            "Outcome as a google.rpc code; 0 is success.",
+            "logging.v2#LogEntry:protoPayload.status.code",
         ),
         _e("operation", TEXT, "operation.id", "Identifier that the first and the last entry of an operation share."),
         Column("operation_last", BOOL, "It is the last entry of its operation.", "logging.v2#LogEntry:operation.last"),

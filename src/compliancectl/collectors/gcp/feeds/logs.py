@@ -31,8 +31,16 @@ _AUDIT = "type.googleapis.com/google.cloud.audit.AuditLog"
 
 
 def _pages(
-    session: GcpSession, asked: Asked, service: str, method: str, message: str, fields: Mapping[str, Any],
-    key: str, drops: tuple[Drop, ...], context: Mapping[str, str], tally: Tally,
+    session: GcpSession,
+    asked: Asked,
+    service: str,
+    method: str,
+    message: str,
+    fields: Mapping[str, Any],
+    key: str,
+    drops: tuple[Drop, ...],
+    context: Mapping[str, str],
+    tally: Tally,
 ) -> Iterator[Page]:
     """Read a list over gRPC to its end."""
     from google.cloud.logging_v2 import types
@@ -55,7 +63,11 @@ def _pages(
 
 
 def _keep(
-    message: Any, answer: Answer, request: str, fields: Mapping[str, Any], drops: tuple[Drop, ...],
+    message: Any,
+    answer: Answer,
+    request: str,
+    fields: Mapping[str, Any],
+    drops: tuple[Drop, ...],
     context: Mapping[str, str],
 ) -> tuple[Reply, Any]:
     """The reply as JSON, in Google's own mapping from protobuf."""
@@ -63,9 +75,15 @@ def _keep(
     _, counts = redact(b"", data, drops)
     service = "LoggingServiceV2" if request == "ListLogEntriesRequest" else "ConfigServiceV2"
     return Reply(
-        body=canonical.to_bytes(data), operation=f"RPC google.logging.v2.{service}/{request.removesuffix('Request')}",
-        requested_at=answer.requested_at, completed_at=answer.completed_at, status="OK", parameters=dict(fields),
-        attempts=tuple(answer.attempts), redactions=counts, context=dict(context),
+        body=canonical.to_bytes(data),
+        operation=f"RPC google.logging.v2.{service}/{request.removesuffix('Request')}",
+        requested_at=answer.requested_at,
+        completed_at=answer.completed_at,
+        status="OK",
+        parameters=dict(fields),
+        attempts=tuple(answer.attempts),
+        redactions=counts,
+        context=dict(context),
     ), data
 
 
@@ -96,8 +114,16 @@ def _fetch_sinks(session: GcpSession, target: Target) -> Fetched:
     tally, parent = Tally(), _parent(target)
     context = {"project": target.name, "parent": parent}
     for page in _pages(
-        session, Asked("logging", "logging.sinks.list", parent), "config", "list_sinks", "ListSinksRequest",
-        {"parent": parent, "page_size": PAGE}, "sinks", (), context, tally,
+        session,
+        Asked("logging", "logging.sinks.list", parent),
+        "config",
+        "list_sinks",
+        "ListSinksRequest",
+        {"parent": parent, "page_size": PAGE},
+        "sinks",
+        (),
+        context,
+        tally,
     ):
         yield page.reply
     return tally.completeness("sinks")
@@ -105,19 +131,26 @@ def _fetch_sinks(session: GcpSession, target: Target) -> Fetched:
 
 def _shape_sinks(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
     for record in data.get("sinks", []):
-        yield "gcp.log_sink", row(tables.SINK, record, {
-            "project": context["project"],
-            "parent": context["parent"],
-            "resource": f"//logging.googleapis.com/{context['parent']}/sinks/{record.get('name')}",
-            "destination_bucket": _full(record.get("destination")),
-            "filter": record.get("filter", ""),
-            "disabled": record.get("disabled", False),
-            "include_children": record.get("includeChildren", False),
-            "exclusions": [
-                {"name": e.get("name"), "filter": e.get("filter"), "disabled": e.get("disabled", False)}
-                for e in record.get("exclusions", [])
-            ],
-        })
+        yield (
+            "gcp.log_sink",
+            row(
+                tables.SINK,
+                record,
+                {
+                    "project": context["project"],
+                    "parent": context["parent"],
+                    "resource": f"//logging.googleapis.com/{context['parent']}/sinks/{record.get('name')}",
+                    "destination_bucket": _full(record.get("destination")),
+                    "filter": record.get("filter", ""),
+                    "disabled": record.get("disabled", False),
+                    "include_children": record.get("includeChildren", False),
+                    "exclusions": [
+                        {"name": e.get("name"), "filter": e.get("filter"), "disabled": e.get("disabled", False)}
+                        for e in record.get("exclusions", [])
+                    ],
+                },
+            ),
+        )
 
 
 def _full(destination: Any) -> str | None:
@@ -130,8 +163,16 @@ def _full(destination: Any) -> str | None:
 def _fetch_buckets(session: GcpSession, target: Target) -> Fetched:
     tally, parent = Tally(), f"projects/{target.name}/locations/-"
     for page in _pages(
-        session, Asked("logging", "logging.buckets.list", f"projects/{target.name}"), "config", "list_buckets",
-        "ListBucketsRequest", {"parent": parent, "page_size": PAGE}, "buckets", (), {"project": target.name}, tally,
+        session,
+        Asked("logging", "logging.buckets.list", f"projects/{target.name}"),
+        "config",
+        "list_buckets",
+        "ListBucketsRequest",
+        {"parent": parent, "page_size": PAGE},
+        "buckets",
+        (),
+        {"project": target.name},
+        tally,
     ):
         yield page.reply
     return tally.completeness("log buckets of all regions")
@@ -141,13 +182,20 @@ def _shape_buckets(data: Mapping[str, Any], context: Mapping[str, str]) -> Itera
     for record in data.get("buckets", []):
         name = str(record.get("name", ""))
         parts = name.split("/")
-        yield "gcp.log_bucket", row(tables.BUCKET, record, {
-            "project": context["project"],
-            "resource": f"//logging.googleapis.com/{name}",
-            "name": parts[-1] or None,
-            "location": parts[3] if len(parts) == 6 else None,
-            "locked": record.get("locked", False),
-        })
+        yield (
+            "gcp.log_bucket",
+            row(
+                tables.BUCKET,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"//logging.googleapis.com/{name}",
+                    "name": parts[-1] or None,
+                    "location": parts[3] if len(parts) == 6 else None,
+                    "locked": record.get("locked", False),
+                },
+            ),
+        )
 
 
 # -- entries ----------------------------------------------------------------------------------------------------------
@@ -160,12 +208,14 @@ def _window(session: GcpSession) -> Window:
 
 def entry_filter(project: str, window: Window) -> str:
     """What is asked: restores in an explicit window (without one, some clients silently ask for a single day)."""
-    return " AND ".join([
-        f'logName="projects/{project}/logs/cloudaudit.googleapis.com%2Factivity"',
-        RESTORES,
-        f'timestamp>="{clock.text(window.start)}"',
-        f'timestamp<"{clock.text(window.end)}"',
-    ])
+    return " AND ".join(
+        [
+            f'logName="projects/{project}/logs/cloudaudit.googleapis.com%2Factivity"',
+            RESTORES,
+            f'timestamp>="{clock.text(window.start)}"',
+            f'timestamp<"{clock.text(window.end)}"',
+        ]
+    )
 
 
 def _entry_drops(session: GcpSession) -> tuple[Drop, ...]:
@@ -176,8 +226,10 @@ def _entry_drops(session: GcpSession) -> tuple[Drop, ...]:
         Drop("entries[].jsonPayload", "payload"),
         Drop("entries[].httpRequest", "personal"),
         Drop("entries[].labels", "label"),
-        *(Drop(f"{payload}.{name}", "payload") for name in (
-            "request", "response", "metadata", "serviceData", "resourceOriginalState")),
+        *(
+            Drop(f"{payload}.{name}", "payload")
+            for name in ("request", "response", "metadata", "serviceData", "resourceOriginalState")
+        ),
         Drop(f"{payload}.requestMetadata", "personal"),
         Drop(f"{payload}.authenticationInfo.principalEmail", "personal", outside),
         Drop(f"{payload}.authenticationInfo.principalSubject", "personal"),
@@ -193,11 +245,22 @@ def _fetch_entries(session: GcpSession, target: Target) -> Fetched:
     wanted = entry_filter(target.name, _window(session))
     tally = Tally(filters=[wanted])
     fields = {
-        "resource_names": [f"projects/{target.name}"], "filter": wanted, "order_by": "timestamp asc", "page_size": PAGE,
+        "resource_names": [f"projects/{target.name}"],
+        "filter": wanted,
+        "order_by": "timestamp asc",
+        "page_size": PAGE,
     }
     for page in _pages(
-        session, Asked("logging", "logging.logEntries.list", f"projects/{target.name}"), "logging", "list_log_entries",
-        "ListLogEntriesRequest", fields, "entries", _entry_drops(session), {"project": target.name}, tally,
+        session,
+        Asked("logging", "logging.logEntries.list", f"projects/{target.name}"),
+        "logging",
+        "list_log_entries",
+        "ListLogEntriesRequest",
+        fields,
+        "entries",
+        _entry_drops(session),
+        {"project": target.name},
+        tally,
     ):
         yield page.reply
     return tally.completeness("audit log entries in the window")
@@ -207,21 +270,47 @@ def _shape_entries(data: Mapping[str, Any], context: Mapping[str, str]) -> Itera
     for record in data.get("entries", []):
         name, at, mark = record.get("logName"), record.get("timestamp"), record.get("insertId")
         audit = dig(record, "protoPayload.@type") == _AUDIT
-        yield "gcp.log_entry", row(tables.ENTRY, record, {
-            "project": context["project"],
-            "resource": f"//logging.googleapis.com/{name}#{at}/{mark}",
-            "severity": record.get("severity", "DEFAULT"),
-            "status_code": dig(record, "protoPayload.status.code") or 0 if audit else None,
-            "operation_last": dig(record, "operation.last") is True if "operation" in record else None,
-        })
-
+        yield (
+            "gcp.log_entry",
+            row(
+                tables.ENTRY,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"//logging.googleapis.com/{name}#{at}/{mark}",
+                    "severity": record.get("severity", "DEFAULT"),
+                    "status_code": dig(record, "protoPayload.status.code") or 0 if audit else None,
+                    "operation_last": dig(record, "operation.last") is True if "operation" in record else None,
+                },
+            ),
+        )
 
 
 FEEDS = (
-    feed("log_sinks", "Where logs are routed.", (tables.SINK,), _fetch_sinks, _shape_sinks,
-         Audited("logging", "google.logging.v2.ConfigServiceV2.ListSinks"), targets=_sink_targets),
-    feed("log_buckets", "Where logs are kept, and how long.", (tables.BUCKET,), _fetch_buckets, _shape_buckets,
-         Audited("logging", "google.logging.v2.ConfigServiceV2.ListBuckets")),
-    feed("log_entries", "Restores in the audit log.", (tables.ENTRY,), _fetch_entries, _shape_entries,
-         Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"), window=_window),
+    feed(
+        "log_sinks",
+        "Where logs are routed.",
+        (tables.SINK,),
+        _fetch_sinks,
+        _shape_sinks,
+        Audited("logging", "google.logging.v2.ConfigServiceV2.ListSinks"),
+        targets=_sink_targets,
+    ),
+    feed(
+        "log_buckets",
+        "Where logs are kept, and how long.",
+        (tables.BUCKET,),
+        _fetch_buckets,
+        _shape_buckets,
+        Audited("logging", "google.logging.v2.ConfigServiceV2.ListBuckets"),
+    ),
+    feed(
+        "log_entries",
+        "Restores in the audit log.",
+        (tables.ENTRY,),
+        _fetch_entries,
+        _shape_entries,
+        Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"),
+        window=_window,
+    ),
 )

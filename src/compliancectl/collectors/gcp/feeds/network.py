@@ -17,7 +17,9 @@ from compliancectl.errors import Garbage
 def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally()
     base = f"compute/v1/projects/{target.name}"
-    for page in pages(session, _listing(target.name, f"{base}/global/firewalls", "compute.firewalls.list", "vpc"), tally):
+    for page in pages(
+        session, _listing(target.name, f"{base}/global/firewalls", "compute.firewalls.list", "vpc"), tally
+    ):
         yield page.reply
     yield from _network_policies(session, target.name, tally)
     networks = []
@@ -39,8 +41,12 @@ def _network_policies(session: GcpSession, project: str, tally: Tally) -> Iterat
     """Network firewall policies, global and of every region, in one aggregated list."""
     asked = Asked("compute", "compute.firewallPolicies.list", f"projects/{project}")
     listing = Listing(
-        asked, f"compute/v1/projects/{project}/aggregated/firewallPolicies", "items", ("maxResults", 500),
-        context={"project": project, "part": "network policy"}, scoped="firewallPolicies",
+        asked,
+        f"compute/v1/projects/{project}/aggregated/firewallPolicies",
+        "items",
+        ("maxResults", 500),
+        context={"project": project, "part": "network policy"},
+        scoped="firewallPolicies",
     )
     for page in pages(session, listing, tally):
         yield page.reply
@@ -48,8 +54,12 @@ def _network_policies(session: GcpSession, project: str, tally: Tally) -> Iterat
 
 def _listing(project: str, path: str, permission: str, part: str, *, counted: bool = True) -> Listing:
     return Listing(
-        Asked("compute", permission, f"projects/{project}"), path, "items", ("maxResults", 500),
-        context={"project": project, "part": part}, counted=counted,
+        Asked("compute", permission, f"projects/{project}"),
+        path,
+        "items",
+        ("maxResults", 500),
+        context={"project": project, "part": part},
+        counted=counted,
     )
 
 
@@ -82,6 +92,12 @@ def _hierarchical(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterat
 
 
 FEEDS = (
-    feed("firewall_rules", "Firewall rules of all layers.", (RULE,), _fetch, _shape,
-         Audited("compute", "v1.compute.firewalls.list")),
+    feed(
+        "firewall_rules",
+        "Firewall rules of all layers.",
+        (RULE,),
+        _fetch,
+        _shape,
+        Audited("compute", "v1.compute.firewalls.list"),
+    ),
 )

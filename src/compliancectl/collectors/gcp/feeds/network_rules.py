@@ -13,8 +13,14 @@ _F, _P = "compute.v1#Firewall", "compute.v1#FirewallPolicyRule"
 _EVERYWHERE = ["0.0.0.0/0", "::/0"]
 _VPC_SOURCES = ("sourceServiceAccounts", "sourceTags")
 _POLICY_SOURCES = (
-    "srcAddressGroups", "srcFqdns", "srcNetworkContext", "srcNetworkType", "srcNetworks", "srcRegionCodes",
-    "srcSecureTags", "srcThreatIntelligences",
+    "srcAddressGroups",
+    "srcFqdns",
+    "srcNetworkContext",
+    "srcNetworkType",
+    "srcNetworks",
+    "srcRegionCodes",
+    "srcSecureTags",
+    "srcThreatIntelligences",
 )
 
 RULE = Table(
@@ -26,22 +32,28 @@ RULE = Table(
         Column("name", TEXT, "Name of the rule; for rules of policies: policy and priority.", f"{_F}:name", True),
         Column("layer", TEXT, "vpc, network policy or hierarchical policy.", "derived", required=True),
         Column("policy", TEXT, "The policy that holds the rule.", "compute.v1#FirewallPolicy:name"),
-        Column("network", TEXT, "The VPC network it applies to; NULL: the policy is attached to none.", f"{_F}:network"),
+        Column(
+            "network", TEXT, "The VPC network it applies to; NULL: the policy is attached to none.", f"{_F}:network"
+        ),
         Column("direction", TEXT, "INGRESS or EGRESS.", f"{_F}:direction; {_P}:direction"),
         Column("action", TEXT, "allow, deny, goto_next or apply_security_profile_group.", f"{_F}:allowed; {_P}:action"),
         Column("disabled", BOOL, "The rule is not in force.", f"{_F}:disabled; {_P}:disabled"),
         Column("priority", INT, "Lower numbers win.", f"{_F}:priority; {_P}:priority"),
         Column(
-            "source_ranges", ListOf(TEXT),
+            "source_ranges",
+            ListOf(TEXT),
             "Address ranges that traffic may come from; both whole ranges when an ingress rule names no source at all.",
             f"{_F}:sourceRanges; {_P}:match.srcIpRanges",
         ),
         Column(
-            "other_sources", ListOf(TEXT), "Other ways in which the source is named: tags, service accounts, places …",
+            "other_sources",
+            ListOf(TEXT),
+            "Other ways in which the source is named: tags, service accounts, places …",
             f"{_F}:sourceTags …; {_P}:match.src…",
         ),
         Column(
-            "allowed", ListOf(struct(protocol=TEXT, ports=ListOf(TEXT))),
+            "allowed",
+            ListOf(struct(protocol=TEXT, ports=ListOf(TEXT))),
             "Protocols and ports that the rule speaks about (allowed or denied); no ports: every port.",
             f"{_F}:allowed[]; {_P}:match.layer4Configs[]",
         ),
@@ -50,7 +62,9 @@ RULE = Table(
     ),
     key=("resource",),
     permissions=(
-        "compute.firewallPolicies.list", "compute.firewalls.list", "compute.networks.getEffectiveFirewalls",
+        "compute.firewallPolicies.list",
+        "compute.firewalls.list",
+        "compute.networks.getEffectiveFirewalls",
         "compute.networks.list",
     ),
 )
@@ -63,17 +77,21 @@ def vpc_rule(record: Mapping[str, Any], project: str) -> dict[str, Any]:
     return {
         "project": project,
         "resource": f"//compute.googleapis.com/projects/{project}/global/firewalls/{name}",
-        "name": name, "layer": "vpc", "network": _short(record.get("network")), "direction": record.get("direction"),
-        "action": "allow" if record.get("allowed") else "deny", "disabled": record.get("disabled"),
-        "priority": record.get("priority"), "allowed": _ports(speaks, "IPProtocol"),
-        "logging": record.get("logConfig", {}).get("enable"), "description": record.get("description"),
+        "name": name,
+        "layer": "vpc",
+        "network": _short(record.get("network")),
+        "direction": record.get("direction"),
+        "action": "allow" if record.get("allowed") else "deny",
+        "disabled": record.get("disabled"),
+        "priority": record.get("priority"),
+        "allowed": _ports(speaks, "IPProtocol"),
+        "logging": record.get("logConfig", {}).get("enable"),
+        "description": record.get("description"),
         **_sources(record, "sourceRanges", _VPC_SOURCES, record.get("direction")),
     }
 
 
-def policy_rules(
-    policy: Mapping[str, Any], rules: list[Any], project: str, layer: str, target: str
-) -> Iterator[Row]:
+def policy_rules(policy: Mapping[str, Any], rules: list[Any], project: str, layer: str, target: str) -> Iterator[Row]:
     """The rules of a policy, as they apply to one network (empty: to none)."""
     name = policy.get("shortName") or policy.get("name")
     place = _short(policy.get("selfLink")) or f"locations/global/firewallPolicies/{policy.get('name')}"
@@ -81,16 +99,25 @@ def policy_rules(
     for rule in rules:
         match = rule.get("match", {})
         suffix = f"#{network}" if network else ""
-        yield "gcp.firewall_rule", {
-            "project": project,
-            "resource": f"//compute.googleapis.com/{place}/rules/{rule.get('priority')}{suffix}",
-            "name": f"{name}/{rule.get('priority')}", "layer": layer, "policy": name, "network": network,
-            "direction": rule.get("direction"), "action": rule.get("action"),
-            "disabled": rule.get("disabled", False), "priority": rule.get("priority"),
-            "allowed": _ports(match.get("layer4Configs", []), "ipProtocol"),
-            "logging": rule.get("enableLogging", False), "description": rule.get("description"),
-            **_sources(match, "srcIpRanges", _POLICY_SOURCES, rule.get("direction")),
-        }
+        yield (
+            "gcp.firewall_rule",
+            {
+                "project": project,
+                "resource": f"//compute.googleapis.com/{place}/rules/{rule.get('priority')}{suffix}",
+                "name": f"{name}/{rule.get('priority')}",
+                "layer": layer,
+                "policy": name,
+                "network": network,
+                "direction": rule.get("direction"),
+                "action": rule.get("action"),
+                "disabled": rule.get("disabled", False),
+                "priority": rule.get("priority"),
+                "allowed": _ports(match.get("layer4Configs", []), "ipProtocol"),
+                "logging": rule.get("enableLogging", False),
+                "description": rule.get("description"),
+                **_sources(match, "srcIpRanges", _POLICY_SOURCES, rule.get("direction")),
+            },
+        )
 
 
 def _ports(entries: list[Any], protocol: str) -> list[dict[str, Any]]:

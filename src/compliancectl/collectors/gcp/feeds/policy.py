@@ -23,7 +23,8 @@ POLICY = Table(
         resource_column("//orgpolicy.googleapis.com/projects/P/policies/CONSTRAINT"),
         Column("constraint", TEXT, "The constraint: constraints/sql.restrictPublicIp …", "scope", required=True),
         Column(
-            "enforced", BOOL,
+            "enforced",
+            BOOL,
             "A rule enforces it, or limits it to listed values or to none, and no rule allows everything.",
             f"derived: {_RULE}.enforce, values, denyAll, allowAll",
         ),
@@ -53,12 +54,15 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
     project, constraint = context["project"], context["constraint"]
     rules = dig(data, "spec.rules") if isinstance(dig(data, "spec"), Mapping) else None
     rules = rules if rules is not None or "spec" not in data else []
-    yield "gcp.org_policy", {
-        "project": project,
-        "resource": f"//orgpolicy.googleapis.com/projects/{project}/policies/{constraint.removeprefix('constraints/')}",
-        "constraint": constraint,
-        **({} if rules is None else _said(rules)),
-    }
+    yield (
+        "gcp.org_policy",
+        {
+            "project": project,
+            "resource": f"//orgpolicy.googleapis.com/projects/{project}/policies/{constraint.removeprefix('constraints/')}",
+            "constraint": constraint,
+            **({} if rules is None else _said(rules)),
+        },
+    )
 
 
 def _said(rules: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -68,12 +72,21 @@ def _said(rules: list[Mapping[str, Any]]) -> dict[str, Any]:
     denied = sorted({v for rule in rules for v in rule.get("values", {}).get("deniedValues", [])})
     limits = any(rule.get("enforce") is True for rule in rules) or deny_all or bool(allowed or denied)
     return {
-        "enforced": limits and not allow_all, "allowed_values": allowed, "denied_values": denied,
-        "allow_all": allow_all, "deny_all": deny_all,
+        "enforced": limits and not allow_all,
+        "allowed_values": allowed,
+        "denied_values": denied,
+        "allow_all": allow_all,
+        "deny_all": deny_all,
     }
 
 
 FEEDS = (
-    feed("org_policies", "Organisation policies in effect for each project.", (POLICY,), _fetch, _shape,
-         Audited("orgpolicy", "google.cloud.orgpolicy.v2.OrgPolicy.GetEffectivePolicy")),
+    feed(
+        "org_policies",
+        "Organisation policies in effect for each project.",
+        (POLICY,),
+        _fetch,
+        _shape,
+        Audited("orgpolicy", "google.cloud.orgpolicy.v2.OrgPolicy.GetEffectivePolicy"),
+    ),
 )

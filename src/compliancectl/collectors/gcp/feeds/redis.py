@@ -22,7 +22,9 @@ INSTANCE = Table(
     columns(
         project_column(),
         resource_column("//redis.googleapis.com/projects/P/locations/L/instances/I"),
-        Column("name", TEXT, "Name of the instance within its region.", "redis.v1#Instance:name, last part", required=True),
+        Column(
+            "name", TEXT, "Name of the instance within its region.", "redis.v1#Instance:name, last part", required=True
+        ),
         _c("state", TEXT, "state", "READY, MAINTENANCE …"),
         _c("tier", TEXT, "tier", "BASIC or STANDARD_HA."),
         _c("persistence_mode", TEXT, "persistenceConfig.persistenceMode", "DISABLED, or RDB when it writes to disk."),
@@ -39,7 +41,9 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally()
     listing = Listing(
         Asked("redis", "redis.instances.list", f"projects/{target.name}"),
-        f"v1/projects/{target.name}/locations/-/instances", "instances", ("pageSize", 1000),
+        f"v1/projects/{target.name}/locations/-/instances",
+        "instances",
+        ("pageSize", 1000),
         drops=(Drop("instances[].labels", "label", session.labels),),
         context={"project": target.name},
     )
@@ -51,14 +55,27 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
 def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
     for record in data.get("instances", []):
         name = record.get("name")
-        yield "gcp.redis_instance", row(INSTANCE, record, {
-            "project": context["project"],
-            "resource": f"//redis.googleapis.com/{name}",
-            "name": name.rpartition("/")[2] if isinstance(name, str) else name,
-        })
+        yield (
+            "gcp.redis_instance",
+            row(
+                INSTANCE,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"//redis.googleapis.com/{name}",
+                    "name": name.rpartition("/")[2] if isinstance(name, str) else name,
+                },
+            ),
+        )
 
 
 FEEDS = (
-    feed("redis_instances", "Memorystore for Redis instances.", (INSTANCE,), _fetch, _shape,
-         Audited("redis", "google.cloud.redis.v1.CloudRedis.ListInstances")),
+    feed(
+        "redis_instances",
+        "Memorystore for Redis instances.",
+        (INSTANCE,),
+        _fetch,
+        _shape,
+        Audited("redis", "google.cloud.redis.v1.CloudRedis.ListInstances"),
+    ),
 )

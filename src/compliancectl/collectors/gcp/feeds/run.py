@@ -49,7 +49,12 @@ SERVICE = Table(
         Column("name", TEXT, "Name of the service.", f"{_s}:name, last part", required=True),
         Column("service", TEXT, "Full resource name of the service.", f"{_s}:name", required=True),
         Column("revision", TEXT, "Name of the revision.", f"{_r}:name, last part", required=True),
-        Column("container", TEXT, "Name of the container; empty when there is one without a name.", f"{_r}:containers[].name"),
+        Column(
+            "container",
+            TEXT,
+            "Name of the container; empty when there is one without a name.",
+            f"{_r}:containers[].name",
+        ),
         Column("image", TEXT, "Image as it was asked for.", f"{_r}:containers[].image"),
         Column("digest", TEXT, "Digest that runs: `sha256:…`.", f"{_r}:containerStatuses[].imageDigest"),
         Column("ingress", TEXT, "Which traffic reaches the service.", f"{_s}:ingress"),
@@ -78,7 +83,8 @@ def _person_drops(prefix: str) -> tuple[Drop, ...]:
 
 
 _SERVICE_DROPS = (
-    *_person_drops("services[]."), *_person_drops("services[].template."),
+    *_person_drops("services[]."),
+    *_person_drops("services[].template."),
     *_container_drops("services[].template.containers[]"),
     Drop("services[].buildConfig.environmentVariables", "secret"),
 )
@@ -88,9 +94,13 @@ _EXECUTION_DROPS = (*_person_drops("executions[]."), *_container_drops("executio
 
 def _listing(project: str, place: str, what: str, permission: str, drops: tuple[Drop, ...], **more: Any) -> Listing:
     return Listing(
-        Asked("run", permission, f"projects/{project}"), f"v2/projects/{project}/locations/{place}/{what}",
-        what.rpartition("/")[2], ("pageSize", 100), drops=drops,
-        context={"project": project, "part": what.rpartition("/")[2]}, **more,
+        Asked("run", permission, f"projects/{project}"),
+        f"v2/projects/{project}/locations/{place}/{what}",
+        what.rpartition("/")[2],
+        ("pageSize", 100),
+        drops=drops,
+        context={"project": project, "part": what.rpartition("/")[2]},
+        **more,
     )
 
 
@@ -112,13 +122,20 @@ def _shape_executions(data: Mapping[str, Any], context: Mapping[str, str]) -> It
         return
     for record in data.get("executions", []):
         job = record.get("job")
-        yield "gcp.run_execution", row(EXECUTION, record, {
-            "project": context["project"],
-            "resource": _full(record.get("name")),
-            "job": job.rpartition("/")[2] if isinstance(job, str) else job,
-            "succeeded": record.get("succeededCount", 0),
-            "failed": record.get("failedCount", 0),
-        })
+        yield (
+            "gcp.run_execution",
+            row(
+                EXECUTION,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": _full(record.get("name")),
+                    "job": job.rpartition("/")[2] if isinstance(job, str) else job,
+                    "succeeded": record.get("succeededCount", 0),
+                    "failed": record.get("failedCount", 0),
+                },
+            ),
+        )
 
 
 # -- services ---------------------------------------------------------------------------------------------------------
@@ -136,10 +153,15 @@ def _fetch_services(session: GcpSession, target: Target) -> Fetched:
                 for revision in _live(service):
                     reply, data = single(session, Request(asked, f"v2/{revision}"), tally, _REVISION_DROPS, {})
                     tally.items += len(data.get("containers", []))
-                    yield replace(reply, context={
-                        "project": target.name, "part": "revision", "service": str(service.get("name")),
-                        "ingress": str(service.get("ingress", "")),
-                    })
+                    yield replace(
+                        reply,
+                        context={
+                            "project": target.name,
+                            "part": "revision",
+                            "service": str(service.get("name")),
+                            "ingress": str(service.get("ingress", "")),
+                        },
+                    )
     return tally.completeness("regions, the services of each, and their live revisions")
 
 
@@ -161,17 +183,24 @@ def _shape_services(data: Mapping[str, Any], context: Mapping[str, str]) -> Iter
     for container in data.get("containers", []):
         name, image = container.get("name", ""), container.get("image")
         suffix = f"#{name}" if name else ""
-        yield "gcp.run_service", row(SERVICE, data, {
-            "project": context["project"],
-            "resource": f"{_full(data.get('name'))}{suffix}",
-            "name": context["service"].rpartition("/")[2],
-            "service": _full(context["service"]),
-            "revision": str(data.get("name")).rpartition("/")[2],
-            "container": name,
-            "image": image,
-            "digest": _digest(digests.get(name)) or _digest(image),
-            "ingress": context["ingress"] or None,
-        })
+        yield (
+            "gcp.run_service",
+            row(
+                SERVICE,
+                data,
+                {
+                    "project": context["project"],
+                    "resource": f"{_full(data.get('name'))}{suffix}",
+                    "name": context["service"].rpartition("/")[2],
+                    "service": _full(context["service"]),
+                    "revision": str(data.get("name")).rpartition("/")[2],
+                    "container": name,
+                    "image": image,
+                    "digest": _digest(digests.get(name)) or _digest(image),
+                    "ingress": context["ingress"] or None,
+                },
+            ),
+        )
 
 
 def _digest(reference: Any) -> str | None:
@@ -184,8 +213,20 @@ def _full(name: Any) -> str | None:
 
 
 FEEDS = (
-    feed("run_executions", "Executions of Cloud Run jobs.", (EXECUTION,), _fetch_executions, _shape_executions,
-         Audited("run", "google.cloud.run.v2.Executions.ListExecutions")),
-    feed("run_services", "Cloud Run services and the images that they run.", (SERVICE,), _fetch_services,
-         _shape_services, Audited("run", "google.cloud.run.v2.Services.ListServices")),
+    feed(
+        "run_executions",
+        "Executions of Cloud Run jobs.",
+        (EXECUTION,),
+        _fetch_executions,
+        _shape_executions,
+        Audited("run", "google.cloud.run.v2.Executions.ListExecutions"),
+    ),
+    feed(
+        "run_services",
+        "Cloud Run services and the images that they run.",
+        (SERVICE,),
+        _fetch_services,
+        _shape_services,
+        Audited("run", "google.cloud.run.v2.Services.ListServices"),
+    ),
 )

@@ -23,13 +23,17 @@ JOB = Table(
     columns(
         project_column(),
         resource_column("//cloudscheduler.googleapis.com/projects/P/locations/L/jobs/J"),
-        Column("name", TEXT, "Name of the job within its region.", "cloudscheduler.v1#Job:name, last part", required=True),
+        Column(
+            "name", TEXT, "Name of the job within its region.", "cloudscheduler.v1#Job:name, last part", required=True
+        ),
         _c("state", TEXT, "state", "ENABLED, PAUSED, DISABLED or UPDATE_FAILED."),
         _c("schedule", TEXT, "schedule", "When it runs, as a cron expression."),
         _c("time_zone", TEXT, "timeZone", "Time zone of the schedule."),
         _c("last_attempt", TIME, "lastAttemptTime", "When it last ran."),
         Column(
-            "status_code", INT, "Outcome of the last attempt: 0 is success; NULL: it has not run.",
+            "status_code",
+            INT,
+            "Outcome of the last attempt: 0 is success; NULL: it has not run.",
             "cloudscheduler.v1#Job:status.code",
         ),
         _c("target_uri", TEXT, "httpTarget.uri", "What it calls, without the query."),
@@ -37,9 +41,7 @@ JOB = Table(
     ),
     key=("resource",),
     permissions=("cloudscheduler.jobs.list", "cloudscheduler.locations.list"),
-    drops=(
-        "headers, bodies and message attributes of targets, and the query of their URI: may hold secrets",
-    ),
+    drops=("headers, bodies and message attributes of targets, and the query of their URI: may hold secrets",),
 )
 
 
@@ -63,7 +65,10 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
     for place in places:
         listing = Listing(
             Asked("cloudscheduler", "cloudscheduler.jobs.list", f"projects/{project}"),
-            f"v1/projects/{project}/locations/{place}/jobs", "jobs", ("pageSize", 500), drops=_DROPS,
+            f"v1/projects/{project}/locations/{place}/jobs",
+            "jobs",
+            ("pageSize", 500),
+            drops=_DROPS,
             context={"project": project, "part": "jobs"},
         )
         for page in pages(session, listing, tally):
@@ -77,15 +82,30 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
     for record in data.get("jobs", []):
         status = record.get("status")
         name = record.get("name")
-        yield "gcp.scheduler_job", row(JOB, record, {
-            "project": context["project"],
-            "resource": f"//cloudscheduler.googleapis.com/{name}",
-            "name": str(name).rpartition("/")[2] if name else None,
-            "status_code": status.get("code", 0) if isinstance(status, Mapping) and "lastAttemptTime" in record else None,
-        })
+        yield (
+            "gcp.scheduler_job",
+            row(
+                JOB,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"//cloudscheduler.googleapis.com/{name}",
+                    "name": str(name).rpartition("/")[2] if name else None,
+                    "status_code": status.get("code", 0)
+                    if isinstance(status, Mapping) and "lastAttemptTime" in record
+                    else None,
+                },
+            ),
+        )
 
 
 FEEDS = (
-    feed("scheduler_jobs", "Scheduled jobs.", (JOB,), _fetch, _shape,
-         Audited("cloudscheduler", "google.cloud.scheduler.v1.CloudScheduler.ListJobs")),
+    feed(
+        "scheduler_jobs",
+        "Scheduled jobs.",
+        (JOB,),
+        _fetch,
+        _shape,
+        Audited("cloudscheduler", "google.cloud.scheduler.v1.CloudScheduler.ListJobs"),
+    ),
 )

@@ -33,7 +33,8 @@ def _instances(session: GcpSession, project: str, *, part: str = "", counted: bo
     return Listing(
         _asked(project, "cloudsql.instances.list"),
         f"v1/projects/{project}/instances",
-        "items", ("maxResults", 500),
+        "items",
+        ("maxResults", 500),
         drops=(
             Drop("items[].rootPassword", "secret"),
             Drop("items[].replicaConfiguration.mysqlReplicaConfiguration.password", "secret"),
@@ -56,15 +57,22 @@ def _shape_instances(data: Mapping[str, Any], context: Mapping[str, str]) -> Ite
     for record in data.get("items", []):
         key = dig(record, "diskEncryptionConfiguration.kmsKeyName")
         addresses = record.get("ipAddresses", [])
-        yield "gcp.sql_instance", row(tables.INSTANCE, record, {
-            "project": context["project"],
-            "resource": instance_name(context["project"], record.get("name")),
-            "authorized_networks": _named(repeated(record, "settings.ipConfiguration", "authorizedNetworks")),
-            "ip_addresses": [{"type": address.get("type")} for address in addresses],
-            "database_flags": _named(repeated(record, "settings", "databaseFlags")),
-            "iam_authentication": _iam_authentication(record),
-            "disk_encryption": "customer-managed" if key else "google-managed",
-        })
+        yield (
+            "gcp.sql_instance",
+            row(
+                tables.INSTANCE,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": instance_name(context["project"], record.get("name")),
+                    "authorized_networks": _named(repeated(record, "settings.ipConfiguration", "authorizedNetworks")),
+                    "ip_addresses": [{"type": address.get("type")} for address in addresses],
+                    "database_flags": _named(repeated(record, "settings", "databaseFlags")),
+                    "iam_authentication": _iam_authentication(record),
+                    "disk_encryption": "customer-managed" if key else "google-managed",
+                },
+            ),
+        )
 
 
 def _named(entries: list[Any] | None) -> list[dict[str, Any]] | None:
@@ -88,7 +96,8 @@ def _fetch_backup_runs(session: GcpSession, target: Target) -> Fetched:
     listing = Listing(
         _asked(target.name, "cloudsql.backupRuns.list"),
         f"v1/projects/{target.name}/instances/-/backupRuns",
-        "items", ("maxResults", 500),
+        "items",
+        ("maxResults", 500),
         drops=(Drop("items[].description", "free text"),),
         context={"project": target.name},
     )
@@ -100,11 +109,18 @@ def _fetch_backup_runs(session: GcpSession, target: Target) -> Fetched:
 def _shape_backup_runs(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
     for record in data.get("items", []):
         instance = instance_name(context["project"], record.get("instance"))
-        yield "gcp.sql_backup_run", row(tables.BACKUP_RUN, record, {
-            "project": context["project"],
-            "resource": f"{instance}/backupRuns/{record.get('id')}",
-            "instance": instance,
-        })
+        yield (
+            "gcp.sql_backup_run",
+            row(
+                tables.BACKUP_RUN,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"{instance}/backupRuns/{record.get('id')}",
+                    "instance": instance,
+                },
+            ),
+        )
 
 
 # -- users ------------------------------------------------------------------------------------------------------------
@@ -143,13 +159,20 @@ def _shape_users(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterato
     for number, record in enumerate(data.get("items", []), 1):
         name, host = record.get("name"), record.get("host") or ""
         again = f"#{number}" if isinstance(name, str) and "(redacted)" in name else ""
-        yield "gcp.sql_user", row(tables.USER, record, {
-            "project": context["project"],
-            "resource": f"{instance}/users/{name}{again}" + (f"@{host}" if host else ""),
-            "instance": instance,
-            "type": record.get("type", "BUILT_IN"),
-            "database_roles": record.get("databaseRoles", []),
-        })
+        yield (
+            "gcp.sql_user",
+            row(
+                tables.USER,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"{instance}/users/{name}{again}" + (f"@{host}" if host else ""),
+                    "instance": instance,
+                    "type": record.get("type", "BUILT_IN"),
+                    "database_roles": record.get("databaseRoles", []),
+                },
+            ),
+        )
 
 
 # -- operations -------------------------------------------------------------------------------------------------------
@@ -160,7 +183,8 @@ def _fetch_operations(session: GcpSession, target: Target) -> Fetched:
     listing = Listing(
         _asked(target.name, "cloudsql.instances.get"),
         f"v1/projects/{target.name}/operations",
-        "items", ("maxResults", 500),
+        "items",
+        ("maxResults", 500),
         drops=(
             Drop("items[].user", "personal", people_outside(session.config.staff_domains)),
             Drop("items[].importContext", "free text"),
@@ -177,21 +201,52 @@ def _shape_operations(data: Mapping[str, Any], context: Mapping[str, str]) -> It
     for record in data.get("items", []):
         project = context["project"]
         about = record.get("targetId")
-        yield "gcp.sql_operation", row(tables.OPERATION, record, {
-            "project": project,
-            "resource": f"//cloudsql.googleapis.com/projects/{project}/operations/{record.get('name')}",
-            "instance": instance_name(record.get("targetProject") or project, about) if about else None,
-            "failed": bool(dig(record, "error.errors")),
-        })
+        yield (
+            "gcp.sql_operation",
+            row(
+                tables.OPERATION,
+                record,
+                {
+                    "project": project,
+                    "resource": f"//cloudsql.googleapis.com/projects/{project}/operations/{record.get('name')}",
+                    "instance": instance_name(record.get("targetProject") or project, about) if about else None,
+                    "failed": bool(dig(record, "error.errors")),
+                },
+            ),
+        )
 
 
 FEEDS = (
-    feed("sql_instances", "Cloud SQL instances with their settings.", (tables.INSTANCE,),
-         _fetch_instances, _shape_instances, Audited("sqladmin", "cloudsql.instances.list")),
-    feed("sql_backup_runs", "Backup runs of all Cloud SQL instances.", (tables.BACKUP_RUN,),
-         _fetch_backup_runs, _shape_backup_runs, Audited("sqladmin", "cloudsql.backupRuns.list")),
-    feed("sql_users", "Database users as the Admin API knows them.", (tables.USER,),
-         _fetch_users, _shape_users, Audited("sqladmin", "cloudsql.users.list")),
-    feed("sql_operations", "Administrative operations on Cloud SQL instances.", (tables.OPERATION,),
-         _fetch_operations, _shape_operations, Audited("sqladmin", "cloudsql.operations.list")),
+    feed(
+        "sql_instances",
+        "Cloud SQL instances with their settings.",
+        (tables.INSTANCE,),
+        _fetch_instances,
+        _shape_instances,
+        Audited("sqladmin", "cloudsql.instances.list"),
+    ),
+    feed(
+        "sql_backup_runs",
+        "Backup runs of all Cloud SQL instances.",
+        (tables.BACKUP_RUN,),
+        _fetch_backup_runs,
+        _shape_backup_runs,
+        Audited("sqladmin", "cloudsql.backupRuns.list"),
+    ),
+    feed(
+        "sql_users",
+        "Database users as the Admin API knows them.",
+        (tables.USER,),
+        _fetch_users,
+        _shape_users,
+        Audited("sqladmin", "cloudsql.users.list"),
+    ),
+    feed(
+        "sql_operations",
+        "Administrative operations on Cloud SQL instances.",
+        (tables.OPERATION,),
+        _fetch_operations,
+        _shape_operations,
+        Audited("sqladmin", "cloudsql.operations.list"),
+    ),
 )

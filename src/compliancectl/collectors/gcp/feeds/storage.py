@@ -27,19 +27,29 @@ BUCKET = Table(
         _c("created", TIME, "timeCreated", "When the bucket was created."),
         _c("public_access_prevention", TEXT, "iamConfiguration.publicAccessPrevention", "enforced or inherited."),
         _c(
-            "uniform_access", BOOL, "iamConfiguration.uniformBucketLevelAccess.enabled",
+            "uniform_access",
+            BOOL,
+            "iamConfiguration.uniformBucketLevelAccess.enabled",
             "Access is controlled by IAM alone, not by object lists.",
         ),
         _c("versioning", BOOL, "versioning.enabled", "Older versions of objects are kept."),
-        _c("retention_seconds", INT, "retentionPolicy.retentionPeriod", "How long objects cannot be deleted, in seconds."),
+        _c(
+            "retention_seconds",
+            INT,
+            "retentionPolicy.retentionPeriod",
+            "How long objects cannot be deleted, in seconds.",
+        ),
         _c("retention_locked", BOOL, "retentionPolicy.isLocked", "The retention policy cannot be shortened."),
         Column(
-            "delete_after_days", INT,
+            "delete_after_days",
+            INT,
             "Smallest age, in days, of a lifecycle rule that deletes every object of that age; NULL: there is none.",
             "derived: storage.v1 Bucket lifecycle.rule[] with action Delete and no condition but age",
         ),
         _c(
-            "soft_delete_seconds", INT, "softDeletePolicy.retentionDurationSeconds",
+            "soft_delete_seconds",
+            INT,
+            "softDeletePolicy.retentionDurationSeconds",
             "How long deleted objects can still be restored, in seconds.",
         ),
         _c("kms_key", TEXT, "encryption.defaultKmsKeyName", "Customer-managed key; absent: Google's own key."),
@@ -56,7 +66,9 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally()
     listing = Listing(
         Asked("storage", "storage.buckets.list", f"projects/{target.name}"),
-        "storage/v1/b", "items", ("maxResults", 1000),
+        "storage/v1/b",
+        "items",
+        ("maxResults", 1000),
         params=(("project", target.name), ("projection", "noAcl")),
         drops=(Drop("items[].labels", "label", session.labels), Drop("items[].owner", "personal")),
         context={"project": target.name},
@@ -68,12 +80,19 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
 
 def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
     for record in data.get("items", []):
-        yield "gcp.bucket", row(BUCKET, record, {
-            "project": context["project"],
-            "resource": f"//storage.googleapis.com/{record.get('name')}",
-            "delete_after_days": _delete_after_days(record),
-            "labels": pairs(record.get("labels")),
-        })
+        yield (
+            "gcp.bucket",
+            row(
+                BUCKET,
+                record,
+                {
+                    "project": context["project"],
+                    "resource": f"//storage.googleapis.com/{record.get('name')}",
+                    "delete_after_days": _delete_after_days(record),
+                    "labels": pairs(record.get("labels")),
+                },
+            ),
+        )
 
 
 def _delete_after_days(record: Mapping[str, Any]) -> int | None:

@@ -133,16 +133,26 @@ def _api(data: dict[str, Any]) -> Api:
     api = Api(data["service"], data["versions"], [], data["messages"])
     for name, entry in data["methods"].items():
         http = "get" if "get" in entry else "post"
-        api.methods.append(Method(
-            id=name, api=api, http=http.upper(), path=entry[http], version=entry.get("version", data["versions"][0]),
-            permission=entry.get("permission"), query=entry.get("query", {}), page=entry.get("page"),
-            request=entry.get("request"), response=entry["response"], pattern=_pattern(entry[http]),
-        ))
+        api.methods.append(
+            Method(
+                id=name,
+                api=api,
+                http=http.upper(),
+                path=entry[http],
+                version=entry.get("version", data["versions"][0]),
+                permission=entry.get("permission"),
+                query=entry.get("query", {}),
+                page=entry.get("page"),
+                request=entry.get("request"),
+                response=entry["response"],
+                pattern=_pattern(entry[http]),
+            )
+        )
     return api
 
 
 def _pattern(path: str) -> re.Pattern[str]:
     pieces = re.split(r"\{(\w+)\}", path)
-    return re.compile("".join(
-        f"(?P<{piece}>[^/:]+)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces)
-    ))
+    return re.compile(
+        "".join(f"(?P<{piece}>[^/:]+)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces))
+    )
