@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench setup setup-dev system lock schema wheel clean
+.PHONY: help demo test check fmt bench setup setup-dev system lock wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,6 @@ demo: setup ## set up, then run everything on the company in a box
 	$(BIN)/compliancectl demo
 
 test: setup-dev check ## set up, then run lint, types and all tests (T=path K=expression)
-	$(BIN)/python tests/contracts/fetch.py
 	$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
 
 check: setup-dev ## lint, format check and types
@@ -57,9 +56,6 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 
 lock: setup-dev ## pin every dependency with its hashes
 	$(BIN)/python requirements/lock.py
-
-schema: setup-dev ## regenerate the JSON Schema of control files
-	$(BIN)/python -m compliancectl.query.schema schemas/control.schema.json
 
 wheel: setup-dev ## build the wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MEASURES = ("help", "engine", "log_entries", "verify")
+MEASURES = ("help", "verify")
 
 
 def main() -> int:

@@ -153,7 +153,6 @@ CHANGES = {
     ),
     "temporary-chat-overdue": ("purge_counts", lambda got: got.by("table")["public.temporary_chats"]["overdue"], 1),
     "temporary-count-blind": ("purge_counts", lambda got: got.by("table")["public.temporary_chats"]["total"], 0),
-    "temporary-chats-logged": (*_relation("temporary_chats", "persistence"), "permanent"),
 }
 UNDO = {
     "role-bypasses-rls": "drop role reporting",

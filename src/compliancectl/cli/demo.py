@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compliancectl.cli.options import Paper, PaperSize
+
 if TYPE_CHECKING:
     from compliancectl.sandbox.company import Company
     from compliancectl.sandbox.run import Sandbox
@@ -30,7 +32,7 @@ def demo(
         typer.Option("--fault", help="Make one fact about the company wrong; may be repeated.", metavar="NAME"),
     ] = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults and stop.")] = False,
-    paper: Annotated[str, typer.Option("--paper", help="A4 or Letter.")] = "A4",
+    paper: PaperSize = Paper.a4,
 ) -> int:
     """Collect from a company in a box, judge, seal, report and verify; no account and no network needed.
 
@@ -48,7 +50,7 @@ def demo(
     return _run(company, output, paper)
 
 
-def _run(company: Company, output: Path, paper: str) -> int:
+def _run(company: Company, output: Path, paper: Paper) -> int:
     from compliancectl.cli import console
     from compliancectl.sandbox import run as sandbox_run
 
@@ -68,7 +70,7 @@ def _run(company: Company, output: Path, paper: str) -> int:
         return _assess(sandbox, output, paper)
 
 
-def _assess(sandbox: Sandbox, output: Path, paper: str) -> int:
+def _assess(sandbox: Sandbox, output: Path, paper: Paper) -> int:
     from compliancectl.cli import pipeline
     from compliancectl.cli.project import open_project
     from compliancectl.seal.keys import new_key
@@ -82,7 +84,7 @@ def _assess(sandbox: Sandbox, output: Path, paper: str) -> int:
         deadline_s=60.0,
         as_of=None,
         kinds=("assessment",),
-        paper=paper,
+        paper=paper.value,
     )
 
 

@@ -16,6 +16,14 @@ class Format(StrEnum):
     json = "json"
 
 
+class Paper(StrEnum):
+    """Page sizes."""
+
+    a4 = "A4"
+    letter = "Letter"
+
+
+PaperSize = Annotated[Paper, typer.Option("--paper", help="Page size.")]
 ScopeFile = Annotated[
     Path, typer.Option("--scope", "-s", help="Scope file.", metavar="FILE", show_default="compliancectl.yaml")
 ]

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from compliancectl import clock, store
 from compliancectl.cli import console
@@ -19,6 +19,7 @@ from compliancectl.model.result import Results
 if TYPE_CHECKING:
     from compliancectl.model.manifest import Operator, Verification
 
+Paper = Literal["A4", "Letter"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
 
 
@@ -83,7 +84,7 @@ def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None) -> None:
         bundle(run, out, key=key, archive=archive, operator=operator())
 
 
-def report_stage(kind: str, bundle: Path, out: Path, paper: str) -> None:
+def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
     """Write one report."""
     from compliancectl.report import render
 
@@ -163,7 +164,7 @@ def run_all(
     deadline_s: float,
     as_of: datetime | None,
     kinds: tuple[str, ...],
-    paper: str,
+    paper: Paper,
 ) -> int:
     """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
     from compliancectl.cli import summary

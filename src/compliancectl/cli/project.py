@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compliancectl import load, plugins
-from compliancectl.errors import FileError
+from compliancectl.errors import FileError, UsageError
 from compliancectl.model.control import Control
 from compliancectl.model.framework import Framework
 from compliancectl.model.scope import Scope
@@ -81,6 +81,6 @@ def _installed(scope: Scope, name: str) -> Installed:
     """The collector of one source; an unknown name is reported where it stands in the scope file."""
     try:
         return plugins.collector(name)
-    except plugins.UsageError as error:
+    except UsageError as error:
         line = scope.lines.get(f"sources.{name}")
         raise FileError(error.message, hint=error.hint, file=scope.file, line=line) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +17,8 @@ from compliancectl.cli.options import (
     Frameworks,
     Only,
     OutputFormat,
+    Paper,
+    PaperSize,
     Resume,
     RunFolder,
     ScopeFile,
@@ -26,18 +27,10 @@ from compliancectl.cli.options import (
 app = typer.Typer()
 
 
-class Paper(StrEnum):
-    """Page sizes."""
-
-    a4 = "A4"
-    letter = "Letter"
-
-
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write to; must be new.", metavar="DIR")]
 Key = Annotated[
     Path | None, typer.Option("--key", "-k", help="Signing key (PEM).", envvar=pipeline.KEY_VARIABLE, metavar="FILE")
 ]
-PaperSize = Annotated[Paper, typer.Option("--paper", help="Page size.")]
 
 
 @app.command(epilog="Example: compliancectl collect --only 'BCP-*' -o runs/today")

@@ -1,4 +1,4 @@
-"""Text that comes from elsewhere, made safe to read: nothing hides, nothing reorders, nothing is a box.
+r"""Text that comes from elsewhere, made safe to read: nothing hides, nothing reorders, nothing is a box.
 
 Evidence holds names that other people chose. A right-to-left override turns `abc` into `cba` on paper, a zero-width
 space makes two names look alike, and a character that no bundled font has would be an empty box. All of them are
@@ -14,21 +14,19 @@ from typing import Any
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
-MONTHS = tuple(
-    [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ]
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 )
 
 

@@ -66,8 +66,7 @@ def service_disabled(service: str, title: str, number: str) -> Refused:
             "activationUrl": link,
         },
     }
-    refused = error(403, message, "accessNotConfigured", [info])
-    return refused
+    return error(403, message, "accessNotConfigured", [info])
 
 
 def permission_denied(service: str, permission: str, resource: str, email: str) -> Refused:

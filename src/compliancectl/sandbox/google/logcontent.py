@@ -40,7 +40,7 @@ def buckets(state: State, request: Any) -> Any:
 
     match = re.fullmatch(r"(projects/[^/]+)/locations/([^/]+)", request.parent)
     if match is None:
-        raise ValueError('Name "%s" is missing the locations component.' % request.parent)
+        raise ValueError(f'Name "{request.parent}" is missing the locations component.')
     parent, wanted = match.groups()
     found = []
     for name, it in sorted(_holder(state, parent).get("log_buckets", {}).items()):

@@ -6,12 +6,12 @@ import base64
 import json
 import secrets
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from compliancectl import clock
 from compliancectl.sandbox.web import Request, Response
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class TokenService:
         """A new token."""
         text = "ya29." + secrets.token_urlsafe(32)
         with self._lock:
-            self._tokens[text] = Token(self.email, frozenset(scopes), time.time() + self.lifetime_s)
+            self._tokens[text] = Token(self.email, frozenset(scopes), clock.now().timestamp() + self.lifetime_s)
         return text
 
     def check(self, authorization: str | None) -> Token | None:
@@ -89,7 +89,7 @@ class TokenService:
         scheme, _, text = (authorization or "").partition(" ")
         with self._lock:
             token = self._tokens.get(text)
-        return token if scheme.lower() == "bearer" and token and token.expires > time.time() else None
+        return token if scheme.lower() == "bearer" and token and token.expires > clock.now().timestamp() else None
 
     def revoke(self) -> None:
         """Make every token invalid that was given out."""
@@ -113,7 +113,7 @@ class TokenService:
         claims: dict[str, Any] = json.loads(_decode(payload))
         if claims["iss"] != self.email or claims["aud"] != AUDIENCE or not claims.get("scope"):
             raise ValueError("claims")
-        if not claims["iat"] - 300 <= time.time() <= claims["exp"]:
+        if not claims["iat"] - 300 <= clock.now().timestamp() <= claims["exp"]:
             raise ValueError("time")
         return claims
 
