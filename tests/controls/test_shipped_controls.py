@@ -16,7 +16,8 @@ from compliancectl.resources import controls_folder
 FILES = sorted(
     path
     for path in controls_folder().rglob("*.yaml")
-    if path.parent.name != "frameworks" and not any(part.startswith(".") for part in path.parts)
+    if path.parent.name != "frameworks"
+    and not any(part.startswith(".") for part in path.relative_to(controls_folder()).parts)
 )
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
