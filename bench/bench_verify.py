@@ -1,12 +1,13 @@
 """Measure how long sealing and verifying take, beside `sha256sum --check` on the same files.
 
-    python tests/seal/bench_verify.py [ITEMS] [MEGABYTES]
+    python bench/bench_verify.py [ITEMS] [MEGABYTES]
 
 Prints one line per measurement and exits 1 if verifying the folder takes more than twice as long as `sha256sum`.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -15,12 +16,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from compliancectl.bundle import bundle
 from compliancectl.seal import keys, trust
 from compliancectl.verify import verify
-from conftest import OPERATOR, Run
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "seal"))  # the tests' maker of run folders
+
+from conftest import OPERATOR, Run  # noqa: E402
 
 TARGET = 2.0
 REPEATS = 3
@@ -72,7 +75,7 @@ def main(items: int = 1000, megabytes: int = 100) -> int:
         process = best(lambda: subprocess.run([*program, out, key.public], cwd=Path(__file__).parent, check=True))
         inside = best(lambda: verified(out, key.public))
         archive = best(lambda: verified(packed, key.public))
-        recipe = Path(__file__).parents[2] / "src/compliancectl/seal/verify-by-hand.sh"
+        recipe = ROOT / "src/compliancectl/seal/verify-by-hand.sh"
         by_hand = best(lambda: subprocess.run(["sh", recipe, out, key.public], check=True, stdout=subprocess.DEVNULL))
         size = packed.stat().st_size / 1e6
     print(f"{items} items, {megabytes} MB; archive {size:.1f} MB")
@@ -82,6 +85,9 @@ def main(items: int = 1000, megabytes: int = 100) -> int:
     print(f"  as a process of its own {process:5.2f} s   ratio {process / coreutils:.2f}")
     print(f"verify in the archive    {archive:6.2f} s")
     print(f"verify by hand           {by_hand:6.2f} s")
+    detail = f"{items} items, {megabytes} MB: {inside:.2f} s against {coreutils:.2f} s"
+    line = {"name": "verify against sha256sum --check", "ratio": inside / coreutils, "limit": TARGET, "detail": detail}
+    print(json.dumps(line))
     return 0 if inside <= TARGET * coreutils else 1
 
 

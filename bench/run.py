@@ -20,11 +20,12 @@ def main() -> int:
     missed = 0
     for name in sys.argv[1:] or MEASURES:
         done = subprocess.run(
-            [sys.executable, str(HERE / f"bench_{name}.py")], check=True, capture_output=True, text=True
+            [sys.executable, str(HERE / f"bench_{name}.py")], check=False, stdout=subprocess.PIPE, text=True
         )
-        for line in done.stdout.splitlines():
-            if not line.startswith("{"):
-                continue
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        if not lines:
+            raise SystemExit(f"bench_{name}.py measured nothing (exit {done.returncode})")
+        for line in lines:
             found = json.loads(line)
             ok = found["ratio"] <= found["limit"]
             missed += not ok

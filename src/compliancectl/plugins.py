@@ -6,7 +6,6 @@ is imported only when the scope names it.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from compliancectl.collectors.base import Collector
 from compliancectl.errors import UsageError
+from compliancectl.load.problems import nearest
 from compliancectl.model.evidence import CollectorUse
 from compliancectl.model.table import Table
 
@@ -71,6 +71,6 @@ def _distribution(entry: EntryPoint) -> tuple[str, str]:
 
 
 def _suggest(name: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = nearest(name, known)
     listing = ", ".join(known)
-    return f"Did you mean {close[0]!r}? Installed: {listing}." if close else f"Installed: {listing}."
+    return f"Did you mean {close!r}? Installed: {listing}." if close else f"Installed: {listing}."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 
 from compliancectl.errors import UsageError
+from compliancectl.load.problems import nearest
 from compliancectl.model.table import Column, ListOf, Scalar, Table
 
 _ID = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]+")
@@ -37,8 +37,8 @@ def scaffold(id: str, reads: Sequence[str], tables: Mapping[str, Table]) -> tupl
         raise UsageError(f"{id!r} is not a control id", hint="Write capital letters, a dash and a number: ACME-01.")
     for name in reads:
         if name not in tables:
-            close = difflib.get_close_matches(name, tables, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else "`compliancectl collectors list` shows all tables."
+            close = nearest(name, tables)
+            hint = f"Did you mean {close!r}?" if close else "`compliancectl collectors list` shows all tables."
             raise UsageError(f"no table is called {name!r}", hint=hint)
     found = [tables[name] for name in reads]
     return f"{id}-todo.yaml", "\n".join([*_head(id), *_columns(found), *_test(found)]) + "\n"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 import pydantic
 
 from compliancectl.errors import FileError
+from compliancectl.load.problems import nearest
 from compliancectl.model.scope import Scope
 from compliancectl.plugins import Installed
 
@@ -38,8 +38,8 @@ def _section_error(
     if first["type"] == "extra_forbidden":
         message = "no such key"
         known = sorted(config.model_fields) if len(first["loc"]) == 1 else []
-        close = difflib.get_close_matches(parts[-1], known, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else hint
+        close = nearest(parts[-1], known)
+        hint = f"Did you mean {close!r}?" if close else hint
     return FileError(f"{'.'.join(parts)}: {message}", file=scope.file, line=_line(scope, parts), hint=hint)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,24 +12,10 @@ from compliancectl.collect import collect
 from compliancectl.evaluate import evaluate
 from compliancectl.model.result import Results
 from compliancectl.sandbox import company as definition
-from compliancectl.sandbox.run import running
+from compliancectl.sandbox.run import environment, running
 
 SOURCES = {"google": "gcp", "github": "github", "postgres": "postgres", "documents": "documents"}
 """File of the company's definition → collector."""
-
-
-@contextmanager
-def environment(changes: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @dataclass(frozen=True)

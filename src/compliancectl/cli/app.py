@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -108,8 +107,10 @@ def _usage(error: Exception) -> int:
 
 
 def _unknown(name: str) -> int:
-    close = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    from compliancectl.load.problems import nearest
+
+    close = nearest(name, COMMANDS)
+    hint = f" Did you mean {close!r}?" if close else ""
     sys.stderr.write(f"error: no command is called {name!r}.{hint} `compliancectl --help` lists them.\n")
     return 2
 

@@ -37,6 +37,13 @@ def printable(text: str) -> str:
     )
 
 
+def safe(text: str) -> str:
+    """Evidence text as it can stand inside rich's markup: printable, and with its brackets taken literally."""
+    from rich.markup import escape
+
+    return escape(printable(text))
+
+
 def out() -> Console:
     """The console for data."""
     from rich.console import Console
@@ -92,13 +99,11 @@ class CollectView:
             self._line(event)
 
     def _line(self, event: Event) -> None:
-        from rich.markup import escape
-
         item = event.item
         assert item is not None
-        label = escape(printable(f"{event.feed} {event.target}"))
+        label = safe(f"{event.feed} {event.target}")
         if item.status != "collected":
-            reason = escape(printable(f"{item.cause}: {item.reason}"))
+            reason = safe(f"{item.cause}: {item.reason}")
             self.progress.console.print(f"[yellow]○ {item.status:<9}[/yellow] {label}  [dim]{reason}[/dim]")
         elif not self.live:
             rows = sum(table.rows for table in item.tables)

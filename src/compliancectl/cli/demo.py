@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +57,7 @@ def _run(company: Company, output: Path, paper: Paper) -> int:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="larkspur-")))
         with console.step("starting the company on loopback"):
             sandbox = stack.enter_context(sandbox_run.running(company, home))
-        stack.enter_context(_environment(sandbox.env))
+        stack.enter_context(sandbox_run.environment(sandbox.env))
         shutil.copyfile(sandbox.scope_file, output / sandbox.scope_file.name)
         talk = console.talk()
         talk.print(
@@ -86,21 +84,6 @@ def _assess(sandbox: Sandbox, output: Path, paper: Paper) -> int:
         kinds=("assessment",),
         paper=paper.value,
     )
-
-
-@contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
-    """Set the ordinary credential variables for the time of the demo."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _make_room(output: Path) -> None:

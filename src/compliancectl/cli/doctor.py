@@ -71,19 +71,17 @@ def _diagnose(scope: Any, installed: Any, section: Any) -> list[dict[str, Any]]:
 
 
 def _print(found: dict[str, list[dict[str, Any]]]) -> None:
-    from rich.markup import escape
-
-    from compliancectl.cli.console import out, printable
+    from compliancectl.cli.console import out, safe
 
     console = out()
     for name, lines in found.items():
         good = sum(line["outcome"] == "ok" for line in lines)
         console.print(f"[bold]{name}[/bold]  {good} of {len(lines)} ok")
         for line in lines:
-            detail = escape(printable(line["detail"]))
+            detail = safe(line["detail"])
             console.print(
-                f"  {_MARKS[line['outcome']]} {line['outcome']:<8} {escape(line['subject']):<44} [dim]{detail}[/dim]"
+                f"  {_MARKS[line['outcome']]} {line['outcome']:<8} {safe(line['subject']):<44} [dim]{detail}[/dim]"
             )
             if line["fix"] and line["outcome"] != "ok":
                 for text in line["fix"].splitlines():
-                    console.print(f"             {escape(printable(text))}")
+                    console.print(f"             {safe(text)}")

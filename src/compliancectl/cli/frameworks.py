@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,8 +29,10 @@ def frameworks(
     found = catalogue()
     by_id = {f.id: f for f in found.frameworks}
     if framework is not None and framework not in by_id:
-        close = difflib.get_close_matches(framework, by_id, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(sorted(by_id))}."
+        from compliancectl.load.problems import nearest
+
+        close = nearest(framework, by_id)
+        hint = f"Did you mean {close!r}?" if close else f"There are: {', '.join(sorted(by_id))}."
         raise UsageError(f"no framework is called {framework!r}", hint=hint)
     outcomes = _outcomes(run)
     rows = [

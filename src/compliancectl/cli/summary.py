@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from compliancectl.cli.console import mark, out, printable
+from compliancectl.cli.console import mark, out, safe
 from compliancectl.model.result import ControlResult, Results, TestResult
 
 ORDER = ("deviations", "inconclusive", "no deviations", "no occurrences")
@@ -19,7 +19,7 @@ def show(results: Results) -> None:
     width = max((len(c.title) for c in results.controls), default=0)
     for control in results.controls:
         counts = _counts(control)
-        console.print(f"  {control.id:<8} {mark(control.outcome):<32} {_escape(control.title):<{width}}  {counts}")
+        console.print(f"  {control.id:<8} {mark(control.outcome):<32} {safe(control.title):<{width}}  {counts}")
         for test in control.tests:
             _show_test(control, test)
     _show_waivers(results)
@@ -57,11 +57,11 @@ def _counts(control: ControlResult) -> str:
 def _show_test(control: ControlResult, test: TestResult) -> None:
     console = out()
     if test.outcome == "inconclusive" and test.reason:
-        console.print(f"           [yellow]○[/yellow] {test.id}: {_escape(test.reason)}")
+        console.print(f"           [yellow]○[/yellow] {test.id}: {safe(test.reason)}")
     shown = [(item, f) for item in test.deviations if item.outcome in ("fail", "unknown") for f in item.findings]
     for item, finding in shown[:SHOWN]:
         sign = "[red]✕[/red]" if finding.outcome == "fail" else "[yellow]○[/yellow]"
-        console.print(f"           {sign} {_escape(item.resource)}: {_escape(finding.sentence)}")
+        console.print(f"           {sign} {safe(item.resource)}: {safe(finding.sentence)}")
     if len(shown) > SHOWN:
         console.print(f"             [dim]and {len(shown) - SHOWN} more in {test.items_path}[/dim]")
 
@@ -70,14 +70,8 @@ def _show_waivers(results: Results) -> None:
     for waiver in results.waivers:
         state = "expired, no longer applied" if waiver.expired else f"until {waiver.expires}, {waiver.applied} findings"
         out().print(
-            f"  [magenta]◐[/magenta] waiver {_escape(waiver.id)} for {waiver.control} ({state}): {_escape(waiver.reason)}"
+            f"  [magenta]◐[/magenta] waiver {safe(waiver.id)} for {waiver.control} ({state}): {safe(waiver.reason)}"
         )
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(printable(text))
 
 
 def paths(*files: Path) -> None:
@@ -85,4 +79,4 @@ def paths(*files: Path) -> None:
     console = out()
     console.print()
     for label, file in zip(("bundle", "archive", *["report"] * len(files)), files, strict=False):
-        console.print(f"  {label:<8} {_escape(str(file))}{'/' if file.is_dir() else ''}")
+        console.print(f"  {label:<8} {safe(str(file))}{'/' if file.is_dir() else ''}")

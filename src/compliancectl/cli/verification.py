@@ -41,10 +41,10 @@ def steps(verification: Verification) -> None:
     """Print every step."""
     out = console.out()
     for step in verification.steps:
-        message = _escape(step.message)
+        message = console.safe(step.message)
         out.print(f"  {step.number:>2} {_MARKS[step.outcome]} {step.title:<34} [dim]{message}[/dim]")
         if step.outcome == "failed" and step.hint:
-            out.print(f"       [dim]{_escape(step.hint)}[/dim]")
+            out.print(f"       [dim]{console.safe(step.hint)}[/dim]")
 
 
 def describe(verification: Verification) -> None:
@@ -53,10 +53,4 @@ def describe(verification: Verification) -> None:
     signer = verification.signer
     who = f", signed by key {signer.key_id[:16]}…" if signer else ""
     count = f"{verification.present} of {verification.listed} files"
-    out.print(f"\n{_SENTENCES[verification.verdict]}: {_escape(verification.path)}, {count}{who}")
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(console.printable(text))
+    out.print(f"\n{_SENTENCES[verification.verdict]}: {console.safe(verification.path)}, {count}{who}")

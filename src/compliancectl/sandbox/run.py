@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,21 @@ def running(company: Company, folder: Path, only: tuple[str, ...] = ()) -> Itera
     finally:
         for part in reversed(list(sandbox.parts.values())):
             part.stop()
+
+
+@contextmanager
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables (`Sandbox.env`) until the block ends, then put back what was there."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _start(sandbox: Sandbox, names: tuple[str, ...]) -> None:
