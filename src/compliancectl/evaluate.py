@@ -7,16 +7,15 @@ nothing, evidence that was denied, is partial, stale or damaged. What runs, runs
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import compliancectl
 from compliancectl import canonical, snapshots
-from compliancectl.errors import FileError, OutputError
+from compliancectl.errors import OutputError
+from compliancectl.freeze import catalog_path, config, freeze, publish, refuse_sealed, scratch_folder
 from compliancectl.load import check_overrides
 from compliancectl.model.control import Control
 from compliancectl.model.framework import Framework
@@ -36,7 +35,8 @@ from compliancectl.model.table import Table
 from compliancectl.model.waiver import Waiver
 from compliancectl.query.bind import Binder, Bound, bind_control, parameter_values
 from compliancectl.query.judge import Judgement, UnknownItem, judge
-from compliancectl.query.tables import EvidenceDatabase, Limits, Stopped, load_tables, open_locked
+from compliancectl.query.limits import Limits, Stopped
+from compliancectl.query.tables import EvidenceDatabase, load_tables, open_locked
 from compliancectl.query.version import engine_version
 
 _RANK: tuple[ControlOutcome, ...] = ("inconclusive", "deviations", "no deviations", "no occurrences")
@@ -76,7 +76,7 @@ def evaluate(
         OutputError: if the results cannot be written.
     """
     run = snapshots.read_run(run_folder)
-    _refuse_sealed(run_folder)
+    refuse_sealed(run_folder)
     if scope is not None:
         check_overrides(scope, catalogue if catalogue is not None else controls)
     assert run.finished_at is not None  # read_run refuses a run that did not finish
@@ -85,7 +85,7 @@ def evaluate(
     bound = _bind(controls, tables, uses, instant, (run.period.start, run.period.end))
     evidence = snapshots.read_snapshots(run_folder, tables)
     work = _Work(controls, bound, evidence, instant, waivers, limits or Limits(), progress)
-    scratch = _scratch(run_folder)
+    scratch = scratch_folder(run_folder)
     try:
         (scratch / "results" / "items").mkdir(parents=True)
         judged = work.judge_all(scratch)
@@ -104,9 +104,9 @@ def evaluate(
             ),
             waivers=work.waiver_uses(),
         )
-        _freeze(scratch / "catalog", controls, frameworks, waivers, _config(results, scope))
+        freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope))
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
-        _publish(scratch, run_folder)
+        publish(scratch, run_folder)
     except OSError as error:
         raise OutputError(
             f"The results cannot be written: {error.strerror}.",
@@ -323,82 +323,4 @@ def _control_result(control: Control, params: tuple[ParamUse, ...], tests: tuple
             "sha256",
         )
     }
-    return ControlResult(
-        **own, params=params, file=_catalog_path(control), outcome=_control_outcome(tests), tests=tests
-    )
-
-
-def _catalog_path(control: Control) -> str:
-    return f"catalog/controls/{control.topic}/{Path(control.file).name}"
-
-
-def _config(results: Results, scope: Scope | None) -> dict[str, Any]:
-    wire = results.to_json()
-    selection = scope.controls if scope is not None else None
-    return {
-        "version": 1,
-        "as_of": wire["as_of"],
-        "period": wire["period"],
-        "tool_version": results.tool_version,
-        "engine": results.engine,
-        "controls": [control.id for control in results.controls],
-        "selection": {
-            "only": list(selection.only) if selection else [],
-            "frameworks": list(selection.frameworks) if selection else [],
-        },
-        "params": {c["id"]: c["params"] for c in wire["controls"] if c.get("params")},
-    }
-
-
-def _freeze(
-    folder: Path,
-    controls: Iterable[Control],
-    frameworks: Iterable[Framework],
-    waivers: Sequence[Waiver],
-    config: Mapping[str, Any],
-) -> None:
-    """Keep the exact bytes that were judged by."""
-    for control in controls:
-        _copy(Path(control.file), folder.parent / _catalog_path(control), control.sha256)
-    for framework in frameworks:
-        if framework.file:
-            _copy(Path(framework.file), folder / "frameworks" / Path(framework.file).name, framework.sha256)
-    for file in sorted({waiver.file for waiver in waivers if waiver.file}):
-        _copy(Path(file), folder / "waivers.yaml", None)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_bytes(canonical.to_bytes(config))
-
-
-def _copy(source: Path, target: Path, sha256: str | None) -> None:
-    data = source.read_bytes()
-    if sha256 is not None and canonical.sha256(data) != sha256:
-        raise FileError("The file changed while it was being used.", hint="Run again.", file=source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
-
-
-def _refuse_sealed(run_folder: Path) -> None:
-    if (run_folder / "SHA256SUMS").exists() or (run_folder / "seal").exists():
-        raise OutputError(
-            "This folder holds a sealed bundle, which is never changed.", hint="Use another folder.", file=run_folder
-        )
-
-
-def _scratch(run_folder: Path) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix=".evaluate-", dir=run_folder))
-    except OSError as error:
-        raise OutputError(
-            f"The results cannot be written: {error.strerror}.", hint="Check permissions.", file=run_folder
-        ) from error
-
-
-def _publish(scratch: Path, run_folder: Path) -> None:
-    """Put the finished folders in place. `results/` goes last: where it stands, everything stands."""
-    old = scratch / "old"
-    old.mkdir()
-    for name in ("results", "catalog"):
-        if (run_folder / name).exists():
-            (run_folder / name).rename(old / name)
-    for name in ("catalog", "results"):
-        (scratch / name).rename(run_folder / name)
+    return ControlResult(**own, params=params, file=catalog_path(control), outcome=_control_outcome(tests), tests=tests)

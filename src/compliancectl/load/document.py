@@ -7,6 +7,7 @@ Plain scalars follow the YAML 1.2 core schema, so `on`, `NO` and `2026-08-01` ar
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_000_000
 """Largest file that people are expected to write, in bytes."""
 MAX_DEPTH = 40
+_INVISIBLE = frozenset({"Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories of signs without a shape: format and direction marks, line separators, private use."""
 
 Path_ = tuple[str | int, ...]
 
@@ -101,7 +104,24 @@ def _text(path: Path, raw: bytes) -> str:
         raise FileError(
             "The file starts with a byte order mark.", file=path, line=1, hint="Save it as UTF-8 without one."
         )
+    _refuse_invisible(path, text)
     return text
+
+
+def _refuse_invisible(path: Path, text: str) -> None:
+    """What a reader cannot see can make a line say something else than it shows."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.isascii():
+            continue
+        for sign in line:
+            if unicodedata.category(sign) in _INVISIBLE or sign == "\x85":
+                name = unicodedata.name(sign, "unnamed").lower()
+                raise FileError(
+                    f"The file holds an invisible character: U+{ord(sign):04X} ({name}).",
+                    file=path,
+                    line=number,
+                    hint="Delete it, and check that the line says what it seems to say.",
+                )
 
 
 def _compose(path: Path, text: str) -> Node | None:
@@ -132,7 +152,7 @@ def _compose(path: Path, text: str) -> Node | None:
 def _plain(error: Any, text: str, line: int) -> str:
     if "alias" in str(error.problem):
         return "YAML aliases (`*name`) are not accepted."
-    if _tab_at(text, line):
+    if _tab_at(text, line) or "'\\t'" in str(error.problem):
         return "A tab stands where YAML needs spaces."
     context = f"{error.context}, " if error.context else ""
     return f"This is not YAML: {context}{error.problem}."
@@ -141,7 +161,7 @@ def _plain(error: Any, text: str, line: int) -> str:
 def _yaml_hint(error: Any, text: str, line: int) -> str:
     if "alias" in str(error.problem):
         return "Write the value out."
-    if _tab_at(text, line):
+    if _tab_at(text, line) or "'\\t'" in str(error.problem):
         return "Indent with spaces."
     if "mapping values are not allowed" in str(error.problem):
         return "Put quotes around a text that holds `: `."

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from compliancectl.load.document import Document
-from compliancectl.load.problems import Problems, suggestion
+from compliancectl.load.problems import Problems, nearest, suggestion
 from compliancectl.model.control import Frequency, Severity
 
 CONTROL_ID = r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*-[0-9]+$"
@@ -110,8 +110,16 @@ def fill(form: type[F], document: Document, problems: Problems) -> F | None:
     try:
         return form.model_validate_json(json.dumps(document.data, allow_nan=True))
     except ValidationError as error:
-        for detail in _distinct(error.errors(include_url=False)):
-            _note(form, detail, document, problems)
+        details = _distinct(error.errors(include_url=False))
+        meant = {
+            (*detail["loc"][:-1], nearest(str(detail["loc"][-1]), keys_at(form, detail["loc"][:-1])))
+            for detail in details
+            if detail["type"] == "extra_forbidden"
+        }
+        for detail in details:
+            # A misspelt key is one mistake, not also a missing one.
+            if detail["type"] != "missing" or detail["loc"] not in meant:
+                _note(form, detail, document, problems)
     return None
 
 
@@ -121,7 +129,12 @@ def _distinct(errors: list[Any]) -> list[Any]:
     for detail in errors:
         place = tuple(part for part in detail["loc"] if not _is_arm(part))
         places.setdefault(place, {**detail, "loc": place})
-    return list(places.values())
+    # A list is "too short" only because an entry of it is wrong: that entry has its own message.
+    return [d for d in places.values() if d["type"] != "too_short" or not any(_below(p, d["loc"]) for p in places)]
+
+
+def _below(place: tuple[Any, ...], above: tuple[Any, ...]) -> bool:
+    return len(place) > len(above) and place[: len(above)] == above
 
 
 def _is_arm(part: str | int) -> bool:
@@ -209,14 +222,24 @@ def in_words(name: str, detail: Any) -> tuple[str, str | None]:
     value, context = detail.get("input"), detail.get("ctx", {})
     kind_of = detail["type"]
     if kind_of in _WANTED:
-        hint = "Put quotes around it." if kind_of == "string_type" and isinstance(value, int | float) else None
+        hint = _kind_hint(_WANTED[kind_of], value)
         return f"{name} must be {_WANTED[kind_of]}, but it is {kind(value)}.", hint
     if kind_of in ("literal_error", "enum"):
         wanted = str(context.get("expected", "")).replace("'", "")
         options = wanted.replace(" or ", ", ").split(", ")
         return f"{name} must be one of {wanted}, but it is {kind(value)}.", suggestion(str(value), options)
-    if kind_of in ("too_short", "string_too_short") or (kind_of == "string_pattern_mismatch" and value == ""):
+    if kind_of == "too_short" and value:
+        return (
+            f"{name} must hold {context.get('min_length')} values, but it holds {context.get('actual_length')}.",
+            None,
+        )
+    if kind_of in ("too_short", "string_too_short") or (
+        kind_of == "string_pattern_mismatch" and (value == "" or context.get("pattern") == r"\S")
+    ):
         return f"{name} is empty.", "Fill it in."
+    if kind_of in _BOUNDS:
+        words, bound = _BOUNDS[kind_of]
+        return f"{name} must be {words} {context.get(bound)}, but it is {kind(value)}.", None
     if kind_of == "string_pattern_mismatch":
         return f"{name} must match {context.get('pattern')}, but it is {kind(value)}.", _pattern_hint(
             str(context.get("pattern"))
@@ -229,12 +252,24 @@ def in_words(name: str, detail: Any) -> tuple[str, str | None]:
     return f"{name}: {detail['msg']}.", None
 
 
+_BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
+
+
+def _kind_hint(wanted: str, value: Any) -> str | None:
+    if wanted == "text" and isinstance(value, int | float):
+        return "Put quotes around it."
+    if wanted == "a list" and isinstance(value, str | int | float | dict):
+        return "Put it into [ ], or begin each entry with a dash."
+    if wanted == "keys and values" and isinstance(value, list):
+        return "Write `name: value`, without a dash."
+    return None
+
+
 def _pattern_hint(pattern: str) -> str | None:
     return {
         CONTROL_ID: "A control id is like BCP-02.",
         TEST_ID: "A test id is lower case with dashes, like reach-back.",
         NAME: "A name is lower case with underscores, like other_region.",
-        r"\S": "Fill it in.",
     }.get(pattern)
 
 

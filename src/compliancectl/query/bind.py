@@ -7,7 +7,7 @@ with their types, and for each check its expression, its sentence and the column
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from compliancectl.errors import FileError
 from compliancectl.load.problems import raise_all, suggestion
 from compliancectl.model.control import Check, Control, Test
-from compliancectl.model.table import Table
+from compliancectl.model.table import Column, ListOf, Struct, Table, Type
 from compliancectl.query import guard
 from compliancectl.query.syntax import Refused, bind_parameters, line_of, literal, quote, quote_table
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 RESERVED = ("as_of", "period_start", "period_end")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _LINE = re.compile(r"\n\nLINE (\d+):")
+_STRUCT_KEY = re.compile(r'Could not find key "([^"]+)" in struct')
+_CANDIDATES = re.compile(r'Candidate (?:bindings|Entries):[ :]*"([^"]+)"')
 _FLOATING = ("DOUBLE", "FLOAT")
 
 
@@ -90,8 +92,9 @@ class Binder:
 
     def describe(self, sql: str) -> list[tuple[str, Any]]:
         """Column names and types of a SELECT, without rows."""
-        cursor = self.database.execute(f"SELECT * FROM ({sql}\n) LIMIT 0")
-        return [(column[0], column[1]) for column in cursor.description or ()]
+        self.database.execute(f"SELECT * FROM ({sql}\n) LIMIT 0")  # its errors carry the line
+        relation = self.database.sql(sql)  # bound, not run; above, a column that occurs twice was given a new name
+        return list(zip(relation.columns, relation.types, strict=True))
 
 
 def create_tables(database: duckdb.DuckDBPyConnection, tables: Mapping[str, Table]) -> None:
@@ -244,7 +247,16 @@ def _binder_error(text: str, shown: str, above: int) -> Refused:
     if place:
         line = max(1, int(place.group(1)) - above)
         at = len("\n".join(shown.split("\n")[: line - 1]).encode()) + (1 if line > 1 else 0)
-    return Refused(sentence.rstrip(".!") + ".", hint, at)
+    elif (key := _STRUCT_KEY.search(sentence)) is not None:  # DuckDB does not say where
+        found = re.search(rf"\.\s*\"?{re.escape(key.group(1))}\b", shown)
+        at = len(shown[: found.end()].encode()) if found else None
+    return Refused(sentence.rstrip(".!") + ".", _candidates(hint), at)
+
+
+def _candidates(hint: str | None) -> str | None:
+    """`Did you mean "x"?` from DuckDB's list of candidates, of which the first is the nearest."""
+    found = _CANDIDATES.match(hint or "")
+    return f'Did you mean "{found.group(1)}"?' if found else hint
 
 
 def _bind_check(
@@ -282,14 +294,23 @@ def _finding_faults(control: Control, check: Check, columns: Mapping[str, Any]) 
 def _optional_faults(control: Control, test: Test, tables: Mapping[str, Table]) -> list[FileError]:
     faults: list[FileError] = []
     for leaf in test.optional_fields:
-        parts = leaf.split(".")
-        table = tables.get(".".join(parts[:2]))
-        known = [f"{name}.{column.name}" for name, each in tables.items() for column in each]
-        if table is None or len(parts) < 3 or parts[2] not in {column.name for column in table}:
+        known = {place for name, table in tables.items() for column in table for place in _places(name, column)}
+        if leaf not in known:
             message = f'optional_fields names "{leaf}", which is no column of a declared table.'
             hint = suggestion(leaf, known, otherwise="Write it as source.table.column.")
             faults.append(FileError(message, hint=hint, file=control.file, line=test.line))
     return faults
+
+
+def _places(table: str, column: Column) -> Iterator[str]:
+    """`table.column`, and each struct field below it."""
+    waiting: list[tuple[str, Type]] = [(f"{table}.{column.name}", column.type)]
+    while waiting:
+        name, kind = waiting.pop()
+        yield name
+        inner = kind.item if isinstance(kind, ListOf) else kind
+        if isinstance(inner, Struct):
+            waiting += [(f"{name}.{field}", child) for field, child in inner.fields]
 
 
 def finding_parts(finding: str) -> list[tuple[str, bool]]:

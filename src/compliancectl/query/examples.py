@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from compliancectl import clock
 from compliancectl.errors import FileError
@@ -20,26 +20,16 @@ from compliancectl.load.problems import FileErrors
 from compliancectl.model.control import Control, Example, Test
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Binder, Bound, bind_control, bind_test, create_tables, parameter_values
-from compliancectl.query.given import Leaf, Rows, candidates, given_rows, leaves, replaced, value_at
+from compliancectl.query.given import Leaf, Rows, candidates, given_rows, leaves, value_at
+from compliancectl.query.limits import EXAMPLES
 from compliancectl.query.portable import portable_faults
-from compliancectl.query.render import judged_sql
-from compliancectl.query.syntax import quote_table, typed_literal
+from compliancectl.query.staged import Failed, Judged, Loaded, Outcomes
 
 Problem = FileError
 """One mistake in a control: message, hint, file and line."""
 
 _SOME_INSTANT = datetime(2026, 1, 1, tzinfo=UTC)
 """Stands for the instant of judgement where only types matter."""
-
-
-class Judged(NamedTuple):
-    """What a test says about one item."""
-
-    outcome: str
-    checks: tuple[str, ...]
-
-
-Outcomes = dict[str | None, Judged]
 
 
 @dataclass(frozen=True)
@@ -62,8 +52,14 @@ class Workbench:
         self.tables = dict(tables)
         self.binder = Binder(tables)
         self.database = duckdb.connect(
-            config={"threads": 1, "enable_external_access": False, "python_enable_replacements": False}
+            config={
+                "threads": 1,
+                "memory_limit": EXAMPLES.memory,
+                "temp_directory": "",
+                "python_enable_replacements": False,
+            }
         )
+        self.database.execute("SET enable_external_access = false")
         create_tables(self.database, tables)
         self.database.execute("SET lock_configuration = true")
 
@@ -141,10 +137,10 @@ class _TestRun:
         prepared = [found for n, example in enumerate(self.test.examples) if (found := self._prepare(n, example))]
         for n, bound, rows in prepared:
             example = self.test.examples[n]
-            with _Loaded(self.bench, bound, rows) as loaded:
+            with Loaded(self.bench.database, self.bench.tables, bound, rows) as loaded:
                 try:
                     base = loaded.outcomes()
-                except _Failed as failed:
+                except Failed as failed:
                     self._add(("examples", n), f"{_called(n, example)} cannot be run: {failed}")
                     continue
                 if self._compare(n, example, bound, base, doubled=loaded.count > len(base)):
@@ -223,12 +219,12 @@ class _TestRun:
                     doing = "passing" if state == "pass" else "failing"
                     self._add(("checks", check.name), f"No example shows the check {check.name} {doing}.", "Add one.")
 
-    def _probe(self, loaded: _Loaded, base: Outcomes, everything: list[Rows], n: int) -> None:
+    def _probe(self, loaded: Loaded, base: Outcomes, everything: list[Rows], n: int) -> None:
         for leaf in leaves(loaded.rows, loaded.bound, self.bench.tables):
             self.probes += 1
             try:
                 after = loaded.outcomes_with(leaf, None)
-            except _Failed as failed:
+            except Failed as failed:
                 self._fail_open(n, leaf, "", f"the SQL fails: {failed}")
                 continue
             if None in after or len(after) < loaded.count:
@@ -236,7 +232,7 @@ class _TestRun:
             self._judge_probe(loaded, leaf, base, after, everything, n)
 
     def _judge_probe(
-        self, loaded: _Loaded, leaf: Leaf, base: Outcomes, after: Outcomes, everything: list[Rows], n: int
+        self, loaded: Loaded, leaf: Leaf, base: Outcomes, after: Outcomes, everything: list[Rows], n: int
     ) -> None:
         still: list[str] = []
         for resource, judged in sorted(base.items(), key=str):
@@ -259,7 +255,7 @@ class _TestRun:
     def _known(self, leaf: Leaf, resources: list[str]) -> bool:
         return all((leaf.name, resource) in self.reported for resource in resources)
 
-    def _search(self, loaded: _Loaded, leaf: Leaf, still: list[str], everything: list[Rows], n: int) -> None:
+    def _search(self, loaded: Loaded, leaf: Leaf, still: list[str], everything: list[Rows], n: int) -> None:
         """Find a value that makes an item fail which passes when the value is missing."""
         present = value_at(loaded.rows[leaf.table][leaf.row], leaf)
         values = candidates(leaf.kind, present, list(_values_elsewhere(leaf, everything)))
@@ -272,10 +268,10 @@ class _TestRun:
                 what = f'the item "{resource}" still passes, although it fails with {shown}'
                 self._fail_open(n, leaf, resource, what)
 
-    def _failing(self, loaded: _Loaded, leaf: Leaf, still: list[str], values: list[Any]) -> list[str]:
+    def _failing(self, loaded: Loaded, leaf: Leaf, still: list[str], values: list[Any]) -> list[str]:
         try:
             found = loaded.outcomes_with(leaf, *values)
-        except _Failed:
+        except Failed:
             return still if len(values) > 1 else []
         return [resource for resource in still if resource in found and found[resource].outcome == "fail"]
 
@@ -330,74 +326,3 @@ def _follow(value: Any, inside: tuple[str | int, ...]) -> Iterator[Any]:
             yield from _follow(entry, inside[1:])
     elif value is not None:
         yield from _follow(value.get(inside[0]), inside[1:])
-
-
-class _Failed(Exception):
-    """The SQL failed on an example's rows."""
-
-
-class _Loaded:
-    """An example's rows in the tables, and its test prepared once for many runs."""
-
-    def __init__(self, bench: Workbench, bound: Bound, rows: Rows) -> None:
-        self.bench, self.bound, self.rows = bench, bound, rows
-        self.database = bench.database
-        self.stages = {table: n for n, table in enumerate(sorted(rows))}
-        self.changed: str | None = None
-        self.count = 0
-
-    def __enter__(self) -> _Loaded:
-        for table, n in self.stages.items():
-            self._stage(table, n)
-        states = ", ".join(f"__s{n}" for n in range(len(self.bound.checks)))
-        judged = judged_sql(self.bound, ())
-        self.database.execute(f"PREPARE probed AS SELECT resource, __outcome, {states} FROM (\n{judged}\n)")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.database.execute("DEALLOCATE probed")
-        for table, n in self.stages.items():
-            self.database.execute(f"DEALLOCATE put_{n}; DELETE FROM {quote_table(table)}; DROP TABLE temp.stage_{n}")
-
-    def _stage(self, table: str, n: int) -> None:
-        """Keep the rows beside their table, so that a probe copies them and parses only the one that differs."""
-        name = quote_table(table)
-        self.database.execute(f"CREATE TEMP TABLE stage_{n} AS SELECT 0 AS __n, * FROM {name} LIMIT 0")
-        rows = [f"({number}, {self._literals(table, row)})" for number, row in enumerate(self.rows[table])]
-        if rows:
-            self.database.execute(f"INSERT INTO stage_{n} VALUES {', '.join(rows)}")
-        put = f"INSERT INTO {name} SELECT * EXCLUDE (__n) FROM stage_{n} WHERE __n <> $1"
-        self.database.execute(f"PREPARE put_{n} AS {put}; EXECUTE put_{n}(-1)")
-
-    def _literals(self, table: str, row: dict[str, Any]) -> str:
-        columns = self.bench.tables[table].columns
-        return ", ".join(typed_literal(row.get(column.name), column.type) for column in columns)
-
-    def outcomes(self) -> Outcomes:
-        """What the test says now, by resource. Of an item that occurs twice, the worse counts."""
-        import duckdb
-
-        try:
-            found = self.database.execute("EXECUTE probed").fetchall()
-        except duckdb.Error as error:
-            raise _Failed(str(error).partition(" Error: ")[2].split("\n")[0] or str(error)) from error
-        self.count = len(found)
-        by_resource: Outcomes = {}
-        for row in found:
-            if row[0] not in by_resource or row[1] == "fail":
-                by_resource[row[0]] = Judged(row[1], tuple(row[2:]))
-        return by_resource
-
-    def outcomes_with(self, leaf: Leaf, *values: Any) -> Outcomes:
-        """What the test says when one value is another one; several values make as many copies of its row."""
-        if self.changed not in (None, leaf.table):
-            self._put(str(self.changed), -1)
-        self.changed = leaf.table
-        self._put(leaf.table, leaf.row)
-        rows = [replaced(self.rows, leaf, value)[leaf.row] for value in values]
-        literals = ", ".join(f"({self._literals(leaf.table, row)})" for row in rows)
-        self.database.execute(f"INSERT INTO {quote_table(leaf.table)} VALUES {literals}")
-        return self.outcomes()
-
-    def _put(self, table: str, without: int) -> None:
-        self.database.execute(f"DELETE FROM {quote_table(table)}; EXECUTE put_{self.stages[table]}({without})")

@@ -17,14 +17,14 @@ SCALAR: frozenset[str] = _words(
     + - * // % || ~~ !~~ ~~* !~~* ~~~ ^@ abs array_concat array_contains array_distinct array_filter array_has
     array_has_all array_has_any array_intersect array_length array_position array_slice array_sort array_to_string
     array_transform ascii bit_count ceil ceiling char_length character_length chr coalesce concat concat_ws contains
-    date_part date_trunc day dayofweek dayofyear decade ends_with epoch_ms epoch_us flatten floor format greatest
+    date_part date_trunc day dayofweek dayofyear decade ends_with epoch_ms epoch_us flatten floor greatest
     hamming hour if ifnull instr isodow isoyear last_day lcase least left length levenshtein list_apply
     list_bool_and list_bool_or list_concat list_contains list_count list_distinct list_filter list_has list_has_all
-    list_has_any list_intersect list_max list_min list_pack list_position list_reduce list_reverse list_slice list_sort
-    list_sum list_transform list_unique list_value list_zip lower lpad ltrim make_date make_timestamp md5 minute mod
-    month nullif octet_length position prefix printf quarter range generate_series regexp_escape regexp_extract
-    regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_split_to_array repeat replace reverse
-    right round row rpad rtrim second sha256 sign split_part starts_with str_split strftime string_split
+    list_has_any list_intersect list_max list_min list_pack list_position list_reverse list_slice list_sort
+    list_sum list_transform list_unique list_value list_zip lower ltrim make_date make_timestamp md5 minute mod
+    month nullif octet_length position prefix quarter range generate_series regexp_escape regexp_extract
+    regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_split_to_array replace reverse
+    right round row rtrim second sha256 sign split_part starts_with str_split strftime string_split
     string_to_array strip_accents strlen strpos struct_extract struct_pack substr substring suffix switch time_bucket
     to_days to_hours to_microseconds to_milliseconds to_minutes to_months to_seconds to_weeks to_years translate trim
     trunc typeof ucase unnest upper week weekday weekofyear year yearweek
@@ -60,6 +60,7 @@ _ANY = "It picks any row, and another one next time.", "Use min or max, or list(
 _STATE = "It reads the state or the settings of the database.", "A control reads evidence tables only."
 _FILE = "It reads files.", "A control reads evidence tables only."
 _SKIPS = "It skips rows whose value is NULL, so a missing value makes an older one count.", "Use {}_null."
+_LONG = "It can make a text of any length, past every limit on memory.", "Put texts together with ||."
 _PORTABLE = "It counts boundaries here and elapsed time elsewhere.", "Compare instants: a > b + interval '26' hour."
 
 WHY: dict[str, tuple[str, str]] = {
@@ -101,6 +102,7 @@ WHY: dict[str, tuple[str, str]] = {
         ),
         _FILE,
     ),
+    **dict.fromkeys(_words("repeat lpad rpad printf format list_reduce array_reduce reduce bar"), _LONG),
     **dict.fromkeys(_words("date_diff datediff date_sub datesub age"), _PORTABLE),
     "len": ("For lists it becomes LENGTH elsewhere.", "Use array_length for lists and length for texts."),
     **{
@@ -116,6 +118,8 @@ WHY: dict[str, tuple[str, str]] = {
     },
 }
 """Function → why it is refused, and what to write instead."""
+
+STORAGE = "It is the place of a row in storage, which the evidence does not hold.", "Name a column."
 
 VALUE_WORDS: frozenset[str] = frozenset(
     [

@@ -44,7 +44,6 @@ _REFUSED_NODES = {
     "PIVOT": ("PIVOT is not accepted.", "Write count(*) FILTER (WHERE …)."),
     "POSITIONAL_REFERENCE": ("Columns by position (#1) are not accepted.", "Name the column."),
     "COLLATE": ("COLLATE is not accepted.", "Use lower(…)."),
-    "LIMIT_PERCENT_MODIFIER": ("LIMIT in percent is not accepted.", "A population is complete."),
 }
 
 
@@ -226,15 +225,19 @@ class _Guard:
     def _refuse_function(self, name: str, at: int | None) -> None:
         why, hint = functions.why_not(name)
         otherwise = hint or suggestion(name, functions.ALL, otherwise="`compliancectl controls check` knows the list.")
-        raise Refused(f"The function {name}() is not accepted. {why}", otherwise, at)
+        called = f"The function {name}()" if name.isidentifier() else f"The operator {name}"
+        raise Refused(f"{called} is not accepted. {why}", otherwise, at)
 
     def _column(self, node: Node) -> None:
         parts = [str(part) for part in node["column_names"]]
         lowered = [part.lower() for part in parts]
         known = self.columns is not None and lowered[0] in {column.lower() for column in self.columns}
         if lowered[-1] == "rowid" or (len(parts) == 1 and lowered[0] in functions.VALUE_WORDS and not known):
-            why, hint = functions.why_not(lowered[-1])
-            hint = f"If it is a column, write table.{parts[0]}. {hint or ''}".strip()
+            if lowered[-1] == "rowid":
+                why, hint = functions.STORAGE
+            else:
+                why, hint = functions.why_not(lowered[0])
+                hint = f"If it is a column, write table.{parts[0]}. {hint or ''}".strip()
             raise Refused(f"{parts[-1]} is not accepted here. {why}", hint, position(node))
         self.names.update(lowered)
 
@@ -264,8 +267,12 @@ class _Guard:
                 if name not in functions.TABLE:
                     self._refuse_function(name, position(node))
             case "JOIN" if node["ref_type"] not in ("REGULAR", "CROSS") or node["nearest_approx"]:
-                what = str(node["ref_type"]).lower()
-                raise Refused(f"A {what} join is not accepted.", "Write JOIN … ON or USING.", position(node))
+                what = str(node["ref_type"])
+                raise Refused(
+                    f"{'An' if what[0] in 'AEIOU' else 'A'} {what} join is not accepted.",
+                    "Write JOIN … ON or USING.",
+                    position(node),
+                )
 
     def _table(self, node: Node) -> None:
         schema, table, at = str(node["schema_name"]).lower(), str(node["table_name"]), position(node)
@@ -290,6 +297,8 @@ class _Guard:
             raise Refused("A sample is not accepted: it differs from run to run.", "Read the whole table.")
         kinds = {modifier["type"]: modifier for modifier in node["modifiers"]}
         limit, distinct = kinds.get("LIMIT_MODIFIER"), kinds.get("DISTINCT_MODIFIER")
+        if limit and limit.get("limit_type") == "PERCENTAGE":
+            raise Refused("LIMIT in percent is not accepted.", "A population is complete.", position(limit))
         if limit and "ORDER_MODIFIER" not in kinds:
             raise Refused(
                 "LIMIT without ORDER BY picks other rows each time.",

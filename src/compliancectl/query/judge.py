@@ -11,9 +11,10 @@ from typing import Any
 from compliancectl.model.result import CheckResult, Counts, ItemResult
 from compliancectl.model.waiver import Waiver
 from compliancectl.query.bind import Bound
+from compliancectl.query.limits import Stopped
 from compliancectl.query.render import judged_sql, line_sql, waiver_sql
 from compliancectl.query.syntax import text_literal
-from compliancectl.query.tables import EvidenceDatabase, Stopped
+from compliancectl.query.tables import EvidenceDatabase
 
 SHOWN = 200
 """How many items that did not pass are repeated in results.json."""

@@ -23,6 +23,8 @@ def _fault(control: Control, sql: str, line: int) -> FileError | None:
 
     try:
         sqlglot.parse_one(sql, dialect="duckdb")
+    except RecursionError:
+        return FileError("The SQL nests too deeply.", hint="Write it flatter.", file=control.file, line=line)
     except sqlglot.errors.SqlglotError as error:
         said = str(error).split("\n")[0]
         hint = "Write it in plainer SQL."

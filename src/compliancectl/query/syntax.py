@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -121,7 +121,10 @@ def parse(sql: str) -> Node:
     """
     row = _parser().execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     assert row is not None
-    answer: Node = json.loads(row[0])
+    try:
+        answer: Node = json.loads(row[0])
+    except RecursionError:
+        raise _too_deep() from None
     if answer["error"]:
         raise _syntax_error(answer)
     statements = answer["statements"]
@@ -147,6 +150,8 @@ def _parser() -> duckdb.DuckDBPyConnection:
 def _syntax_error(answer: Node) -> Refused:
     if answer["error_type"] == "not implemented":
         return Refused("Only a SELECT is accepted.", "A control reads evidence; it changes and sets nothing.", 0)
+    if "max_expression_depth" in str(answer["error_message"]):
+        return _too_deep()
     position = str(answer.get("position", ""))
     message = str(answer["error_message"]).rstrip(".")
     return Refused(
@@ -156,16 +161,22 @@ def _syntax_error(answer: Node) -> Refused:
     )
 
 
+def _too_deep() -> Refused:
+    return Refused("The SQL nests too deeply.", "Write it flatter: name the steps with WITH.")
+
+
 def walk(value: Any) -> Iterator[Node]:
     """Every node below `value`, parents first."""
-    if isinstance(value, dict):
-        yield value
-        for child in value.values():
-            if isinstance(child, dict | list):
-                yield from walk(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from walk(child)
+    # No recursion: an author decides how deep the tree is.
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            yield found
+            children: Iterable[Any] = found.values()
+        else:
+            children = found
+        waiting.extend(reversed([child for child in children if isinstance(child, dict | list)]))
 
 
 def _located(node: Node) -> bool:

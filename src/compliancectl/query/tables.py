@@ -5,35 +5,19 @@ Nothing is inferred: a Parquet file must hold exactly the declared columns with 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compliancectl.errors import OutputError
 from compliancectl.model.table import Table
 from compliancectl.query.bind import create_tables
+from compliancectl.query.limits import Limits, Stopped, within
 from compliancectl.query.syntax import quote, quote_table, text_literal
 
 if TYPE_CHECKING:
     import duckdb
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one statement of a control may use."""
-
-    memory: str = "1GB"
-    threads: int | None = None
-    """None: as many as the machine has."""
-    seconds: float = 60.0
-    """Wall-clock time of one statement."""
-
-
-class Stopped(Exception):
-    """A statement did not finish on this evidence; the message says why, in a sentence."""
 
 
 class WrongTypes(Exception):
@@ -54,30 +38,15 @@ class EvidenceDatabase:
         """
         import duckdb
 
-        late = threading.Event()
-        watchdog = threading.Timer(self.limits.seconds, self._stop, [late])
-        watchdog.daemon = True
-        watchdog.start()
         try:
-            return list(self.connection.execute(sql, list(values)).fetchall())
-        except duckdb.InterruptException as error:
-            if not late.is_set():  # somebody else interrupted: Ctrl-C
-                raise KeyboardInterrupt from error
-            raise Stopped(f"The SQL took longer than {self.limits.seconds:g} seconds and was stopped.") from error
-        except duckdb.OutOfMemoryException as error:
-            raise Stopped(f"The SQL needed more memory than {self.limits.memory}.") from error
+            with within(self.limits, self.connection):
+                return list(self.connection.execute(sql, list(values)).fetchall())
         except duckdb.IOException as error:
             raise OutputError(
                 f"The results cannot be written: {_first_sentence(str(error))}", hint="Make room."
             ) from error
         except duckdb.Error as error:
             raise Stopped(f"The SQL failed on this evidence: {_first_sentence(str(error))}") from error
-        finally:
-            watchdog.cancel()
-
-    def _stop(self, late: threading.Event) -> None:
-        late.set()
-        self.connection.interrupt()
 
 
 def _first_sentence(text: str) -> str:
@@ -136,6 +105,7 @@ def _settings(scratch: Path, limits: Limits) -> dict[str, str | bool | int | flo
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": limits.memory,
         "temp_directory": str(scratch / "spill"),
+        "max_temp_directory_size": limits.spill,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "python_enable_replacements": False,
