@@ -7,7 +7,7 @@ with their types, and for each check its expression, its sentence and the column
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from compliancectl.errors import FileError
 from compliancectl.load.problems import raise_all, suggestion
 from compliancectl.model.control import Check, Control, Test
-from compliancectl.model.table import Column, ListOf, Struct, Table, Type
+from compliancectl.model.table import Table
 from compliancectl.query import guard
+from compliancectl.query.literals import places, refuse_in_check, refuse_in_population
 from compliancectl.query.syntax import Refused, bind_parameters, line_of, literal, quote, quote_table
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def bind_test(binder: Binder, control: Control, test: Test, values: Mapping[str,
             raise Refused("The population reads no evidence table.", "Select from a table such as gcp.sql_instance.")
         sql = bind_parameters(test.population, literals).rstrip()
         columns = _population_columns(binder, sql)
+        refuse_in_population(test.population, {name: binder.tables[name] for name in reads.tables})
     except Refused as refused:
         return [_problem(control, test.population, test.population_line, refused)]
     problems: list[FileError] = []
@@ -168,6 +170,7 @@ def bind_test(binder: Binder, control: Control, test: Test, values: Mapping[str,
             parameters.update(seen.parameters)
             names.update(seen.names)
             checks.append(_bind_check(binder, check, columns, seen, literals))
+            refuse_in_check(check.expect, columns)
         except Refused as refused:
             problems.append(_problem(control, check.expect, check.expect_line, refused))
         problems.extend(_finding_faults(control, check, columns))
@@ -294,23 +297,12 @@ def _finding_faults(control: Control, check: Check, columns: Mapping[str, Any]) 
 def _optional_faults(control: Control, test: Test, tables: Mapping[str, Table]) -> list[FileError]:
     faults: list[FileError] = []
     for leaf in test.optional_fields:
-        known = {place for name, table in tables.items() for column in table for place in _places(name, column)}
+        known = {p for t in tables.values() for column in t for p, _ in places(f"{t.name}.{column.name}", column.type)}
         if leaf not in known:
             message = f'optional_fields names "{leaf}", which is no column of a declared table.'
             hint = suggestion(leaf, known, otherwise="Write it as source.table.column.")
             faults.append(FileError(message, hint=hint, file=control.file, line=test.line))
     return faults
-
-
-def _places(table: str, column: Column) -> Iterator[str]:
-    """`table.column`, and each struct field below it."""
-    waiting: list[tuple[str, Type]] = [(f"{table}.{column.name}", column.type)]
-    while waiting:
-        name, kind = waiting.pop()
-        yield name
-        inner = kind.item if isinstance(kind, ListOf) else kind
-        if isinstance(inner, Struct):
-            waiting += [(f"{name}.{field}", child) for field, child in inner.fields]
 
 
 def finding_parts(finding: str) -> list[tuple[str, bool]]:

@@ -233,10 +233,8 @@ class _Guard:
         lowered = [part.lower() for part in parts]
         known = self.columns is not None and lowered[0] in {column.lower() for column in self.columns}
         if lowered[-1] == "rowid" or (len(parts) == 1 and lowered[0] in functions.VALUE_WORDS and not known):
-            if lowered[-1] == "rowid":
-                why, hint = functions.STORAGE
-            else:
-                why, hint = functions.why_not(lowered[0])
+            why, hint = functions.STORAGE if lowered[-1] == "rowid" else functions.why_not(lowered[0])
+            if lowered[-1] != "rowid":
                 hint = f"If it is a column, write table.{parts[0]}. {hint or ''}".strip()
             raise Refused(f"{parts[-1]} is not accepted here. {why}", hint, position(node))
         self.names.update(lowered)
