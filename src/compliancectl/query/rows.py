@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MIN_BUFFER = 1 << 20
 ROW_GROUP = 20_480
-MEMORY_LIMITS = ("96MB", "512MB", "2GB")
+MEMORY_LIMITS = ("80MB", "128MB", "512MB", "2GB")
 """Tried in turn: nearly every table fits the first by spilling to disk; one with very long rows needs more."""
 
 
@@ -73,7 +73,9 @@ def _write(
 def _doubles(db: duckdb.DuckDBPyConnection, table: Table, file: Path) -> list[str]:
     """The keys that occur more than once in a sorted file, as text, sorted."""
     readable = " || ' ' || ".join(f"coalesce(\"{name}\"::VARCHAR, '-')" for name in table.key)
-    keys = ", ".join(f'"{name}" AS k{number}, lag("{name}") OVER () AS b{number}' for number, name in enumerate(table.key))
+    keys = ", ".join(
+        f'"{name}" AS k{number}, lag("{name}") OVER () AS b{number}' for number, name in enumerate(table.key)
+    )
     same = " AND ".join(f"k{number} IS NOT DISTINCT FROM b{number}" for number in range(len(table.key)))
     found = db.execute(
         f"SELECT DISTINCT shown FROM (SELECT {readable} AS shown, {keys}, row_number() OVER () AS place "
