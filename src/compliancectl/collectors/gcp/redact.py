@@ -33,7 +33,7 @@ class Drop:
     def __call__(self, data: Any) -> int:
         """Apply to parsed JSON in place; return how many values changed."""
         *parents, last = self.path.replace("[]", ".[]").split(".")
-        return sum(self._one(holder, last) for holder in _walk(data, parents))
+        return sum(self._one(holder, last) for holder in _reached(data, parents))
 
     def _one(self, holder: Any, last: str) -> int:
         return sum(self._key(holder, key) for key in list(_keys(holder, last)))
@@ -49,15 +49,21 @@ class Drop:
         return 1
 
 
-def _walk(data: Any, parts: list[str]) -> Iterator[Any]:
-    if not parts:
-        yield data
-        return
-    for key in _keys(data, parts[0]):
-        yield from _walk(data[key], parts[1:])
+def _reached(data: Any, parts: list[str]) -> list[Any]:
+    """Everything at a path; step by step and without recursion, because lists of logs are long."""
+    found = [data]
+    for part in parts:
+        if part == "[]":
+            found = [item for holder in found if isinstance(holder, list) for item in holder]
+        elif part == "*":
+            found = [item for holder in found if isinstance(holder, dict) for item in holder.values()]
+        else:
+            found = [holder[part] for holder in found if isinstance(holder, dict) and part in holder]
+    return found
 
 
 def _keys(holder: Any, part: str) -> Iterator[Any]:
+    """The keys of a holder that the last part of a path means."""
     if part == "[]":
         yield from range(len(holder)) if isinstance(holder, list) else ()
     elif isinstance(holder, dict):
@@ -70,11 +76,16 @@ def redact(raw: bytes, data: Any, drops: tuple[Drop, ...]) -> tuple[bytes, dict[
     Returns:
         The bytes to keep (`raw` itself if nothing changed), and the count of changed values by class.
     """
+    counts = apply(data, drops)
+    return (canonical.to_bytes(data) if counts else raw), counts
+
+
+def apply(data: Any, drops: tuple[Drop, ...]) -> dict[str, int]:
+    """Apply `drops` to parsed JSON in place; return the count of changed values by class."""
     counts: Counter[str] = Counter()
     for drop in drops:
         counts[drop.kind] += drop(data)
-    changed = {kind: count for kind, count in sorted(counts.items()) if count}
-    return (canonical.to_bytes(data) if changed else raw), changed
+    return {kind: count for kind, count in sorted(counts.items()) if count}
 
 
 def parse(raw: bytes) -> Any:

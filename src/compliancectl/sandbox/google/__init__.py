@@ -9,6 +9,7 @@ from typing import Any
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google.cloud import Cloud
 from compliancectl.sandbox.google.logserver import LogServer
+from compliancectl.sandbox.google.network import Networks
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
 from compliancectl.sandbox.google.server import GoogleServer
 from compliancectl.sandbox.google.sql import CloudSql
@@ -58,7 +59,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     authority = Authority()
     token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
     sql = CloudSql(state, authority)
-    server = GoogleServer(state, token_service, {**sql.answers, **Cloud(state).answers})
+    server = GoogleServer(state, token_service, {**sql.answers, **Networks(state).answers, **Cloud(state).answers})
     server.web.start()
     logs = LogServer(state, token_service, server.web, authority, folder)
     proxy = SqlProxy(authority, folder, database_socket)

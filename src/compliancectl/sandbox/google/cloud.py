@@ -1,4 +1,4 @@
-"""Everything but Cloud SQL: expands the definition into buckets, policies, firewalls, jobs, services, findings."""
+"""Everything but Cloud SQL and networks: expands the definition into buckets, policies, jobs, services, findings."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from typing import Any
 
 from compliancectl.sandbox.google import errors
 from compliancectl.sandbox.google.server import Call
-from compliancectl.sandbox.google.state import State, stamp
+from compliancectl.sandbox.google.state import REGIONS, State, stamp
 
-LINK = "https://www.googleapis.com/compute/v1/"
-REGIONS = ("europe-west1", "europe-west3", "europe-west4")
 PUBLIC_QUERY = "memberTypes:(allUsers OR allAuthenticatedUsers)"
 
 
 class Cloud:
-    """Answers of the APIs besides Cloud SQL and Logging."""
+    """Answers of the APIs besides Cloud SQL, Compute Engine and Logging."""
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -26,10 +24,6 @@ class Cloud:
             "storage.buckets.list": self.buckets,
             "cloudasset.searchAllIamPolicies": self.search_policies,
             "orgpolicy.projects.policies.getEffectivePolicy": self.effective_policy,
-            "compute.firewalls.list": self.firewalls,
-            "compute.networks.list": self.networks,
-            "compute.networks.getEffectiveFirewalls": self.effective_firewalls,
-            "compute.networkFirewallPolicies.aggregatedList": self.network_policies,
             "cloudscheduler.projects.locations.list": self.locations,
             "cloudscheduler.projects.locations.jobs.list": self.scheduler_jobs,
             "run.projects.locations.list": self.locations,
@@ -121,71 +115,6 @@ class Cloud:
         where = f"projects/{call.path['project']}"
         names = [n for n in call.body["permissions"] if n in granted and not self.state.is_denied(n, where)]
         return {"permissions": names} if names else {}
-
-    # -- network ------------------------------------------------------------------------------------------------------
-
-    def firewalls(self, call: Call) -> dict[str, Any]:
-        """compute.firewalls.list."""
-        project = call.path["project"]
-        rules = self._of(call, "firewalls")
-        return {
-            "kind": "compute#firewallList",
-            "id": f"projects/{project}/global/firewalls",
-            "items": [_firewall(project, n, rules[n]) for n in sorted(rules)],
-        }
-
-    def networks(self, call: Call) -> dict[str, Any]:
-        """compute.networks.list."""
-        project = call.path["project"]
-        return {
-            "kind": "compute#networkList",
-            "id": f"projects/{project}/global/networks",
-            "items": [
-                {
-                    "kind": "compute#network",
-                    "id": _number(name),
-                    "name": name,
-                    "autoCreateSubnetworks": False,
-                    "selfLink": f"{LINK}projects/{project}/global/networks/{name}",
-                }
-                for name in sorted(self._of(call, "networks", []))
-            ],
-        }
-
-    def effective_firewalls(self, call: Call) -> dict[str, Any]:
-        """compute.networks.getEffectiveFirewalls: the hierarchical policy, network policies, VPC rules."""
-        project, network = call.path["project"], call.path["network"]
-        if network not in self._of(call, "networks", []):
-            raise errors.not_found(f"The resource 'projects/{project}/global/networks/{network}' was not found")
-        rules = self._of(call, "firewalls")
-        policies = [("HIERARCHY", "500100200300", it) for it in self.state.data.get("firewall_policies", {}).values()]
-        policies += [("NETWORK", _number(n), it) for n, it in sorted(self._of(call, "network_policies").items())]
-        names = [*self.state.data.get("firewall_policies", {}), *sorted(self._of(call, "network_policies"))]
-        return {
-            "firewalls": [_firewall(project, n, it) for n, it in sorted(rules.items()) if it["network"] == network],
-            "firewallPolicys": [
-                {"name": number, "shortName": name, "type": kind, "rules": [_policy_rule(r) for r in it["rules"]]}
-                for name, (kind, number, it) in zip(names, policies, strict=True)
-            ],
-        }
-
-    def network_policies(self, call: Call) -> dict[str, Any]:
-        """compute.networkFirewallPolicies.aggregatedList: by place, with a warning where there is none."""
-        project = call.path["project"]
-        places: dict[str, Any] = {
-            f"regions/{region}": {
-                "warning": {"code": "NO_RESULTS_ON_PAGE", "message": "There are no results on this page."}
-            }
-            for region in REGIONS
-        }
-        policies = [_network_policy(project, n, it) for n, it in sorted(self._of(call, "network_policies").items())]
-        if policies:
-            places["global"] = {"firewallPolicies": policies}
-        return {
-            "kind": "compute#networkFirewallPoliciesAggregatedList",
-            "id": f"projects/{project}/aggregated/firewallPolicies",
-            "items": places,
-        }
 
     # -- jobs, services, caches, findings -----------------------------------------------------------------------------
 
@@ -332,51 +261,6 @@ class Cloud:
         return {"occurrences": [_occurrence(call.path["project"], cve, found[cve]) for cve in sorted(found)]}
 
 
-def _firewall(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
-    ports = [{"IPProtocol": p, **({"ports": n} if n else {})} for p, n in it["protocols"].items()]
-    return {
-        "kind": "compute#firewall",
-        "id": _number(name),
-        "name": name,
-        "description": it.get("description", ""),
-        "network": f"{LINK}projects/{project}/global/networks/{it['network']}",
-        "priority": it.get("priority", 1000),
-        "direction": it.get("direction", "INGRESS"),
-        "disabled": it.get("disabled", False),
-        "sourceRanges": it.get("sources", []),
-        it.get("action", "allowed"): ports,
-        "logConfig": {"enable": it.get("logging", True)},
-        "selfLink": f"{LINK}projects/{project}/global/firewalls/{name}",
-    }
-
-
-def _network_policy(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
-    link = f"{LINK}projects/{project}/global"
-    return {
-        "kind": "compute#firewallPolicy",
-        "id": _number(name),
-        "name": name,
-        "description": it.get("description", ""),
-        "selfLink": f"{link}/firewallPolicies/{name}",
-        "rules": [_policy_rule(rule) for rule in it["rules"]],
-        "associations": [{"name": f"{name}-{n}", "attachmentTarget": f"{link}/networks/{n}"} for n in it["networks"]],
-    }
-
-
-def _policy_rule(it: dict[str, Any]) -> dict[str, Any]:
-    layers = [{"ipProtocol": p, **({"ports": n} if n else {})} for p, n in it["protocols"].items()]
-    return {
-        "kind": "compute#firewallPolicyRule",
-        "priority": it["priority"],
-        "direction": it.get("direction", "INGRESS"),
-        "action": it["action"],
-        "description": it.get("description", ""),
-        "disabled": it.get("disabled", False),
-        "enableLogging": it.get("logging", True),
-        "match": {"srcIpRanges": it.get("sources", []), "layer4Configs": layers},
-    }
-
-
 def _container(it: dict[str, Any]) -> dict[str, Any]:
     env = [{"name": name, "value": value} for name, value in sorted(it.get("env", {}).items())]
     return {"name": "app", "image": it["image"], "env": env}
@@ -398,10 +282,6 @@ def _occurrence(project: str, cve: str, it: dict[str, Any]) -> dict[str, Any]:
             "packageIssue": [{"affectedPackage": it["package"], "effectiveSeverity": it["severity"]}],
         },
     }
-
-
-def _number(text: str) -> str:
-    return str(int(hashlib.sha256(text.encode()).hexdigest()[:15], 16))
 
 
 def _uuid(text: str) -> str:

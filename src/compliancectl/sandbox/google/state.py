@@ -24,6 +24,9 @@ _TITLES = {
     "storage.googleapis.com": "Cloud Storage JSON API",
 }
 
+REGIONS = ("europe-west1", "europe-west3", "europe-west4")
+"""Those that the company uses, and what `locations.list` answers with."""
+
 
 class State:
     """The definition of `company/google.yaml`, and what is refused."""

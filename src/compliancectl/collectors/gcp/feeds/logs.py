@@ -12,7 +12,7 @@ from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds import log_tables as tables
 from compliancectl.collectors.gcp.listing import Page, Tally, check_token
 from compliancectl.collectors.gcp.logclient import rpc
-from compliancectl.collectors.gcp.redact import Drop, people_outside, redact
+from compliancectl.collectors.gcp.redact import Drop, apply, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import dig, row
 from compliancectl.collectors.gcp.verdict import Asked
@@ -72,7 +72,7 @@ def _keep(
 ) -> tuple[Reply, Any]:
     """The reply as JSON, in Google's own mapping from protobuf."""
     data = _as_json(message)
-    _, counts = redact(b"", data, drops)
+    counts = apply(data, drops)
     service = "LoggingServiceV2" if request == "ListLogEntriesRequest" else "ConfigServiceV2"
     return Reply(
         body=canonical.to_bytes(data),
