@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -51,8 +52,8 @@ def test_nobody_listening_is_unreachable(db, collect, tmp_path):
 
 
 @contextmanager
-def speaking(answer):
-    """A listener that answers whatever comes with fixed bytes and hangs up."""
+def speaking(answer, certificate=None):
+    """A listener that answers whatever comes with fixed bytes and hangs up; with a certificate, after a TLS handshake."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve():
@@ -64,6 +65,11 @@ def speaking(answer):
                 with client:
                     client.recv(1024)
                     client.sendall(answer)
+                    if certificate:
+                        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                        context.load_cert_chain(*certificate)
+                        with suppress(OSError):
+                            context.wrap_socket(client, server_side=True).close()
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -82,6 +88,32 @@ def test_something_else_on_the_port_is_garbage(answer, db, collect):
 def test_a_server_that_hangs_up_is_unreachable(db, collect):
     with speaking(b"") as dsn, pytest.raises(Unreachable):
         collect(at(db, dsn), "server")
+
+
+def test_a_server_without_tls_is_refused_when_the_scope_demands_it(db, collect):
+    with speaking(b"N") as dsn, pytest.raises(Unreachable, match="SSL") as raised:
+        collect(at(db, dsn.replace("sslmode=disable", "sslmode=require")), "server")
+    assert "TLS" in str(raised.value.hint)
+
+
+def test_a_server_that_demands_tls_is_not_asked_in_clear(db, collect):
+    refusal = (
+        b'SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for host "127.0.0.1", user "compliance_ro", no encryption\0\0'
+    )
+    message = b"E" + (len(refusal) + 4).to_bytes(4, "big") + refusal
+    with speaking(message) as dsn, pytest.raises(Denied, match="no encryption"):
+        collect(at(db, dsn), "server")
+
+
+def test_a_certificate_of_an_unknown_authority_is_not_trusted(db, collect, tmp_path):
+    from compliancectl.sandbox.google.tls import Authority
+
+    other, trusted = Authority(), Authority()
+    key, certificate = other.server(tmp_path, "db", ("127.0.0.1",), ())
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(trusted.certificate_pem)
+    with speaking(b"S", (certificate, key)) as dsn, pytest.raises(Unreachable, match="SSL error"):
+        collect(at(db, dsn.replace("sslmode=disable", f"sslmode=verify-full sslrootcert={roots}")), "server")
 
 
 def test_a_connection_that_breaks_in_the_middle_is_truncated(db, context, tmp_path):
@@ -135,6 +167,23 @@ def test_a_count_by_a_function_that_is_not_installed_is_missing(db, collect):
     db.sql("drop function compliance.user_purge(interval)")
     with pytest.raises(Missing):
         collect(db.section(), "purge_counts")
+
+
+@pytest.mark.parametrize(
+    ("feed", "catalogue"),
+    [("policies", "pg_policy"), ("relations", "pg_class"), ("roles", "pg_roles"), ("columns", "pg_attribute")],
+)
+def test_a_catalogue_that_the_role_may_not_read_is_denied_and_not_empty(feed, catalogue, db, collect):
+    db.sql(f"revoke select on pg_catalog.{catalogue} from public")
+    with pytest.raises(Denied, match=f"permission denied for \\w+ {catalogue}") as raised:
+        collect(db.section(), feed)
+    assert raised.value.hint == f"GRANT SELECT ON {catalogue} to the collector's role."
+
+
+def test_connection_rules_without_the_function_are_denied(db, collect):
+    db.sql("revoke execute on function pg_catalog.pg_hba_file_rules() from compliance_ro")
+    with pytest.raises(Denied, match="pg_hba_file_rules"):
+        collect(db.section(), "hba_rules")
 
 
 def test_connection_rules_without_the_grant_are_denied(db, collect):
@@ -260,6 +309,29 @@ def test_the_session_refuses_to_write(db, context, tmp_path):
     ):
         snapshot._connection.execute("create table public.written (id int)")
     assert db.sql("select to_regclass('public.written')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    "way_out",
+    [
+        "set transaction read write; create table public.written (id int)",
+        "set default_transaction_read_only = off; create table public.written (id int)",
+        "select set_config('transaction_read_only', 'off', true); update public.users set email = ''",
+        "select nextval('public.audit_events_id_seq')",
+        "select lo_create(0)",
+    ],
+)
+def test_no_way_to_write_is_left_open_even_to_a_superuser(way_out, db, context, tmp_path):
+    """The transaction has begun read-only, with a snapshot: PostgreSQL lets nobody make it read-write again."""
+    config = collector.config.model_validate(at(db, f"host={db.box.server.folder} dbname={db.name} user=postgres"))
+    before = db.sql(STATE)
+    with (
+        collector.open(config, context(tmp_path)) as session,
+        pytest.raises(SourceFailed),
+        session.snapshot(session.config.databases[0]) as snapshot,
+    ):
+        snapshot._connection.execute(way_out)
+    assert db.sql(STATE) == before
 
 
 def test_a_safe_view_is_not_called_a_bypass_and_a_nested_one_is(db, collect):

@@ -175,6 +175,11 @@ def at_connector(error: Exception, database: Database, where: CloudSql) -> Colle
             f"{subject}: the instance has no {where.ip_type} address: {text}",
             hint="Set cloud_sql.ip_type to a type that the instance has.",
         )
+    if isinstance(error, ValueError) and "region was mismatched" in text:
+        return Missing(
+            f"{subject}: the instance is in another region: {text}",
+            hint="Correct the region in cloud_sql.instance in the scope file.",
+        )
     if isinstance(error, (OSError, TimeoutError)):
         return Unreachable(f"{subject}: no connection: {text}", hint="Check the network path to the instance.")
     return SourceFailed(f"{subject}: the Cloud SQL connector failed: {type(error).__name__}: {text}")
