@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from compliancectl.model.table import Table
 
+if TYPE_CHECKING:
+    import duckdb
+
 MIN_BUFFER = 1 << 20
+SMALL = 1 << 20
+"""Rows of at most so many bytes need no spill files."""
 
 
 def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longest: int) -> tuple[int, list[str]]:
@@ -24,12 +33,10 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longes
     Returns:
         The number of rows written, and the keys that occurred more than once, sorted.
     """
-    import duckdb
-
     columns = ", ".join(f"'{c.name}': '{c.type.sql}'" for c in table)
     key = ", ".join(f'"{name}"' for name in table.key)
     readable = " || ' ' || ".join(f"coalesce(\"{name}\"::VARCHAR, '-')" for name in table.key)
-    with duckdb.connect(config=_settings(scratch)) as db:
+    with _engine(lines, scratch) as db:
         db.execute(
             f"CREATE TEMP TABLE row_in AS SELECT * FROM read_json($1, format = 'newline_delimited', "
             f"columns = {{{columns}}}, maximum_object_size = {max(longest, MIN_BUFFER)})",
@@ -55,9 +62,32 @@ def read_rows(file: Path) -> list[dict[str, object]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _settings(scratch: Path) -> dict[str, str | bool | int | float | list[str]]:
-    # One thread: the order of rows and row groups, and so the bytes, do not depend on the machine.
-    return {"threads": 1, "memory_limit": "512MB", "temp_directory": str(scratch)}
+@contextmanager
+def _engine(lines: Path, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own for one table.
+
+    A database costs far more to open than a small table to write, so small tables share one; its connections have
+    their temporary tables to themselves. A large table may have to spill, so it gets a database beside its scratch.
+    """
+    import duckdb
+
+    if lines.stat().st_size <= SMALL:
+        with _shared().cursor() as connection:
+            yield connection
+    else:
+        with duckdb.connect(config={**_SETTINGS, "temp_directory": str(scratch)}) as connection:
+            yield connection
+
+
+@cache
+def _shared() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(config={**_SETTINGS, "temp_directory": ""})
+
+
+# One thread: the order of rows and row groups, and so the bytes, do not depend on the machine.
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"threads": 1, "memory_limit": "512MB"}
 
 
 def _quoted(path: Path) -> str:
