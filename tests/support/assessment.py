@@ -1,15 +1,17 @@
-"""Assess the company, whole or one source at a time; for system tests."""
+"""Assess the company: whole, or again after a fault in one source; for system tests."""
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from compliancectl import store
-from compliancectl.cli.project import Project, open_project, tables_of
+from compliancectl import load, store
+from compliancectl.cli.project import Project, open_project, select, tables_of
 from compliancectl.collect import collect
-from compliancectl.evaluate import evaluate
+from compliancectl.evaluate import evaluate, worst
+from compliancectl.model.control import Control
 from compliancectl.model.result import Results
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import environment, running
@@ -23,33 +25,80 @@ class Assessment:
     """A company collected and judged."""
 
     company: definition.Company
+    project: Project
+    tables: tuple[str, ...]
     run: Path
     results: Results
+    judged: frozenset[str]
+    """Controls that were judged on this evidence; the others were judged before, on the same."""
 
 
-def assess(
-    company: definition.Company, folder: Path, only: str | None = None, base: Assessment | None = None
-) -> Assessment:
-    """Collect the company (or one source of it, the rest taken from `base`) and judge it by every control."""
+def assess(company: definition.Company, folder: Path) -> Assessment:
+    """Collect the whole company and judge it by every control."""
     run = folder / "run"
-    parts = {"postgres": ("gcp", "postgres")}.get(only or "", (only,) if only else ())
-    with running(company, folder / "company", parts) as sandbox, environment(sandbox.env):
+    with running(company, folder / "company") as sandbox, environment(sandbox.env):
         project = open_project(sandbox.scope_file)
-        collectors = {name: c for name, c in project.collectors.items() if only in (None, name)}
-        collect(project.scope, collectors, tables_of(project.selected, project.catalogue.tables), run)
-    if base is not None:
-        for source in sorted((base.run / store.EVIDENCE).iterdir()):
-            if source.name != only:
-                shutil.copytree(source, run / store.EVIDENCE / source.name)
-    return Assessment(company, run, judge(project, run))
+        tables = tables_of(project.selected, project.catalogue.tables)
+        collect(project.scope, project.collectors, tables, run)
+    results = judge(project, run, project.selected)
+    return Assessment(company, project, tables, run, results, frozenset(c.id for c in project.selected))
 
 
-def judge(project: Project, run: Path) -> Results:
+def reassess(company: definition.Company, folder: Path, base: Assessment, source: str) -> Assessment:
+    """Collect one source again, take the others from `base`, and judge again whatever the evidence may have changed.
+
+    A control's verdict depends on the evidence that it reads, the scope and the waivers, and on nothing else. So a
+    control of which every table is the same as in `base`, row for row and in status, keeps its verdict.
+    """
+    run = folder / "run"
+    parts = {"postgres": ("gcp", "postgres")}.get(source, (source,))
+    with running(company, folder / "company", parts) as sandbox, environment(sandbox.env):
+        project = select(load.load_scope(sandbox.scope_file), base.project.catalogue)
+        collect(project.scope, {source: project.collectors[source]}, base.tables, run)
+    for other in sorted((base.run / store.EVIDENCE).iterdir()):
+        if other.name != source:
+            (run / store.EVIDENCE / other.name).symlink_to(other)
+    again = _affected(project, run, base)
+    fresh = {c.id: c for c in judge(project, run, again, base).controls} if again else {}
+    controls = tuple(fresh.get(control.id, control) for control in base.results.controls)
+    results = base.results.model_copy(update={"controls": controls, "outcome": worst(c.outcome for c in controls)})
+    return Assessment(company, project, base.tables, run, results, frozenset(fresh))
+
+
+def judge(project: Project, run: Path, controls: Iterable[Control], base: Assessment | None = None) -> Results:
+    """Judge a run by some controls, at the instant of `base` if there is one."""
     return evaluate(
         run,
-        project.selected,
+        tuple(controls),
         project.catalogue.tables,
         scope=project.scope,
         waivers=project.waivers,
         frameworks=project.catalogue.frameworks,
+        catalogue=project.catalogue.controls,
+        as_of=base.results.as_of if base else None,
     )
+
+
+def _affected(project: Project, run: Path, base: Assessment) -> tuple[Control, ...]:
+    """The controls that read a table which is not the same as before; all of them if more than evidence differs."""
+    assert [c.sha256 for c in project.selected] == [c.sha256 for c in base.project.selected]
+    if project.scope.controls != base.project.scope.controls or _said(project) != _said(base.project):
+        return project.selected
+    before, after = _evidence(base.run), _evidence(run)
+    changed = {table for table in before.keys() | after.keys() if before.get(table) != after.get(table)}
+    reads = {c.id: {use.table for test in c.tests for use in test.tables} for c in base.results.controls}
+    return tuple(control for control in project.selected if reads[control.id] & changed)
+
+
+def _said(project: Project) -> list[Any]:
+    return [waiver.model_copy(update={"file": ""}) for waiver in project.waivers]
+
+
+def _evidence(run: Path) -> dict[str, list[Any]]:
+    """Table → everything about its evidence that a verdict can depend on."""
+    found: dict[str, list[Any]] = {}
+    for item in store.read_items(run):
+        known = (item.id, item.status, item.cause, item.completeness is not None and item.completeness.complete)
+        for rows in item.tables:
+            found.setdefault(rows.table, []).append((*known, rows.sha256, rows.rejected))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from assessment import SOURCES, Assessment, assess
+from assessment import SOURCES, Assessment, reassess
 
 from compliancectl.model.result import Results
 from compliancectl.sandbox import company as definition
@@ -35,7 +35,7 @@ def test_the_company_without_faults_keeps_every_promise(healthy: Assessment) -> 
 def test_a_fault_turns_what_it_names_and_nothing_else(name: str, healthy: Assessment, tmp_path: Path) -> None:
     fault = FAULTS[name]
     broken = definition.load([name], now=healthy.company.now)
-    found = assess(broken, tmp_path, only=SOURCES.get(fault.section, "documents"), base=healthy)
+    found = reassess(broken, tmp_path, healthy, SOURCES.get(fault.section, "documents"))
     before, after = bad_checks(healthy.results), bad_checks(found.results)
     turned = {
         test: sorted(check for check, count in checks.items() if count > before[test].get(check, 0))

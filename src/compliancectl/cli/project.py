@@ -56,7 +56,18 @@ def open_project(file: Path, only: list[str] | None = None, frameworks: list[str
         hint = "Write one with `compliancectl init`, or name it with --scope."
         raise FileError("there is no scope file", file=file, hint=hint)
     scope = load.load_scope(file)
-    found = catalogue(scope.folder / folder for folder in scope.controls.folders)
+    return select(scope, catalogue(scope.folder / folder for folder in scope.controls.folders), only, frameworks)
+
+
+def select(
+    scope: Scope, found: Catalogue, only: list[str] | None = None, frameworks: list[str] | None = None
+) -> Project:
+    """What a scope selects from a catalogue.
+
+    Raises:
+        FileError: naming file and line of what is wrong.
+        UsageError: if `--only`, `--framework` or a source name something that does not exist.
+    """
     load.check_overrides(scope, found.controls)
     selected = load.select(
         found.controls, tuple(only or scope.controls.only), tuple(frameworks or scope.controls.frameworks)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from compliancectl.load.problems import suggestion
@@ -72,6 +73,13 @@ def guard_population(sql: str, tables: Collection[str], parameters: Collection[s
     Raises:
         Refused: with the reason and the place.
     """
+    return _population(sql, tuple(tables), tuple(parameters), frozenset(catalog))
+
+
+# What the guard says depends on nothing but its arguments. A run asks twice about the same texts: once to know what to
+# collect, once to judge.
+@lru_cache(maxsize=4096)
+def _population(sql: str, tables: tuple[str, ...], parameters: tuple[str, ...], catalog: frozenset[str]) -> Reads:
     _check_tokens(sql, comments=True)
     root = parse(sql)
     for modifier in root.get("modifiers", ()):
@@ -88,6 +96,11 @@ def guard_check(expression: str, parameters: Collection[str], columns: Collectio
     Raises:
         Refused: with the reason and the place within `expression`.
     """
+    return _check(expression, tuple(parameters), tuple(columns))
+
+
+@lru_cache(maxsize=4096)
+def _check(expression: str, parameters: tuple[str, ...], columns: tuple[str, ...]) -> Reads:
     _check_tokens(expression, comments=False)
     prefix = "SELECT "
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MIN_BUFFER = 1 << 20
+SMALL = 1 << 20
+"""Rows of at most so many bytes are sorted in memory."""
 ROW_GROUP = 20_480
 MEMORY_LIMITS = ("80MB", "128MB", "512MB", "2GB")
 """Tried in turn: nearly every table fits the first by spilling to disk; one with very long rows needs more."""
@@ -33,14 +36,26 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longes
     """
     import duckdb
 
+    unsorted, buffer = scratch / f"{table.name}.unsorted", max(longest, MIN_BUFFER)
+    if lines.stat().st_size <= SMALL:
+        with _shared().cursor() as db:
+            return _write(db, table, lines, out, unsorted, buffer)
     for limit in MEMORY_LIMITS:
         try:
-            with duckdb.connect(config=_settings(scratch, limit)) as db:
-                return _write(db, table, lines, out, scratch / f"{table.name}.unsorted", max(longest, MIN_BUFFER))
+            with duckdb.connect(config=_settings(limit, str(scratch))) as db:
+                return _write(db, table, lines, out, unsorted, buffer)
         except duckdb.OutOfMemoryException:
             if limit == MEMORY_LIMITS[-1]:
                 raise
     raise AssertionError("unreachable")
+
+
+@cache
+def _shared() -> duckdb.DuckDBPyConnection:
+    """One database for all small tables: it costs far more to open one than to write them."""
+    import duckdb
+
+    return duckdb.connect(config=_settings("512MB", ""))
 
 
 def _write(
@@ -94,9 +109,9 @@ def read_rows(file: Path) -> list[dict[str, object]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _settings(scratch: Path, limit: str) -> dict[str, str | bool | int | float | list[str]]:
+def _settings(limit: str, spill: str) -> dict[str, str | bool | int | float | list[str]]:
     # One thread: the order of rows and row groups, and so the bytes, do not depend on the machine.
-    return {"threads": 1, "memory_limit": limit, "temp_directory": str(scratch)}
+    return {"threads": 1, "memory_limit": limit, "temp_directory": spill}
 
 
 def _quoted(path: Path) -> str:

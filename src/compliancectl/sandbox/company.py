@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,12 @@ def _moment(match: re.Match[str], now: datetime) -> datetime:
 
 
 def _read(file: Path) -> Any:
+    """What a file of the definition says, as a copy that may be changed."""
+    return copy.deepcopy(_parsed(file))
+
+
+@cache
+def _parsed(file: Path) -> Any:
     from ruamel.yaml import YAML
 
     return YAML(typ="safe", pure=True).load(file)
