@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from compliancectl import clock, store
+from compliancectl import clock, disk, store
 from compliancectl.cli import console
 from compliancectl.cli.project import Project, tables_of
 from compliancectl.errors import NotReadyError, OutputError, UsageError
@@ -173,7 +173,7 @@ def run_all(
 
     refuse_sealed(outputs)
     key_id = load_private(key).key_id  # a wrong key must be found before an hour of collection, not after
-    with store.disk_errors(outputs.folder):
+    with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
     collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
     results = evaluate_stage(project, outputs.run, as_of)
