@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compliancectl import store
+from compliancectl.cli import pipeline
 from compliancectl.cli.project import Project, open_project, tables_of
 from compliancectl.collect import collect
-from compliancectl.evaluate import evaluate
 from compliancectl.model.result import Results
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import environment, running
@@ -45,11 +45,4 @@ def assess(
 
 
 def judge(project: Project, run: Path) -> Results:
-    return evaluate(
-        run,
-        project.selected,
-        project.catalogue.tables,
-        scope=project.scope,
-        waivers=project.waivers,
-        frameworks=project.catalogue.frameworks,
-    )
+    return pipeline.evaluate_stage(project, run, as_of=None)
