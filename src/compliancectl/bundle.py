@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from compliancectl import canonical
+from compliancectl import canonical, disk
 from compliancectl.errors import FileError, NotReadyError, OutputError, VerifyError
 from compliancectl.model.evidence import RunRecord
 from compliancectl.model.manifest import BundleRecord, Operator, VerifyStep
@@ -23,8 +23,6 @@ from compliancectl.seal import archive as zip_archive
 from compliancectl.seal.container import Folder
 from compliancectl.seal.records import Files, Records
 
-SEALED_BY = "seal/evidence.intoto.jsonl"
-"""The file that makes a folder a sealed bundle."""
 _FOLDERS = ("catalog", "evidence", "results")
 _PACKED = "archive"
 _PIECE = 1024 * 1024
@@ -67,11 +65,11 @@ def bundle(
         if archive and packing:
             record = _pack(folder, packing, archive, record)
             progress("archive packed")
-        with staging.output_errors(out):
+        with disk.output_errors(out):
             staging.publish(folder, out)
         progress(f"bundle is at {out}")
         if archive and packing:
-            with staging.output_errors(archive):
+            with disk.output_errors(archive):
                 staging.publish_file(packing / _PACKED, archive)
             progress(f"archive is at {archive}")
     return record
@@ -88,7 +86,7 @@ def _check_ready(run_folder: Path) -> None:
         raise FileError("this cannot be read as the record of a run", file=path, hint=hint) from error
     if run.status == "open" or run.finished_at is None:
         raise NotReadyError(
-            f"the run {run.id} is not finished", file=path, hint="Run `compliancectl collect` again to finish it."
+            f"the run {run.id} is not finished", file=path, hint="Finish it with `compliancectl collect --resume`."
         )
     if not (run_folder / records.RESULTS).is_file():
         raise NotReadyError(
@@ -97,12 +95,9 @@ def _check_ready(run_folder: Path) -> None:
 
 
 def _check_free(out: Path, archive: Path | None) -> None:
-    if (out / SEALED_BY).exists():
-        raise OutputError(
-            "a sealed bundle is here already, and is never overwritten",
-            file=out,
-            hint="Choose another folder; verify this one with `compliancectl verify`.",
-        )
+    disk.refuse_sealed(out)
+    if archive:
+        disk.refuse_sealed(archive)
     if os.path.lexists(out) and not (out.is_dir() and not out.is_symlink() and not any(out.iterdir())):
         raise OutputError("something else is here already", file=out, hint="Choose a folder that does not exist yet.")
     if archive and archive.resolve().is_relative_to(out.resolve()):
@@ -125,7 +120,7 @@ def _build(
 ) -> BundleRecord:
     """Fill the staging folder up to the seal."""
     try:
-        with staging.output_errors(out):
+        with disk.output_errors(out):
             files = _copy(run_folder, folder, progress)
         found = records.load(files)
         records.check(found, files)
@@ -139,7 +134,7 @@ def _build(
             file=run_folder,
             hint="The run folder was altered, or is damaged. Collect and evaluate again.",
         ) from problem
-    with staging.output_errors(out):
+    with disk.output_errors(out):
         files = _add_own(folder, files, found, run)
         progress("README.txt and evidence/INDEX.csv written")
         totals = records.totals(found, files.sizes)
@@ -152,10 +147,10 @@ def _build(
             digests=files.digests,
         )
         listing = sums.write(files.digests)
-        staging.write(folder / sums.NAME, listing)
+        disk.write_whole(folder / sums.NAME, listing)
         progress(f"{len(files.digests)} files listed in {sums.NAME}")
         _write_seal(folder, payload, signer)
-        staging.sync_tree(folder)
+        disk.sync_tree(folder)
     return BundleRecord(
         id=run.id,
         folder=str(out),
@@ -207,7 +202,7 @@ def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> File
         records.INDEX: index.write(found.items.values(), files.digests),
     }
     for name, data in own.items():
-        staging.write(folder / name, data)
+        disk.write_whole(folder / name, data)
     digests = {**files.digests, **{name: canonical.sha256(data) for name, data in own.items()}}
     sizes = {**files.sizes, **{name: len(data) for name, data in own.items()}}
     return Files(digests, sizes, files.records)
@@ -217,17 +212,17 @@ def _write_seal(folder: Path, payload: bytes, signer: keys.SigningKey) -> None:
     """Sign; the envelope, which makes it a sealed bundle, is written last."""
     envelope = dsse.sign(payload, signer.private)
     seal = folder / "seal"
-    staging.write(seal / "statement.json", payload)
-    staging.write(seal / "statement.pae", envelope.pae)
-    staging.write(seal / "statement.sig", envelope.signature)
-    staging.write(seal / "signer.pub.pem", signer.public_pem)
-    staging.write(folder / SEALED_BY, envelope.to_line())
+    disk.write_whole(seal / "statement.json", payload)
+    disk.write_whole(seal / "statement.pae", envelope.pae)
+    disk.write_whole(seal / "statement.sig", envelope.signature)
+    disk.write_whole(seal / "signer.pub.pem", signer.public_pem)
+    disk.write_whole(folder / disk.SEALED_BY, envelope.to_line())
 
 
 def _pack(folder: Path, packing: Path, archive: Path, record: BundleRecord) -> BundleRecord:
     """Write the ZIP beside its place; returns the record with its digest."""
     packed = packing / _PACKED
-    with staging.output_errors(archive), packed.open("wb") as stream:
+    with disk.output_errors(archive), packed.open("wb") as stream:
         zip_archive.write(Folder(folder), record.id, stream)
         stream.flush()
         os.fsync(stream.fileno())

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pydantic
 
 import compliancectl
-from compliancectl import clock, store
+from compliancectl import clock, disk, store
 from compliancectl.collectors.base import Context, Feed, Session, Target
 from compliancectl.errors import CollectError, OutputError, Truncated, UsageError
 from compliancectl.item_writer import ItemWriter
@@ -98,14 +98,15 @@ def collect(
     """
     sections = validate_sections(scope, collectors)
     feeds = _feeds(collectors, tables)
-    with store.disk_errors(folder):
-        started = _prepare(folder, scope, collectors, feeds, resume)
-        with store.locked(folder), ExitStack() as stack:
-            run = _Run(folder, started, _context(scope, started, deadline_s), tell)
-            run.context = replace(run.context, progress=lambda text: _note(run, text))
-            tasks = _open_sessions(stack, run, collectors, sections, feeds)
-            _execute(run, tasks)
-            return _close(run)
+    _make_room(folder)
+    with store.locked(folder), ExitStack() as stack:
+        with store.writing(folder):
+            started = _prepare(folder, scope, collectors, feeds, resume)
+        run = _Run(folder, started, _context(scope, started, deadline_s), tell)
+        run.context = replace(run.context, progress=lambda text: _note(run, text))
+        tasks = _open_sessions(stack, run, collectors, sections, feeds)
+        _execute(run, tasks)
+        return _close(run)
 
 
 def _feeds(collectors: Mapping[str, Installed], tables: Iterable[str]) -> list[tuple[str, Feed[Any]]]:
@@ -119,16 +120,23 @@ def _feeds(collectors: Mapping[str, Installed], tables: Iterable[str]) -> list[t
     return [(source, feed) for (source, _), feed in sorted(found.items(), key=lambda pair: pair[0])]
 
 
+def _make_room(folder: Path) -> None:
+    """Make the folder, or refuse one that holds anything but a run."""
+    disk.refuse_sealed(folder)
+    with store.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        here = {entry.name for entry in folder.iterdir()}
+    if store.RUN_FILE not in here and not here <= store.BEFORE_RUN:
+        raise OutputError(f"{folder} is not empty and holds no run", hint="Choose a new folder with --output.")
+
+
 def _prepare(
     folder: Path, scope: Scope, collectors: Mapping[str, Installed], feeds: list[tuple[str, Feed[Any]]], resume: bool
 ) -> RunRecord:
-    """Make the folder ready and write an open `run.json`."""
+    """Write an open `run.json`, or open that of an earlier try again."""
     names = tuple(f"{source}.{feed.name}" for source, feed in feeds)
     if (folder / store.RUN_FILE).exists():
         return _continue(folder, scope, names, resume)
-    if folder.exists() and any(folder.iterdir()):
-        raise OutputError(f"{folder} is not empty and holds no run", hint="Choose a new folder with --output.")
-    (folder / store.EVIDENCE).mkdir(parents=True, exist_ok=True)
     now = clock.now()
     record = RunRecord(
         id=f"{now:%Y%m%dT%H%M%SZ}-{scope.sha256[:8]}",
@@ -147,6 +155,7 @@ def _prepare(
         feeds=names,
     )
     store.write_run(folder, record)
+    (folder / store.EVIDENCE).mkdir()
     return record
 
 
@@ -163,11 +172,14 @@ def _continue(folder: Path, scope: Scope, feeds: tuple[str, ...], resume: bool) 
         raise UsageError(
             f"the run in {folder} was begun with another scope file", hint="Begin a new run with --output."
         )
-    if (folder / "seal").exists() or (folder / "SHA256SUMS").exists():
-        raise OutputError(f"{folder} holds a sealed bundle", hint="Choose a new folder with --output.")
     store.remove_unfinished(folder)
     record = record.model_copy(
-        update={"status": "open", "finished_at": None, "feeds": tuple(sorted({*record.feeds, *feeds}))}
+        update={
+            "status": "open",
+            "finished_at": None,
+            "evidence": None,
+            "feeds": tuple(sorted({*record.feeds, *feeds})),
+        }
     )
     store.write_run(folder, record)
     return record
@@ -278,7 +290,7 @@ def _one(run: _Run, task: Task) -> None:
         return
     run.current.label = task.label
     run.tell(Event("started", *task.label))
-    with store.disk_errors(run.folder), ItemWriter(run.folder, task.source, task.feed, task.target) as writer:
+    with ItemWriter(run.folder, task.source, task.feed, task.target) as writer:
         completeness, problem = (None, task.problem) if task.problem or task.skipped else _fetch(run, task, writer)
         if run.stop.is_set():
             return
@@ -332,8 +344,15 @@ def _kept(run: _Run, task: Task) -> EvidenceItem | None:
 def _close(run: _Run) -> RunRecord:
     items = store.read_items(run.folder)
     whole = all(item.status == "collected" for item in items)
-    record = run.record.model_copy(update={"finished_at": clock.now(), "status": "complete" if whole else "partial"})
-    store.write_run(run.folder, record)
+    record = run.record.model_copy(
+        update={
+            "finished_at": clock.now(),
+            "status": "complete" if whole else "partial",
+            "evidence": store.item_digests(run.folder, items),
+        }
+    )
+    with store.writing(run.folder):
+        store.write_run(run.folder, record)
     return record
 
 

@@ -91,6 +91,7 @@ def evaluate(
         judged = work.judge_all(scratch)
         results = Results(
             run_id=run.id,
+            run_sha256=canonical.sha256_file(run_folder / "run.json"),
             organization=run.organization,
             system=run.system,
             environment=run.environment,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from compliancectl import canonical, clock, store
+from compliancectl import canonical, clock, disk, store
 from compliancectl.collectors.base import Feed, Reply, Session, Target
 from compliancectl.contract import BrokenRow, RowContract
 from compliancectl.errors import CollectError, Garbage, Status
@@ -53,16 +54,18 @@ class ItemWriter:
         self._rejected: dict[str, list[RejectedRow]] = {table.name: [] for table in feed.tables}
 
     def __enter__(self) -> ItemWriter:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.scratch.mkdir(parents=True)
-        self._spools = {t.name: (self.scratch / f"{t.name}.jsonl").open("wb") for t in self.feed.tables}
+        with store.writing(self.run):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.scratch.mkdir(parents=True)
+            self._spools = {t.name: (self.scratch / f"{t.name}.jsonl").open("wb") for t in self.feed.tables}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for spool in self._spools.values():
-            spool.close()
+            with suppress(OSError):  # what a full disk did not take is thrown away here
+                spool.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, reply: Reply) -> None:
@@ -70,7 +73,12 @@ class ItemWriter:
 
         Raises:
             Garbage: if the reply cannot be shaped at all.
+            OutputError: if the disk is full.
         """
+        with store.writing(self.run):
+            self._add(reply)
+
+    def _add(self, reply: Reply) -> None:
         name = f"raw-{len(self.replies) + 1:04d}.{_SUFFIX.get(reply.media_type, 'bin')}"
         (self.folder / name).write_bytes(reply.body)
         self.replies.append(_record(name, reply))
@@ -115,9 +123,15 @@ class ItemWriter:
         problem: CollectError | None,
         skipped: str | None = None,
     ) -> EvidenceItem:
-        """Write rows and record, force them to disk, and let the item appear under its name."""
-        for spool in self._spools.values():
-            spool.close()
+        """Write rows and record, force them to disk, and let the item appear under its name.
+
+        Raises:
+            OutputError: if the disk is full.
+        """
+        with store.writing(self.run):
+            for spool in self._spools.values():
+                spool.close()
+            tables = tuple(self._table(table) for table in self.feed.tables)
         status, cause, reason = _verdict(completeness, problem, bool(self.replies), skipped)
         item = EvidenceItem(
             id=self.final.relative_to(self.run / store.EVIDENCE).as_posix(),
@@ -139,12 +153,14 @@ class ItemWriter:
             completeness=completeness,
             redactions=dict(sorted(self.redactions.items())),
             replies=tuple(self.replies),
-            tables=tuple(self._table(table) for table in self.feed.tables),
+            tables=tables,
+            gives=tuple(sorted(table.name for table in self.feed.tables)),
             corroborate=corroborate,
         )
-        shutil.rmtree(self.scratch)
-        store.write_whole(self.folder / store.ITEM_FILE, canonical.to_bytes(item.to_json()) + b"\n")
-        self._publish()
+        with store.writing(self.run):
+            shutil.rmtree(self.scratch)
+            disk.write_whole(self.folder / store.ITEM_FILE, canonical.to_bytes(item.to_json()) + b"\n")
+            self._publish()
         return item
 
     def _table(self, table: Table) -> TableRows:
@@ -167,11 +183,11 @@ class ItemWriter:
         for file in self.folder.iterdir():
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
-        store.sync_folder(self.folder)
+        disk.sync(self.folder)
         if self.final.exists():
             shutil.rmtree(self.final)
         self.folder.rename(self.final)
-        store.sync_folder(self.final.parent)
+        disk.sync(self.final.parent)
 
 
 def _record(name: str, reply: Reply) -> ReplyRecord:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pydantic
 
 from compliancectl.errors import FileError
-from compliancectl.load.problems import nearest
+from compliancectl.load.forms import dotted, in_words, keys_at
+from compliancectl.load.problems import suggestion
 from compliancectl.model.scope import Scope
 from compliancectl.plugins import Installed
 
@@ -31,16 +32,21 @@ def validate_sections(scope: Scope, collectors: Mapping[str, Installed]) -> dict
 def _section_error(
     scope: Scope, name: str, config: type[pydantic.BaseModel], error: pydantic.ValidationError
 ) -> FileError:
-    first = error.errors()[0]
-    parts = ["sources", name, *(str(part) for part in first["loc"])]
-    message = first["msg"].removeprefix("Value error, ")
-    hint = "`compliancectl init` writes a commented example of every section."
+    found = error.errors(include_url=False)
+    # A misspelt key is missing under its right name too; the misspelling is what to mend.
+    first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+    place = tuple(part for part in first["loc"] if isinstance(part, int) or not part.startswith("function-"))
+    parts: tuple[str | int, ...] = ("sources", name, *place)
+    hint: str | None = "`compliancectl init` writes a commented example of every section."
     if first["type"] == "extra_forbidden":
-        message = "no such key"
-        known = sorted(config.model_fields) if len(first["loc"]) == 1 else []
-        close = nearest(parts[-1], known)
-        hint = f"Did you mean {close!r}?" if close else hint
-    return FileError(f"{'.'.join(parts)}: {message}", file=scope.file, line=_line(scope, parts), hint=hint)
+        message = f'Unknown key "{parts[-1]}" in {dotted(parts[:-1])}.'
+        hint = suggestion(str(parts[-1]), keys_at(config, place[:-1])) or hint
+    elif first["type"] == "missing":
+        message = f'The key "{parts[-1]}" is missing in {dotted(parts[:-1])}.'
+    else:
+        message, own = in_words(dotted(parts), {**first, "msg": first["msg"].removeprefix("Value error, ")})
+        hint = own or hint
+    return FileError(message, file=scope.file, line=_line(scope, [str(part) for part in parts]), hint=hint)
 
 
 def _line(scope: Scope, parts: list[str]) -> int | None:

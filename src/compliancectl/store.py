@@ -12,23 +12,25 @@ dot folders. A full disk is an `OutputError`, never a short file that looks fini
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from compliancectl import canonical
-from compliancectl.errors import NotReadyError, OutputError
+from compliancectl import canonical, disk
+from compliancectl.errors import FileError, NotReadyError, OutputError
 from compliancectl.model.evidence import EvidenceItem, RunRecord
 
 RUN_FILE = "run.json"
 EVIDENCE = "evidence"
 ITEM_FILE = "item.json"
+_LOCK = ".lock"
+BEFORE_RUN = frozenset({_LOCK, f".{RUN_FILE}.new"})
+"""All that a run can have left in its folder before it wrote `run.json`."""
 _SAFE = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
@@ -41,40 +43,11 @@ def slug(name: str) -> str:
     return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
-@contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Turn what an operating system says about writing into an `OutputError` with a hint."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "Free some space and run the same command again; whole evidence items are kept."
-            raise OutputError(f"no space left to write to {folder}", hint=hint) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise OutputError(
-                f"cannot write to {folder}: {error.strerror}", hint="Choose another folder with --output."
-            ) from None
-        raise
-
-
-def write_whole(file: Path, data: bytes) -> None:
-    """Write a file so that it is either absent (or as before) or whole: temporary name, fsync, rename."""
-    temporary = file.with_name(f".{file.name}.new")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
-    sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def writing(folder: Path) -> AbstractContextManager[None]:
+    """Around whatever writes to a run folder: what the system refuses becomes an `OutputError` with the way on."""
+    return disk.output_errors(
+        folder, when_full="Free some space, then go on with --resume; whole evidence items are kept."
+    )
 
 
 @contextmanager
@@ -84,7 +57,9 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: if another process holds it.
     """
-    with (folder / ".lock").open("w") as handle:
+    with writing(folder):
+        lock = (folder / _LOCK).open("w")
+    with lock as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -96,7 +71,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def write_run(folder: Path, record: RunRecord) -> None:
     """Write `run.json`."""
-    write_whole(folder / RUN_FILE, canonical.to_bytes(record.to_json()) + b"\n")
+    disk.write_whole(folder / RUN_FILE, canonical.to_bytes(record.to_json()) + b"\n")
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -104,13 +79,14 @@ def read_run(folder: Path) -> RunRecord:
 
     Raises:
         NotReadyError: if the folder holds no run.
+        FileError: if the record is damaged.
     """
     file = folder / RUN_FILE
     if not file.is_file():
         raise NotReadyError(
             f"{folder} holds no run (there is no {RUN_FILE})", hint="Run `compliancectl collect` first."
         )
-    return RunRecord.model_validate_json(file.read_bytes())
+    return _read(RunRecord, file)
 
 
 def item_folder(run: Path, source: str, feed: str, target: str) -> Path:
@@ -119,9 +95,18 @@ def item_folder(run: Path, source: str, feed: str, target: str) -> Path:
 
 
 def read_items(run: Path) -> tuple[EvidenceItem, ...]:
-    """All whole evidence items of a run, sorted by id."""
+    """All whole evidence items of a run, sorted by id.
+
+    Raises:
+        FileError: if one is damaged.
+    """
     files = sorted((run / EVIDENCE).glob(f"[!.]*/[!.]*/[!.]*/{ITEM_FILE}"))
-    return tuple(sorted((EvidenceItem.model_validate_json(f.read_bytes()) for f in files), key=lambda i: i.id))
+    return tuple(sorted((_read(EvidenceItem, file) for file in files), key=lambda item: item.id))
+
+
+def item_digests(run: Path, items: Iterable[EvidenceItem]) -> dict[str, str]:
+    """Evidence item id → SHA-256 of its `item.json`, which in turn has the digest of every other file of the item."""
+    return {item.id: canonical.sha256_file(run / EVIDENCE / item.id / ITEM_FILE) for item in items}
 
 
 def is_intact(run: Path, item: EvidenceItem) -> bool:
@@ -137,3 +122,23 @@ def remove_unfinished(run: Path) -> int:
     for folder in folders:
         shutil.rmtree(folder)
     return len(folders)
+
+
+M = TypeVar("M", RunRecord, EvidenceItem)
+
+
+def _read(model: type[M], file: Path) -> M:
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise FileError(
+            f"this record is damaged: {where}: {first['msg']}", file=file, hint="Collect again, into a new folder."
+        ) from error
+    except OSError as error:
+        raise FileError(
+            f"this record cannot be read: {error.strerror}", file=file, hint="Check its permissions."
+        ) from error

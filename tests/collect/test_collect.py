@@ -17,7 +17,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from compliancectl import clock, store
+from compliancectl import canonical, clock, store
 from compliancectl.collect import Event, collect
 from compliancectl.collectors.base import Collector, Context, Diagnosis, Feed, Fetched, Reply, Session, Target
 from compliancectl.errors import ApiDisabled, Denied, Error, FileError, Garbage, OutputError, Unreachable, UsageError
@@ -153,6 +153,30 @@ def test_replies_and_rows_are_kept(tmp_path: Path) -> None:
     assert store.is_intact(tmp_path / "run", item)
 
 
+def test_the_run_ends_with_the_digest_of_every_item(tmp_path: Path) -> None:
+    record = run(source(GOOD), tmp_path / "run", section={"places": ["north", "south"]})
+    files = sorted((tmp_path / "run" / "evidence").glob("*/*/*/item.json"))
+    digests = {str(f.parent.relative_to(tmp_path / "run" / "evidence")): canonical.sha256_file(f) for f in files}
+    assert record.evidence == digests and len(digests) == 2
+    assert store.read_run(tmp_path / "run") == record
+
+
+def test_an_open_run_names_no_evidence(tmp_path: Path) -> None:
+    run(source(then=Unreachable("gone")), tmp_path / "run")
+    seen: list[object] = []
+
+    def look(event: Event) -> None:
+        seen.append(store.read_run(tmp_path / "run").evidence)
+
+    run(source(GOOD), tmp_path / "run", tell=look, resume=True)
+    assert set(seen) == {None}
+
+
+def test_every_item_says_which_tables_it_gives(tmp_path: Path) -> None:
+    run(source(then=Unreachable("gone")), tmp_path / "run")
+    assert only_item(tmp_path / "run").gives == ("shelf.thing",)
+
+
 def test_the_same_replies_give_the_same_rows_byte_for_byte(tmp_path: Path) -> None:
     for name in ("one", "two"):
         run(source(GOOD), tmp_path / name)
@@ -264,8 +288,41 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
 
 def test_two_runs_cannot_write_to_one_folder(tmp_path: Path) -> None:
     run(source(then=Unreachable("gone")), tmp_path / "run")
+    unfinished = tmp_path / "run" / "evidence" / "shelf" / "things" / ".south.part"
+    unfinished.mkdir()
+    before = (tmp_path / "run" / "run.json").read_bytes()
     with store.locked(tmp_path / "run"), pytest.raises(OutputError, match="another run"):
         run(source(GOOD), tmp_path / "run", resume=True)
+    assert unfinished.is_dir(), "what the other run is writing is left alone"
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"{}", b"\xff"])
+def test_a_damaged_record_is_named(tmp_path: Path, damage: bytes) -> None:
+    run(source(then=Unreachable("gone")), tmp_path / "run")
+    (tmp_path / "run" / "run.json").write_bytes(damage)
+    with pytest.raises(FileError, match="damaged") as caught:
+        run(source(GOOD), tmp_path / "run", resume=True)
+    assert caught.value.where == str(tmp_path / "run" / "run.json") and caught.value.hint
+
+
+def test_a_sealed_bundle_is_never_written_to(tmp_path: Path) -> None:
+    run(source(then=Unreachable("gone")), tmp_path / "run")
+    (tmp_path / "run" / "seal").mkdir()
+    (tmp_path / "run" / "seal" / "evidence.intoto.jsonl").write_text("{}")
+    before = sorted(tmp_path.rglob("*"))
+    for folder in (tmp_path / "run", tmp_path / "run" / "deeper" / "still"):
+        for resume in (False, True):
+            with pytest.raises(OutputError, match="sealed bundle"):
+                run(source(GOOD), folder, resume=resume)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_kill_left_before_the_first_record_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    for name in (".lock", ".run.json.new"):
+        (tmp_path / "run" / name).write_text("")
+    assert run(source(GOOD), tmp_path / "run").status == "complete"
 
 
 def test_resume_keeps_what_was_whole_and_fetches_the_rest_again(tmp_path: Path) -> None:
@@ -361,7 +418,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path) -> None:
         """
     )
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
-    assert "OUTPUT no space left" in done.stdout, done.stderr
+    assert "OUTPUT there is no room left" in done.stdout, done.stderr
     assert store.read_items(tmp_path / "run") == ()
     assert store.read_run(tmp_path / "run").status == "open"
 

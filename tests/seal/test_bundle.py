@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from compliancectl import bundle as stage
+from compliancectl import canonical, disk
 from compliancectl.bundle import bundle
 from compliancectl.errors import FileError, NotReadyError, OutputError, VerifyError
 from compliancectl.model.manifest import Operator, VerifyStep
@@ -121,6 +121,19 @@ def test_a_run_that_is_not_ready_is_not_sealed(sealed, run_folder: Path, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def _exchange(run: Path, key: str, value: str) -> None:
+    """Change an item into another that is whole and agrees with its files."""
+    record = run / ITEM / "item.json"
+    assert json.loads(record.read_text())[key] != value
+    record.write_bytes(canonical.to_bytes({**json.loads(record.read_text()), key: value}))
+
+
+def _forget_item(run: Path) -> None:
+    evidence = json.loads((run / "run.json").read_text())["evidence"]
+    evidence.pop(ITEM.removeprefix("evidence/"))
+    _set(run / "run.json", evidence=evidence)
+
+
 ALTERED = {
     "a reply is edited": lambda run: (run / ITEM / "raw-0001.json").write_bytes(b"{}"),
     "a table is edited": lambda run: (run / ITEM / "gcp.sql_instance.parquet").write_bytes(b"PAR1PAR1"),
@@ -135,6 +148,10 @@ ALTERED = {
     "the items of a population are edited": lambda run: (run / "results/items/BCP-01.backups-enabled.jsonl").write_bytes(b""),
     "a control is edited": lambda run: (run / "catalog/controls/backup/BCP-01-backups.yaml").write_bytes(b"id: X\n"),
     "the run's record is edited": lambda run: _set(run / "run.json", platform="other"),
+    "an item is exchanged for another whole one": lambda run: _exchange(run, "status", "skipped"),
+    "the run's record names no evidence": lambda run: _set(run / "run.json", evidence=None),
+    "the run's record names an item less": lambda run: _forget_item(run),
+    "the results name no run": lambda run: _set(run / "results/results.json", run_sha256=None),
     "the results are of another run": lambda run: _set(run / "results/results.json", run_id="other"),
 }  # fmt: skip
 
@@ -336,4 +353,4 @@ def test_a_large_archive_in_zip64_form_is_read(sealed, tmp_path: Path, monkeypat
 
 
 def test_the_file_that_makes_a_bundle_is_the_last_to_be_written(sealed) -> None:
-    assert stage.SEALED_BY in tree(sealed.folder)
+    assert disk.SEALED_BY in tree(sealed.folder)

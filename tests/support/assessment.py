@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from compliancectl import load, store
+from compliancectl.cli import pipeline
 from compliancectl.cli.project import Project, open_project, select, tables_of
 from compliancectl.collect import collect
-from compliancectl.evaluate import evaluate, worst
+from compliancectl.evaluate import worst
 from compliancectl.model.control import Control
 from compliancectl.model.result import Results
 from compliancectl.sandbox import company as definition
@@ -67,16 +68,8 @@ def reassess(company: definition.Company, folder: Path, base: Assessment, source
 
 def judge(project: Project, run: Path, controls: Iterable[Control], base: Assessment | None = None) -> Results:
     """Judge a run by some controls, at the instant of `base` if there is one."""
-    return evaluate(
-        run,
-        tuple(controls),
-        project.catalogue.tables,
-        scope=project.scope,
-        waivers=project.waivers,
-        frameworks=project.catalogue.frameworks,
-        catalogue=project.catalogue.controls,
-        as_of=base.results.as_of if base else None,
-    )
+    chosen = replace(project, selected=tuple(controls))
+    return pipeline.evaluate_stage(chosen, run, as_of=base.results.as_of if base else None)
 
 
 def _affected(project: Project, run: Path, base: Assessment) -> tuple[Control, ...]:

@@ -84,7 +84,9 @@ class CollectView:
             disable=not self.live,
         )
         self.task = self.progress.add_task("collecting", total=0, note="")
-        self.total = self.done = 0
+        self.total = self.done = self.short = 0
+        self.hints: set[str] = set()
+        """Hints that were printed: one is enough for all feeds that fail for the same reason."""
 
     def tell(self, event: Event) -> None:
         """Take note of an event; called from several threads."""
@@ -98,13 +100,24 @@ class CollectView:
             self.progress.update(self.task, completed=self.done)
             self._line(event)
 
+    def shortfall(self) -> None:
+        """Say what a collection that is not whole means."""
+        items = "evidence item is" if self.total == 1 else "evidence items are"
+        self.console.print(
+            f"{self.short} of {self.total} {items} not collected in full; what rests on them is inconclusive."
+        )
+
     def _line(self, event: Event) -> None:
         item = event.item
         assert item is not None
         label = safe(f"{event.feed} {event.target}")
         if item.status != "collected":
             reason = safe(f"{item.cause}: {item.reason}")
+            self.short += 1
             self.progress.console.print(f"[yellow]○ {item.status:<9}[/yellow] {label}  [dim]{reason}[/dim]")
+            if item.hint and item.hint not in self.hints:
+                self.hints.add(item.hint)
+                self.progress.console.print(f"            {safe(item.hint)}")
         elif not self.live:
             rows = sum(table.rows for table in item.tables)
             self.progress.console.print(f"● {'kept' if event.kind == 'kept' else 'collected':<9} {label}  {rows} rows")

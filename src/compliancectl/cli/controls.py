@@ -110,7 +110,7 @@ def new(
     folder: Annotated[Path, typer.Option("--folder", help="Folder to write to.", metavar="DIR")] = Path("controls"),
 ) -> int:
     """Begin a control file that already passes `controls check`, but for what only its author can say."""
-    from compliancectl import plugins, store
+    from compliancectl import disk, plugins
     from compliancectl.scaffold import scaffold
 
     name, text = scaffold(id, reads, plugins.all_tables())
@@ -119,9 +119,8 @@ def new(
         from compliancectl.errors import OutputError
 
         raise OutputError("there is a control file already", file=file, hint="Choose another id.")
-    with store.disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        store.write_whole(file, text.encode())
+    with disk.output_errors(folder):
+        disk.write_whole(file, text.encode())
     typer.echo(file)
     typer.echo("Next: fill in what is marked TODO, then `compliancectl controls test` it.", err=True)
     return 0

@@ -88,7 +88,7 @@ def _assess(sandbox: Sandbox, output: Path, paper: Paper) -> int:
 
 def _make_room(output: Path) -> None:
     """Replace the folder of an earlier demo; leave anything else alone."""
-    from compliancectl import store
+    from compliancectl import disk
     from compliancectl.errors import OutputError
 
     if output.exists() and any(output.iterdir()):
@@ -97,6 +97,6 @@ def _make_room(output: Path) -> None:
                 f"{output} is not empty, and not of an earlier demo", hint="Choose a folder with --output."
             )
         shutil.rmtree(output)
-    with store.disk_errors(output):
+    with disk.output_errors(output):
         output.mkdir(parents=True, exist_ok=True)
         (output / MARKER).write_text("Made by `compliancectl demo`; the next demo replaces this folder.\n")

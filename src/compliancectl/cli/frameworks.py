@@ -64,13 +64,23 @@ def frameworks(
 def _outcomes(run: Path | None) -> dict[str, str]:
     if run is None:
         return {}
-    from compliancectl.errors import NotReadyError
+    from pydantic import ValidationError
+
+    from compliancectl.errors import FileError, NotReadyError
     from compliancectl.model.result import Results
 
     file = run / "results" / "results.json"
     if not file.is_file():
         raise NotReadyError(f"{run} is not evaluated", hint="Run `compliancectl evaluate` first.")
-    return {control.id: control.outcome for control in Results.model_validate_json(file.read_bytes()).controls}
+    try:
+        results = Results.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise FileError(
+            "these are not results that this version can read",
+            file=file,
+            hint="Run `compliancectl evaluate` again.",
+        ) from error
+    return {control.id: control.outcome for control in results.controls}
 
 
 def _overview(rows: list[dict[str, Any]], names: dict[str, str]) -> None:

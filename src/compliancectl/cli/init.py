@@ -18,14 +18,14 @@ def init(
     ),
 ) -> int:
     """Write a commented scope file to begin with."""
-    from compliancectl import store
+    from compliancectl import disk
     from compliancectl.errors import OutputError
 
     if file.exists():
         raise OutputError("there is a scope file already", file=file, hint="Name another file, or edit this one.")
     template = resources.files("compliancectl.cli").joinpath("scope_template.yaml").read_bytes()
-    with store.disk_errors(file.parent):
-        store.write_whole(file, template)
+    with disk.output_errors(file):
+        disk.write_whole(file, template)
     typer.echo(file)
     typer.echo("Next: fill it in, then `compliancectl doctor`.", err=True)
     return 0

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from compliancectl import clock, store
+from compliancectl import clock, disk, store
 from compliancectl.cli import console
 from compliancectl.cli.project import Project, tables_of
 from compliancectl.errors import NotReadyError, OutputError, UsageError
@@ -52,9 +52,12 @@ def collect_stage(project: Project, folder: Path, *, resume: bool, deadline_s: f
 
     tables = tables_of(project.selected, project.catalogue.tables)
     with console.collecting() as view:
-        return collect(
+        record = collect(
             project.scope, project.collectors, tables, folder, resume=resume, deadline_s=deadline_s, tell=view.tell
         )
+    if record.status != "complete":
+        view.shortfall()
+    return record
 
 
 def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Results:
@@ -73,6 +76,7 @@ def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Re
             waivers=project.waivers,
             as_of=as_of,
             frameworks=project.catalogue.frameworks,
+            catalogue=project.catalogue.controls,
         )
 
 
@@ -88,7 +92,9 @@ def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
     """Write one report."""
     from compliancectl.report import render
 
-    out.parent.mkdir(parents=True, exist_ok=True)
+    disk.refuse_sealed(out)  # a file that is added breaks the seal
+    with disk.output_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     with console.step(f"writing the {kind} report"):
         render(kind, bundle, out, paper=paper)
 
@@ -123,8 +129,10 @@ def instant(text: str | None) -> datetime | None:
         return clock.now()
     try:
         return clock.parse(text)
-    except ValueError as error:
-        raise UsageError(f"--as-of: {error}", hint="Write it as 2026-08-01T00:00:00Z, or `now`.") from None
+    except ValueError:
+        raise UsageError(
+            f"--as-of: {text!r} is no instant", hint="Write it as 2026-08-01T00:00:00Z, or `now`."
+        ) from None
 
 
 def signing_key(key: Path | None) -> Path:
@@ -146,13 +154,22 @@ def new_output(folder: Path | None, stem: str) -> Path:
 
 
 def refuse_sealed(outputs: Outputs) -> None:
-    """Never write over a bundle.
+    """Never write over a bundle, or into one.
 
     Raises:
-        OutputError: if the folder already holds one.
+        OutputError: if the folder already holds one, or is one.
     """
+    disk.refuse_sealed(outputs.folder)
     if outputs.bundle.exists() or outputs.archive.exists():
         raise OutputError(f"{outputs.folder} already holds a sealed bundle", hint="Choose a new folder with --output.")
+
+
+def _is_collected(project: Project, folder: Path) -> bool:
+    """Whether collection is done and only a later stage was interrupted: there is nothing to fetch again."""
+    if not (folder / store.RUN_FILE).exists():
+        return False
+    record = store.read_run(folder)
+    return record.status == "complete" and record.scope_sha256 == project.scope.sha256
 
 
 def run_all(
@@ -173,9 +190,10 @@ def run_all(
 
     refuse_sealed(outputs)
     key_id = load_private(key).key_id  # a wrong key must be found before an hour of collection, not after
-    with store.disk_errors(outputs.folder):
+    with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
-    collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
+    if not (resume and _is_collected(project, outputs.run)):
+        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
     results = evaluate_stage(project, outputs.run, as_of)
     bundle_stage(outputs.run, outputs.bundle, key, outputs.archive)
     for kind in kinds:

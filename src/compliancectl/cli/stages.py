@@ -53,7 +53,10 @@ def collect(
     folder = pipeline.new_output(output, "run")
     record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline)
     typer.echo(folder)
-    return 0 if record.status == "complete" else 3
+    if record.status == "complete":
+        return 0
+    typer.echo(f"Mend the cause, then go on: compliancectl collect --resume --output {folder}", err=True)
+    return 3
 
 
 @app.command(epilog="Example: compliancectl evaluate runs/today --format json | jq .outcome")

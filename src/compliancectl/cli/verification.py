@@ -38,19 +38,27 @@ def run_verify(path: Path, key: Path | None, policy: Path | None, *, subset: boo
 
 
 def steps(verification: Verification) -> None:
-    """Print every step."""
+    """Print every step that was taken; those after a failure were not."""
     out = console.out()
     for step in verification.steps:
         message = console.safe(step.message)
         out.print(f"  {step.number:>2} {_MARKS[step.outcome]} {step.title:<34} [dim]{message}[/dim]")
-        if step.outcome == "failed" and step.hint:
-            out.print(f"       [dim]{console.safe(step.hint)}[/dim]")
+        if step.outcome != "ok" and step.hint:
+            out.print(f"       {console.safe(step.hint)}")
+        if step.outcome == "failed":
+            rest = len(verification.steps) - step.number
+            if rest:
+                out.print(f"     [dim]{rest} further steps were not taken: they would rest on this one.[/dim]")
+            return
 
 
 def describe(verification: Verification) -> None:
     """Print the verdict in one sentence."""
     out = console.out()
-    signer = verification.signer
+    path, failure, signer = console.safe(verification.path), verification.failure, verification.signer
+    if failure is not None:
+        out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, step {failure.step}: {console.safe(failure.message)}")
+        return
     who = f", signed by key {signer.key_id[:16]}…" if signer else ""
     count = f"{verification.present} of {verification.listed} files"
-    out.print(f"\n{_SENTENCES[verification.verdict]}: {console.safe(verification.path)}, {count}{who}")
+    out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, {count}{who}")

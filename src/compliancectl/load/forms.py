@@ -182,7 +182,7 @@ def keys_at(form: type[BaseModel], place: tuple[str | int, ...]) -> list[str]:
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     for option in node.get("anyOf", ()):
-        if "$ref" in option:
+        if "$ref" in option or "items" in option:
             node = option
     if "$ref" in node:
         found: dict[str, Any] = schema["$defs"][node["$ref"].rpartition("/")[2]]

@@ -170,4 +170,4 @@ class RunRecord(Wire):
     """Feeds that were asked for, sorted."""
     evidence: dict[str, str] | None = None
     """Evidence item id → SHA-256 of its item.json, written when the run ends. With it, nothing that was collected
-    can be exchanged between collect and bundle without being noticed."""
+    can be exchanged between collect and bundle without being noticed. None only while the run is open."""

@@ -145,7 +145,7 @@ class Results(Wire):
     version: Literal[1] = 1
     run_id: str
     run_sha256: str | None = None
-    """Digest of the run.json that was judged."""
+    """Digest of the run.json that was judged; a bundle without it is not sealed and does not verify."""
     organization: str
     system: str
     environment: str

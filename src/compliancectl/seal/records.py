@@ -160,7 +160,7 @@ def _check_run(run: RunRecord, items: Mapping[str, EvidenceItem], files: Files, 
     if run.status == "complete" and incomplete(items):
         raise Problem(f"says the run is complete, but {incomplete(items)[0]} is not `collected`", member=RUN)
     if run.evidence is None:
-        return
+        raise Problem("does not say which evidence the run ended with", member=RUN)
     for id in sorted(set(run.evidence) | set(items)):
         if id not in items and sample:
             continue
@@ -171,7 +171,9 @@ def _check_run(run: RunRecord, items: Mapping[str, EvidenceItem], files: Files, 
 def _check_results(results: Results, records: Records, files: Files, *, sample: bool) -> None:
     if records.run is not None:
         _check_same_run(results, records.run)
-    if results.run_sha256 is not None and files.digests.get(RUN, results.run_sha256) != results.run_sha256:
+    if results.run_sha256 is None:
+        raise Problem("does not say which run.json was judged", member=RESULTS)
+    if files.digests.get(RUN, results.run_sha256) != results.run_sha256:
         raise Problem("was made from another run.json", member=RESULTS)
     for control in results.controls:
         if not (sample and control.file not in files.digests) and files.digests.get(control.file) != control.sha256:

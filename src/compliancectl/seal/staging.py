@@ -14,26 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from compliancectl.disk import output_errors, sync
 from compliancectl.errors import OutputError
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@contextmanager
-def output_errors(place: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into an `OutputError` about `place`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise OutputError(
-                f"there is no room left to write: {error.strerror}",
-                file=place,
-                hint="Free some space and run the same command again; nothing unfinished is left.",
-            ) from error
-        raise OutputError(
-            f"it cannot be written: {error.strerror or error}", file=place, hint="Name a folder that you may write to."
-        ) from error
 
 
 @contextmanager
@@ -76,30 +58,6 @@ def publish_file(file: Path, place: Path) -> None:
             raise
         file.rename(place)  # a file system without hard links
     sync(place.parent)
-
-
-def write(file: Path, data: bytes) -> None:
-    """Write a new file and bring it to the disk."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def sync(folder: Path) -> None:
-    """Bring a folder's entries to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sync_tree(folder: Path) -> None:
-    """Bring the entries of a folder and of all folders below it to the disk."""
-    for path, _, _ in os.walk(folder):
-        sync(Path(path))
 
 
 def _lock(handle: int, folder: Path, place: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from compliancectl import canonical
 from compliancectl.collectors.documents import sidecar
 from compliancectl.errors import Denied, FileError, Garbage, Missing, SourceFailed, Truncated
+from compliancectl.load.problems import FileErrors
 
 MEDIA_TYPES = {
     ".csv": "text/csv",
@@ -26,6 +27,9 @@ MEDIA_TYPES = {
     ".yaml": "application/yaml",
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+
+
+_LET = "Let the collector's account read it."
 
 
 @dataclass(frozen=True)
@@ -47,22 +51,33 @@ def walk(folder: Path, as_of: datetime) -> Listing:
         Garbage: sidecars that cannot be used, or that describe nothing; all are named.
         Truncated: the folder changed while it was read.
     """
-    if not folder.is_dir():
-        raise Missing(f"no folder {folder}", hint="Correct sources.documents.folder, or make the folder.")
+    _check_there(folder)
     names = _names(folder)
-    sidecars, orphans = _pair(names)
-    problems = [f"{name}: describes {name.removesuffix('.yaml')}, which is not there" for name in orphans]
+    sidecars, problems = _pair(names)
+    aside = {*sidecars.values(), *(problem.name for problem in problems)}
+    said = [f"{problem.name}: {problem.what}" for problem in problems]
     documents = []
     for name in names:
-        if name in sidecars.values() or name in orphans:
+        if name in aside:
             continue
         document = _measure(folder, name)
-        document["sidecar"] = _said(folder, sidecars.get(name), as_of, problems)
+        document["sidecar"] = _said(folder, sidecars.get(name), as_of, said)
+        if document["sidecar"] is not None and document["bytes"] == 0:
+            said.append(f"{name}: is empty, so {sidecars[name]} describes nothing")
         documents.append(document)
-    if problems:
-        raise Garbage("; ".join(problems), hint="Mend these files; until then none of the documents counts.")
+    if said:
+        raise Garbage("; ".join(said), hint="Mend these files; until then none of the documents counts.")
     again = _names(folder)
-    return Listing(documents, len(again) - len(_pair(again)[0]) - len(_pair(again)[1]))
+    return Listing(documents, len(again) - len(_pair(again)[0]))
+
+
+def _check_there(folder: Path) -> None:
+    try:
+        there = folder.is_dir()
+    except OSError as error:
+        raise Denied(f"cannot read {folder}: {error.strerror}", hint=_LET) from None
+    if not there:
+        raise Missing(f"no folder {folder}", hint="Correct sources.documents.folder, or make the folder.")
 
 
 def _names(folder: Path) -> list[str]:
@@ -70,7 +85,7 @@ def _names(folder: Path) -> list[str]:
     found: list[str] = []
 
     def refuse(error: OSError) -> None:
-        raise Denied(f"cannot read {error.filename}: {error.strerror}", hint="Let the collector's account read it.")
+        raise Denied(f"cannot read {error.filename}: {error.strerror}", hint=_LET)
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -78,16 +93,28 @@ def _names(folder: Path) -> list[str]:
             path = Path(parent) / name
             if name.startswith("."):
                 continue
+            _check_name(name)
             _check_link(folder, path)
             if name in files:
                 found.append(path.relative_to(folder).as_posix())
     return sorted(found)
 
 
+def _check_name(name: str) -> None:
+    """Refuse a name whose bytes are no text: no record could name the file."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise Garbage(f"the name {name!a} is not UTF-8", hint="Rename the file.") from None
+
+
 def _check_link(folder: Path, path: Path) -> None:
     if not path.is_symlink():
         return
-    inside = path.resolve().is_relative_to(folder.resolve())
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
+        raise Denied(f"{path.relative_to(folder).as_posix()} is a link in a circle", hint="Remove it.") from None
     if not inside or path.is_dir():
         what = "leads out of the folder" if not inside else "is a link to a folder"
         raise Denied(
@@ -95,19 +122,30 @@ def _check_link(folder: Path, path: Path) -> None:
         )
 
 
-def _pair(names: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Document → sidecar, and sidecars without a document. `register.yaml` alone is a document."""
+@dataclass(frozen=True)
+class _Problem:
+    """A sidecar that describes no document."""
+
+    name: str
+    what: str
+
+
+def _pair(names: list[str]) -> tuple[dict[str, str], list[_Problem]]:
+    """Document → sidecar, and sidecars that describe no document. `register.yaml` alone is a document."""
     there = set(names)
-    sidecars, orphans = {}, []
-    for name in names:
+    sidecars: dict[str, str] = {}
+    problems: list[_Problem] = []
+    for name in sorted(names, key=len):
         described = name.removesuffix(".yaml")
         if described == name:
             continue
-        if described in there:
+        if described in sidecars.values():
+            problems.append(_Problem(name, f"describes {described}, which is itself a sidecar"))
+        elif described in there:
             sidecars[described] = name
         elif Path(described).suffix:
-            orphans.append(name)
-    return sidecars, orphans
+            problems.append(_Problem(name, f"describes {described}, which is not there"))
+    return sidecars, sorted(problems, key=lambda problem: problem.name)
 
 
 def _measure(folder: Path, name: str) -> dict[str, Any]:
@@ -119,7 +157,7 @@ def _measure(folder: Path, name: str) -> dict[str, Any]:
         digest = canonical.sha256_file(path)
         after = path.stat()
     except OSError as error:
-        raise Denied(f"cannot read {name}: {error.strerror}", hint="Let the collector's account read it.") from None
+        raise Denied(f"cannot read {name}: {error.strerror}", hint=_LET) from None
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise Truncated(f"{name} changed while it was read", hint="Collect again.")
     media = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
@@ -132,6 +170,10 @@ def _said(folder: Path, name: str | None, as_of: datetime, problems: list[str]) 
     try:
         said, digest = sidecar.read(folder / name, as_of)
     except FileError as error:
-        problems.append(f"{name}:{error.line}: {error.message}" if error.line else f"{name}: {error.message}")
+        if isinstance(error.__cause__, OSError):
+            raise Denied(f"cannot read {name}: {error.__cause__.strerror}", hint=_LET) from None
+        for one in error.problems if isinstance(error, FileErrors) else (error,):
+            place = f"{name}:{one.line}" if one.line else name
+            problems.append(f"{place}: {one.message}" + (f" {one.hint}" if one.hint else ""))
         return None
     return {"path": name, "sha256": digest, "said": said}

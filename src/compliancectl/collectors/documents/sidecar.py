@@ -6,32 +6,40 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from compliancectl import clock
-from compliancectl.errors import FileError
-from compliancectl.model.base import Instant, Model
+from compliancectl.load import document
+from compliancectl.load.forms import Form, Text, fill
+from compliancectl.load.problems import Problems
+from compliancectl.model.base import Instant
 
 
 def _instant(value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, datetime):
+        return value
+    try:
         return clock.parse(value)
-    return value
+    except (TypeError, ValueError):
+        raise PydanticCustomError(
+            "instant", "write a day such as 2026-08-01, or an instant such as 2026-08-01T09:30:00Z"
+        ) from None
 
 
 When = Annotated[Instant, BeforeValidator(_instant)]
 """A date, meaning its first instant in UTC, or an RFC 3339 instant."""
 
 
-class Agreement(Model):
+class Agreement(Form):
     """Terms of an agreement with a vendor."""
 
-    vendor: str
-    kind: str
+    vendor: Text
+    kind: Text
     """`dpa`, `baa` …"""
     signed: When
-    version: str | None = None
-    scc_module: str | None = None
+    version: Text | None = None
+    scc_module: Text | None = None
     breach_notice_hours: int | None = Field(default=None, ge=0)
     audit_right: bool | None = None
     deletion_term: bool | None = None
@@ -40,7 +48,7 @@ class Agreement(Model):
     ai: bool | None = None
 
 
-class RestoreTest(Model):
+class RestoreTest(Form):
     """What a restore test showed."""
 
     performed: When
@@ -49,31 +57,31 @@ class RestoreTest(Model):
     rpo_minutes: int = Field(ge=0)
     """Age of the newest data that came back, in minutes."""
     checks_passed: bool
-    signed_by: str
+    signed_by: Text
 
 
-class Vendor(Model):
+class Vendor(Form):
     """One line of the vendor register."""
 
-    vendor: str
+    vendor: Text
     personal_data: bool
     ai: bool
 
 
-class Sidecar(Model):
+class Sidecar(Form):
     """What a sidecar may say."""
 
     kind: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    subject: str
-    title: str
-    owner: str
+    subject: Text
+    title: Text
+    owner: Text
     issued: When
     expires: When | None = None
-    status: str | None = None
+    status: Text | None = None
     """`performed`, `planned`, `adopted` …"""
     target: When | None = None
     """When something planned is to happen."""
-    performed_by: str | None = None
+    performed_by: Text | None = None
     independent: bool | None = None
     """Whether who performed it is independent of the organisation."""
     covers_start: When | None = None
@@ -83,16 +91,9 @@ class Sidecar(Model):
     restore_test: RestoreTest | None = None
     vendors: tuple[Vendor, ...] | None = None
 
-    @model_validator(mode="after")
-    def _facts_fit_kind(self) -> Sidecar:
-        for kind, key in (("agreement", "agreement"), ("restore-test", "restore_test"), ("vendor-register", "vendors")):
-            if (self.kind == kind) != (getattr(self, key) is not None):
-                raise ValueError(f"a document of kind {kind} says so under `{key}`, and no other does")
-        if self.expires is not None and self.expires < self.issued:
-            raise ValueError("expires before it was issued")
-        return self
 
-
+_FACTS = (("agreement", "agreement"), ("restore-test", "restore_test"), ("vendor-register", "vendors"))
+"""Kind of document → the key under which it says more; no other kind has that key."""
 _PAST = (("issued",), ("agreement", "signed"), ("restore_test", "performed"), ("covers_end",))
 
 
@@ -100,30 +101,43 @@ def read(path: Path, as_of: datetime) -> tuple[dict[str, Any], str]:
     """Read a sidecar: its values, JSON-ready, and the digest of its exact bytes.
 
     Raises:
-        FileError: it is not strict YAML, says too little or too much, or something lies in the future that cannot.
+        FileError: it is not strict YAML, says too little or too much, or something lies in the future that cannot
+            (`FileErrors` if in several places).
     """
-    from compliancectl.load import document
+    parsed, problems = document.read(path), Problems(path)
+    said = fill(Sidecar, parsed, problems)
+    if said is not None:
+        _check_facts(said, parsed, problems)
+        _check_times(said, as_of, parsed, problems)
+    problems.raise_if_any()
+    assert said is not None
+    return said.model_dump(mode="json", exclude_none=True), parsed.sha256
 
-    parsed = document.read(path)
-    if not isinstance(parsed.data, dict):
-        raise FileError("The file must hold keys and values.", file=path, line=1)
-    try:
-        said = Sidecar.model_validate(parsed.data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = tuple(first["loc"])
-        name = ".".join(map(str, place)) or "the file"
-        raise FileError(f"{name}: {first['msg']}", file=path, line=parsed.line(*place)) from None
+
+def _check_facts(said: Sidecar, parsed: document.Document, problems: Problems) -> None:
+    for kind, key in _FACTS:
+        given = getattr(said, key) is not None
+        if said.kind == kind and not given:
+            problems.add(parsed.line("kind"), f'A document of kind {kind} says more under "{key}".', f'Add "{key}:".')
+        if said.kind != kind and given:
+            problems.add(
+                parsed.line(key), f'Only a document of kind {kind} has "{key}".', f"Remove it, or write kind: {kind}."
+            )
+
+
+def _check_times(said: Sidecar, as_of: datetime, parsed: document.Document, problems: Problems) -> None:
     for place in _PAST:
         when = _at(said, place)
         if when is not None and when > as_of:
-            raise FileError(
-                f"{'.'.join(place)} lies in the future: {clock.text(when)}",
-                file=path,
-                line=parsed.line(*place),
-                hint="Correct the date; what is planned belongs under `target`.",
+            problems.add(
+                parsed.line(*place),
+                f"{'.'.join(place)} lies in the future: {clock.text(when)}.",
+                "Correct the date; what is planned belongs under `target`.",
             )
-    return said.model_dump(mode="json", exclude_none=True), parsed.sha256
+    for first, last in (("issued", "expires"), ("covers_start", "covers_end")):
+        start, end = getattr(said, first), getattr(said, last)
+        if start is not None and end is not None and end < start:
+            problems.add(parsed.line(last), f"{last} lies before {first}.", "Correct one of the two.")
 
 
 def _at(said: Sidecar, place: tuple[str, ...]) -> datetime | None:
