@@ -106,20 +106,20 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tables() -> dict[str, Table]:
     """The declared tables of these tests."""
     return TABLES
 
 
 @pytest.fixture
-def write_control(tmp_path: Path) -> Callable[[str], Path]:
+def write_control(tmp_path: Path) -> Callable[..., Path]:
     """Writes a control file `controls/testing/<id>.yaml` and returns its path."""
 
-    def write(text: str, name: str = "TST-01.yaml") -> Path:
+    def write(text: str | bytes, name: str = "TST-01.yaml") -> Path:
         path = tmp_path / "controls" / "testing" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
     return write

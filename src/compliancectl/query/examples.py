@@ -21,7 +21,7 @@ from compliancectl.model.control import Control, Example, Test
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Binder, Bound, bind_control, bind_test, create_tables, parameter_values
 from compliancectl.query.given import Leaf, Rows, candidates, given_rows, leaves, value_at
-from compliancectl.query.limits import EXAMPLES
+from compliancectl.query.limits import EXAMPLES, Limits
 from compliancectl.query.portable import portable_faults
 from compliancectl.query.staged import Failed, Judged, Loaded, Outcomes
 
@@ -46,15 +46,15 @@ class ExampleReport:
 class Workbench:
     """Checks and tests controls without evidence. One database for many controls; not thread-safe."""
 
-    def __init__(self, tables: Mapping[str, Table]) -> None:
+    def __init__(self, tables: Mapping[str, Table], *, limits: Limits = EXAMPLES) -> None:
         import duckdb
 
-        self.tables = dict(tables)
+        self.tables, self.limits = dict(tables), limits
         self.binder = Binder(tables)
         self.database = duckdb.connect(
             config={
-                "threads": 1,
-                "memory_limit": EXAMPLES.memory,
+                "threads": limits.threads or 1,
+                "memory_limit": limits.memory,
                 "temp_directory": "",
                 "python_enable_replacements": False,
             }
@@ -137,7 +137,7 @@ class _TestRun:
         prepared = [found for n, example in enumerate(self.test.examples) if (found := self._prepare(n, example))]
         for n, bound, rows in prepared:
             example = self.test.examples[n]
-            with Loaded(self.bench.database, self.bench.tables, bound, rows) as loaded:
+            with Loaded(self.bench.database, self.bench.tables, bound, rows, self.bench.limits) as loaded:
                 try:
                     base = loaded.outcomes()
                 except Failed as failed:

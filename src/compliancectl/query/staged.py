@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Bound
 from compliancectl.query.given import Leaf, Rows, replaced
-from compliancectl.query.limits import EXAMPLES, Stopped, within
+from compliancectl.query.limits import Limits, Stopped, within
 from compliancectl.query.render import judged_sql
 from compliancectl.query.syntax import quote_table, typed_literal
 
@@ -39,9 +39,14 @@ class Loaded:
     """An example's rows in the tables, and its test prepared once for many runs."""
 
     def __init__(
-        self, database: duckdb.DuckDBPyConnection, tables: Mapping[str, Table], bound: Bound, rows: Rows
+        self,
+        database: duckdb.DuckDBPyConnection,
+        tables: Mapping[str, Table],
+        bound: Bound,
+        rows: Rows,
+        limits: Limits,
     ) -> None:
-        self.database, self.tables, self.bound, self.rows = database, tables, bound, rows
+        self.database, self.tables, self.bound, self.rows, self.limits = database, tables, bound, rows, limits
         self.stages = {table: n for n, table in enumerate(sorted(rows))}
         self.changed: str | None = None
         self.count = 0
@@ -82,7 +87,7 @@ class Loaded:
         import duckdb
 
         try:
-            with within(EXAMPLES, self.database):
+            with within(self.limits, self.database):
                 found = self.database.execute("EXECUTE probed").fetchall()
         except Stopped as stopped:
             raise Failed(str(stopped)) from stopped
