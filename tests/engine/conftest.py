@@ -217,9 +217,9 @@ def write_parquet(table: Table, rows: Rows, path: Path) -> None:
     columns = ", ".join(f"{quote(c.name)} {c.type.sql}" for c in table)
     with duckdb.connect() as db:
         db.execute(f"CREATE TABLE t ({columns})")
-        for row in rows:
-            values = ", ".join(typed_literal(row.get(c.name), c.type) for c in table)
-            db.execute(f"INSERT INTO t VALUES ({values})")
+        values = [", ".join(typed_literal(row.get(c.name), c.type) for c in table) for row in rows]
+        if values:
+            db.execute(f"INSERT INTO t VALUES {', '.join(f'({row})' for row in values)}")
         db.execute(f"COPY t TO '{path}' (FORMAT parquet)")
 
 
@@ -227,3 +227,19 @@ def write_parquet(table: Table, rows: Rows, path: Path) -> None:
 def run(tmp_path: Path) -> Run:
     """An empty run."""
     return Run(tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def text_of_control() -> Callable[..., str]:
+    """`control_text`, for modules that cannot import this one."""
+    return control_text
+
+
+@pytest.fixture(scope="session")
+def write_parquet_of() -> Callable[..., None]:
+    """Writes rows of a named table to a Parquet file."""
+
+    def write(table: str, rows: Rows, path: Path) -> None:
+        write_parquet(TABLES[table], rows, path)
+
+    return write

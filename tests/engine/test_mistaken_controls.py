@@ -289,7 +289,7 @@ FILES: dict[str, tuple[str | bytes, int | None, str]] = {
     "a line end that YAML does not know": (swap("Nobody", "No\u2028body"), 3, "U+2028"),
     "a huge file": (GOOD + "#" * 1_000_000, None, "at most 1,000,000 are read"),
     "deep nesting": (swap("{min_days: 7}", "{min_days: " + "[" * 60 + "]" * 60 + "}"), 8, "nests too deeply"),
-    "very deep nesting": (swap("{min_days: 7}", "{min_days: " + "[" * 5000 + "]" * 5000 + "}"), 1, "nests too deeply"),
+    "very deep nesting": (swap("{min_days: 7}", "{min_days: " + "[" * 5000 + "]" * 5000 + "}"), 8, "nests too deeply"),
     "nothing": ("", 1, "The file is empty"),
     # shapes
     "a list where keys belong": (swap("{soc2: [CC6.6]}", "[CC6.6]"), 4, "must be keys and values, but it is a list"),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_000_000
 """Largest file that people are expected to write, in bytes."""
 MAX_DEPTH = 40
+_MAX_BRACKETS = 200
+"""Open brackets at one place, those in texts included."""
 _INVISIBLE = frozenset({"Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories of signs without a shape: format and direction marks, line separators, private use."""
 
@@ -128,6 +130,8 @@ def _compose(path: Path, text: str) -> Node | None:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    if (line := _too_deep(text)) is not None:
+        raise FileError("The file nests too deeply.", file=path, line=line, hint="Write it flatter.")
     try:
         nodes = YAML(typ="rt", pure=True).compose_all(text)
         found = [node for node, _ in zip(nodes, range(2), strict=False)]
@@ -147,6 +151,16 @@ def _compose(path: Path, text: str) -> Node | None:
         line = found[1].start_mark.line + 1
         raise FileError("The file holds more than one document.", file=path, line=line, hint="Remove the line `---`.")
     return found[0] if found else None
+
+
+def _too_deep(text: str) -> int | None:
+    """The line on which brackets nest deeper than anybody means them to; the library takes seconds to find out."""
+    depth = 0
+    for sign in re.finditer(r"[\[{}\]]", text):
+        depth = depth + 1 if sign.group() in "[{" else max(0, depth - 1)
+        if depth > _MAX_BRACKETS:
+            return text.count("\n", 0, sign.start()) + 1
+    return None
 
 
 def _plain(error: Any, text: str, line: int) -> str:
