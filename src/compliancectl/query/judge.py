@@ -12,7 +12,7 @@ from compliancectl.model.result import CheckResult, Counts, ItemResult
 from compliancectl.model.waiver import Waiver
 from compliancectl.query.bind import Bound
 from compliancectl.query.limits import Stopped
-from compliancectl.query.render import judged_sql, line_sql, waiver_sql
+from compliancectl.query.render import canonical_escapes, judged_sql, line_sql, waiver_sql
 from compliancectl.query.syntax import text_literal
 from compliancectl.query.tables import EvidenceDatabase
 
@@ -96,7 +96,8 @@ def _add(database: EvidenceDatabase, extra: Sequence[UnknownItem]) -> None:
 def _write(database: EvidenceDatabase, lines: str, out: Path) -> None:
     # JSON escapes line feeds and every sign below 0x20, so a line needs no CSV quoting.
     database.run(
-        f"COPY (SELECT {lines} FROM (SELECT * FROM judged ORDER BY resource)) TO {text_literal(str(out.resolve()))} "
+        f"COPY (SELECT {canonical_escapes('line')} FROM "
+        f"(SELECT {lines} AS line FROM (SELECT * FROM judged ORDER BY resource))) TO {text_literal(str(out.resolve()))} "
         "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
     )
 
