@@ -13,7 +13,8 @@ from compliancectl.collectors.gcp.identity import subject
 from compliancectl.collectors.gcp.redact import parse
 from compliancectl.collectors.gcp.services import SERVICES
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.errors import CollectError
+from compliancectl.collectors.gcp.verdict import FAULT
+from compliancectl.errors import CollectError, Garbage
 from compliancectl.model.evidence import Completeness, Window
 from compliancectl.model.table import Table
 
@@ -55,7 +56,14 @@ def feed(
 
     def fetched(session: GcpSession, target: Target) -> Fetched:
         with session.timed(name, target.name):
-            completeness: Completeness = yield from fetch(session, target)
+            try:
+                completeness: Completeness = yield from fetch(session, target)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                raise Garbage(
+                    f"{SERVICES[audited.service].title} answered in a form that is not documented "
+                    f"({type(error).__name__}: {error})",
+                    hint=FAULT,
+                ) from error
             return completeness
 
     def shaped(reply: Reply) -> Iterator[Row]:

@@ -93,7 +93,10 @@ def _as_json(message: Any) -> Any:
     try:
         return MessageToDict(message)
     except TypeError as error:
-        raise Garbage(f"Cloud Logging API sent a payload of a type that is not known here: {error}") from None
+        raise Garbage(
+            f"Cloud Logging API sent a payload of a type that is not known here: {error}",
+            hint="Please report the type.",
+        ) from None
 
 
 # -- sinks ------------------------------------------------------------------------------------------------------------
