@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from compliancectl import load, plugins, store
+from compliancectl import clock, load, plugins, store
 from compliancectl.collect import collect
-from compliancectl.model.evidence import EvidenceItem
+from compliancectl.collectors.base import Context, Diagnosis
+from compliancectl.model.evidence import EvidenceItem, Window
 from compliancectl.sandbox.run import Sandbox, environment, write_scope
 from compliancectl.sandbox.web import Misbehaviour
 
@@ -56,6 +58,18 @@ class Box:
         with environment({**self.sandbox.env, **(env or {})}):
             collect(scope, {"gcp": plugins.collector("gcp")}, tables, run, deadline_s=deadline_s)
         return Collected(run, {(item.feed, item.target): item for item in store.read_items(run)})
+
+    def doctor(self, *, env: Mapping[str, str] | None = None, **config: Any) -> dict[str, Diagnosis]:
+        """What doctor says, by subject."""
+        section = load.load_scope(self.scope(**config)).sources["gcp"]
+        now = clock.now()
+        context = Context(Window(start=now - timedelta(days=1), end=now), now, "production", self.folder, 30.0)
+        collector = plugins.collector("gcp").collector
+        config = collector.config.model_validate(section)
+        with environment({**self.sandbox.env, **(env or {})}), collector.open(config, context) as session:
+            lines = list(session.doctor())
+        assert len({line.subject for line in lines}) == len(lines)
+        return {line.subject: line for line in lines}
 
 
 @dataclass

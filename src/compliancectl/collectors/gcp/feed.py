@@ -31,6 +31,18 @@ class Audited:
     """The method that decides, e.g. `cloudsql.instances.list`."""
 
 
+@dataclass(frozen=True)
+class GcpFeed(Feed[GcpSession]):
+    """A feed that knows which API it asks."""
+
+    service: str = ""
+
+
+def place(target: Target) -> str:
+    """The project or organisation of a target: `projects/larkspur-prod`."""
+    return target.name if "/" in target.name else f"projects/{target.name}"
+
+
 def projects(service: str) -> Callable[[GcpSession], Iterable[Target]]:
     """One target for each project in scope."""
 
@@ -51,7 +63,7 @@ def feed(
     *,
     targets: Callable[[GcpSession], Iterable[Target]] | None = None,
     window: Callable[[GcpSession], Window | None] = lambda session: None,
-) -> Feed[GcpSession]:
+) -> GcpFeed:
     """Put a feed together: remembers when it ran, parses replies for `shape`, writes the query that finds it."""
 
     def fetched(session: GcpSession, target: Target) -> Fetched:
@@ -72,7 +84,7 @@ def feed(
     def corroborate(session: GcpSession, target: Target) -> str | None:
         return in_audit_log(session, name, target, audited)
 
-    return Feed(
+    return GcpFeed(
         name=name,
         description=description,
         tables=tables,
@@ -81,6 +93,7 @@ def feed(
         shape=shaped,
         window=window,
         corroborate=corroborate,
+        service=audited.service,
     )
 
 
@@ -93,11 +106,10 @@ def in_audit_log(session: GcpSession, name: str, target: Target, audited: Audite
         who = subject(session.credentials())
     except CollectError:
         return None
-    holder = target.name if "/" in target.name else f"projects/{target.name}"
     start, end = times[0] - timedelta(seconds=2), times[1] + timedelta(seconds=2)
     return " AND ".join(
         [
-            f'logName="{holder}/logs/cloudaudit.googleapis.com%2Fdata_access"',
+            f'logName="{place(target)}/logs/cloudaudit.googleapis.com%2Fdata_access"',
             f'protoPayload.serviceName="{SERVICES[audited.service].host}"',
             f'protoPayload.methodName="{audited.method}"',
             f'protoPayload.authenticationInfo.principalEmail="{who}"',

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl import canonical, clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
-from compliancectl.collectors.gcp.feed import Audited, feed
+from compliancectl.collectors.gcp.feed import Audited, feed, place
 from compliancectl.collectors.gcp.feeds import log_tables as tables
 from compliancectl.collectors.gcp.listing import Page, Tally, check_token
 from compliancectl.collectors.gcp.logclient import rpc
@@ -109,12 +109,8 @@ def _sink_targets(session: GcpSession) -> Iterator[Target]:
         yield Target(project, session.endpoint("logging"))
 
 
-def _parent(target: Target) -> str:
-    return target.name if "/" in target.name else f"projects/{target.name}"
-
-
 def _fetch_sinks(session: GcpSession, target: Target) -> Fetched:
-    tally, parent = Tally(), _parent(target)
+    tally, parent = Tally(), place(target)
     context = {"project": target.name, "parent": parent}
     for page in _pages(
         session,
