@@ -14,7 +14,7 @@ from compliancectl.collectors.gcp.listing import Page, Tally, check_token
 from compliancectl.collectors.gcp.logclient import rpc
 from compliancectl.collectors.gcp.redact import Drop, apply, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import dig, row
+from compliancectl.collectors.gcp.shaping import dig, full_name, row
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
@@ -138,7 +138,7 @@ def _shape_sinks(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterato
                 {
                     "project": context["project"],
                     "parent": context["parent"],
-                    "resource": f"//logging.googleapis.com/{context['parent']}/sinks/{record.get('name')}",
+                    "resource": full_name(f"//logging.googleapis.com/{context['parent']}/sinks/", record.get("name")),
                     "destination_bucket": _full(record.get("destination")),
                     "filter": record.get("filter", ""),
                     "disabled": record.get("disabled", False),
