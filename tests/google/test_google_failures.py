@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assessment import judge
 from cloudbox import LOGS, PROD, Box
 
-from compliancectl.cli import app
+from compliancectl.cli import app, pipeline
 from compliancectl.cli.project import Project, open_project
 
 LISTING = f"GET /sqladmin.googleapis.com/v1/projects/{PROD}/instances$"
@@ -140,11 +139,12 @@ def test_each_failure_over_grpc_has_its_own_words(box: Box, case: Case) -> None:
 
 def test_a_token_that_is_not_accepted_is_renewed_once(box: Box) -> None:
     box.misbehave(LISTING, **status(401, times=1))
-    box.misbehave("ListSinks", **vendor("UNAUTHENTICATED", times=1))
-    found = box.collect("gcp.sql_instance", "gcp.log_sink", organization=None, projects=[PROD])
-    outcomes = [[a.outcome for a in item.replies[0].attempts] for item in found.items.values()]
-    assert sorted(outcomes) == [["401", "200"], ["permission", "OK"]]
-    assert len([r for r in box.cloud.web.log if "oauth2" in r.path]) == 3
+    box.misbehave("ListBuckets", **vendor("UNAUTHENTICATED", times=1))
+    for table, outcomes in (("gcp.sql_instance", ["401", "200"]), ("gcp.log_bucket", ["permission", "OK"])):
+        box.cloud.web.log.clear()
+        (item,) = box.collect(table, projects=[PROD]).items.values()
+        assert [attempt.outcome for attempt in item.replies[0].attempts] == outcomes
+        assert len([r for r in box.cloud.web.log if "oauth2" in r.path]) == 2, "one token, and the one that replaced it"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def project(_running: Box) -> Project:
 
 def outcomes(project: Project, run: Path) -> tuple[int, set[str]]:
     """The exit code, and the outcomes of the control and its tests."""
-    results = judge(project, run)
+    results = pipeline.evaluate_stage(project, run, None)
     (control,) = results.controls
     return results.exit_code, {control.outcome, *(test.outcome for test in control.tests)}
 
