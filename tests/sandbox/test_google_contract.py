@@ -262,7 +262,7 @@ def test_a_wrong_grpc_statement_is_found(change: dict[str, Any], problem: str) -
 
 @dataclass
 class Traffic:
-    """What went over the wire while everything was collected."""
+    """What went over the wire while everything was collected, and while doctor tried it."""
 
     rest: list[tuple[Request, Response]]
     rpcs: list[tuple[str, Any]]
@@ -274,6 +274,7 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
     from compliancectl import store
     from compliancectl.cli.project import open_project
     from compliancectl.collect import collect
+    from compliancectl.collectors.base import Context
     from compliancectl.sandbox import company
     from compliancectl.sandbox.run import environment, running
 
@@ -284,7 +285,12 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
         part.server.observers.append(lambda request, response: rest.append((request, response)))
         project = open_project(sandbox.scope_file)
         tables = [table.name for table in project.collectors["gcp"].collector.tables]
-        collect(project.scope, project.collectors, tables, folder / "run")
+        record = collect(project.scope, project.collectors, tables, folder / "run")
+        collector = project.collectors["gcp"].collector
+        config = collector.config.model_validate(project.scope.sources["gcp"])
+        context = Context(record.period, record.started_at, "production", folder)
+        with collector.open(config, context) as session:
+            assert {line.outcome for line in session.doctor()} == {"ok"}
         assert part.server.bugs == []
         found = Traffic(rest, list(part.logs.log), list(part.logs.replies))
     items = store.read_items(folder / "run")
@@ -326,7 +332,7 @@ def test_every_rpc_of_a_collection_is_as_google_documents_it(traffic: Traffic) -
     from google.protobuf.unknown_fields import UnknownFieldSet
 
     document = discovery.document("logging.v2")
-    assert len(traffic.rpcs) == len(traffic.replies) >= 7
+    assert len(traffic.rpcs) == len(traffic.replies) >= 14
     for name, message in [*traffic.rpcs, *traffic.replies]:
         pb = type(message).pb(message)
         assert len(UnknownFieldSet(pb)) == 0, name
@@ -349,7 +355,7 @@ ROUTES = {
 
 def test_log_entries_are_always_asked_for_in_an_explicit_window(traffic: Traffic) -> None:
     filters = [message.filter for name, message in traffic.rpcs if name.endswith("ListLogEntries")]
-    assert len(filters) == 2
+    assert len(filters) == 4
     for text in filters:
         assert re.search(r'timestamp>="\d{4}-\d\d-\d\dT[\d:.]+Z" AND timestamp<"\d{4}-\d\d-\d\dT[\d:.]+Z"', text)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from compliancectl import clock
@@ -52,13 +53,13 @@ def retry_after(response: requests.Response) -> float | None:
     value = response.headers.get("Retry-After")
     if value is None:
         return None
-    if value.isdigit():
+    if value.isdecimal():
         return float(value)
     from email.utils import parsedate_to_datetime
 
     try:
         return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
-    except ValueError:
+    except (TypeError, ValueError):  # not a date, or one without a zone
         return None
 
 
@@ -109,7 +110,16 @@ def call(send: Callable[[], requests.Response], judge: Judge, *, deadline_s: flo
     try:
         return policy(once)
     except TryAgain as again:
-        raise again.error from None
+        raise _after(again.error, attempts) from None
+
+
+def _after(error: CollectError, attempts: list[Attempt]) -> CollectError:
+    """The error, with what was tried before giving up: no reply is kept that could tell it."""
+    if len(attempts) < 2:
+        return error
+    runs = [(outcome, len(list(run))) for outcome, run in groupby(attempt.outcome for attempt in attempts)]
+    outcomes = ", ".join(f"{outcome} ×{count}" if count > 1 else outcome for outcome, count in runs)
+    return type(error)(f"{error.message} (tried {len(attempts)} times: {outcomes})", hint=error.hint)
 
 
 def _send(send: Callable[[], requests.Response]) -> requests.Response:
@@ -119,17 +129,56 @@ def _send(send: Callable[[], requests.Response]) -> requests.Response:
     try:
         return send()
     except requests.exceptions.SSLError as error:
-        raise Unreachable(f"TLS failed: {error}", hint="Check the certificate and the host name.") from None
+        raise Unreachable(f"TLS failed{_at(error)}", hint="Check the certificate and the host name.") from None
     except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
-        raise TryAgain(Truncated(f"the connection broke in the middle of an answer: {error}")) from None
+        hint = "Repeat it; if it stays, look for a proxy that cuts connections."
+        raise TryAgain(Truncated(f"the connection broke in the middle of an answer{_at(error)}", hint=hint)) from None
     except requests.exceptions.Timeout as error:
-        raise TryAgain(Unreachable(f"no answer in time: {error}")) from None
+        hint = "Check the host and the network, or allow more time with --deadline."
+        raise TryAgain(Unreachable(f"no answer in time{_at(error)}", hint=hint)) from None
     except requests.exceptions.ConnectionError as error:
-        raise TryAgain(
-            Unreachable(f"no connection: {error}", hint="Check the host, the port and the network.")
-        ) from None
+        raise _unconnected(error) from None
     except requests.exceptions.RequestException as error:
-        raise Garbage(f"not a usable answer: {error}") from None
+        raise Garbage(f"not a usable answer{_at(error)}", hint=_ENDPOINT) from None
+
+
+_ENDPOINT = "Check the endpoint: a proxy or another service may be answering."
+
+
+def _unconnected(error: requests.exceptions.ConnectionError) -> TryAgain | Garbage:
+    """Nobody answers, or somebody who does not speak HTTP."""
+    if not speaks_http(error):
+        return Garbage(f"an answer that is not HTTP{_at(error)}", hint=_ENDPOINT)
+    return TryAgain(Unreachable(f"no connection{_at(error)}", hint="Check the host, the port and the network."))
+
+
+def _at(error: requests.exceptions.RequestException) -> str:
+    """Where and why: ` (db.example): Connection refused`."""
+    from urllib.parse import urlsplit
+
+    url = str(error.request.url) if error.request is not None else ""
+    return f" ({urlsplit(url).netloc}): {why(error)}" if url else f": {why(error)}"
+
+
+def speaks_http(error: BaseException) -> bool:
+    """False when the transport failed because what came is not HTTP."""
+    from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+
+    cause = _first_cause(error)
+    return not isinstance(cause, HTTPException) or isinstance(cause, IncompleteRead | RemoteDisconnected)
+
+
+def why(error: BaseException) -> str:
+    """The first cause in its own words, printable, without the layers of libraries around it."""
+    cause = _first_cause(error)
+    text = (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__
+    return repr(text)[1:-1][:200]
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
 
 
 def busy(response: requests.Response) -> TryAgain | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from compliancectl.collectors.base import Collector, Context
+from compliancectl.collectors.gcp import permissions
 from compliancectl.collectors.gcp.config import GcpConfig
+from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
     artifacts,
     assets,
@@ -54,7 +55,8 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
 
     def permissions(self) -> str:
         """The custom role, and the commands that create and grant it."""
-        return (Path(__file__).parent / "permissions.md").read_text(encoding="utf-8")
+        asked = {feed.service for feed in self.feeds if isinstance(feed, GcpFeed)}
+        return permissions.text(self.tables, {*asked, "resourcemanager"})
 
 
 collector = GcpCollector()

@@ -43,8 +43,8 @@ class GcpConfig(Model):
     """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
     page_limit: int = Field(default=10_000, ge=1)
     """Pages of one listing after which collection stops and says so."""
-    retry_pause_s: float = Field(default=0.5, gt=0)
-    """First pause before a request is repeated, in seconds; doubled each time."""
+    retry_pause_s: float = Field(default=0.5, ge=0)
+    """First pause before a request is repeated, in seconds; doubled each time. A pause that Google asks for is kept."""
 
     @field_validator("endpoints")
     @classmethod

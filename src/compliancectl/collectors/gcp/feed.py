@@ -13,7 +13,8 @@ from compliancectl.collectors.gcp.identity import subject
 from compliancectl.collectors.gcp.redact import parse
 from compliancectl.collectors.gcp.services import SERVICES
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.errors import CollectError
+from compliancectl.collectors.gcp.verdict import FAULT
+from compliancectl.errors import CollectError, Garbage
 from compliancectl.model.evidence import Completeness, Window
 from compliancectl.model.table import Table
 
@@ -28,6 +29,18 @@ class Audited:
     service: str
     method: str
     """The method that decides, e.g. `cloudsql.instances.list`."""
+
+
+@dataclass(frozen=True)
+class GcpFeed(Feed[GcpSession]):
+    """A feed that knows which API it asks."""
+
+    service: str = ""
+
+
+def place(target: Target) -> str:
+    """The project or organisation of a target: `projects/larkspur-prod`."""
+    return target.name if "/" in target.name else f"projects/{target.name}"
 
 
 def projects(service: str) -> Callable[[GcpSession], Iterable[Target]]:
@@ -50,12 +63,19 @@ def feed(
     *,
     targets: Callable[[GcpSession], Iterable[Target]] | None = None,
     window: Callable[[GcpSession], Window | None] = lambda session: None,
-) -> Feed[GcpSession]:
+) -> GcpFeed:
     """Put a feed together: remembers when it ran, parses replies for `shape`, writes the query that finds it."""
 
     def fetched(session: GcpSession, target: Target) -> Fetched:
         with session.timed(name, target.name):
-            completeness: Completeness = yield from fetch(session, target)
+            try:
+                completeness: Completeness = yield from fetch(session, target)
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+                raise Garbage(
+                    f"{SERVICES[audited.service].title} answered in a form that is not documented "
+                    f"({type(error).__name__}: {error})",
+                    hint=FAULT,
+                ) from error
             return completeness
 
     def shaped(reply: Reply) -> Iterator[Row]:
@@ -64,7 +84,7 @@ def feed(
     def corroborate(session: GcpSession, target: Target) -> str | None:
         return in_audit_log(session, name, target, audited)
 
-    return Feed(
+    return GcpFeed(
         name=name,
         description=description,
         tables=tables,
@@ -73,6 +93,7 @@ def feed(
         shape=shaped,
         window=window,
         corroborate=corroborate,
+        service=audited.service,
     )
 
 
@@ -85,11 +106,10 @@ def in_audit_log(session: GcpSession, name: str, target: Target, audited: Audite
         who = subject(session.credentials())
     except CollectError:
         return None
-    holder = target.name if "/" in target.name else f"projects/{target.name}"
     start, end = times[0] - timedelta(seconds=2), times[1] + timedelta(seconds=2)
     return " AND ".join(
         [
-            f'logName="{holder}/logs/cloudaudit.googleapis.com%2Fdata_access"',
+            f'logName="{place(target)}/logs/cloudaudit.googleapis.com%2Fdata_access"',
             f'protoPayload.serviceName="{SERVICES[audited.service].host}"',
             f'protoPayload.methodName="{audited.method}"',
             f'protoPayload.authenticationInfo.principalEmail="{who}"',

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.calls import TryAgain
 from compliancectl.collectors.gcp.session import GcpSession, Request
-from compliancectl.collectors.gcp.verdict import Asked, body
-from compliancectl.errors import CollectError
+from compliancectl.collectors.gcp.verdict import FAULT, Asked, body
+from compliancectl.errors import CollectError, Garbage
 from compliancectl.model.evidence import Principal
 
 if TYPE_CHECKING:
@@ -64,24 +64,25 @@ def subject(credentials: Credentials) -> str:
     return "not stated by the credentials"
 
 
-def held(session: GcpSession, project: str, permissions: tuple[str, ...]) -> list[str]:
-    """Which of `permissions` the principal holds on a project.
+def held(session: GcpSession, place: str, permissions: tuple[str, ...]) -> list[str]:
+    """Which of `permissions` the principal holds on a project or an organisation, e.g. `projects/larkspur-prod`.
 
     Raises:
         CollectError: if Google does not say.
     """
-    asked = Asked("resourcemanager", "resourcemanager.projects.get", f"projects/{project}")
-    answer = session.ask(
-        Request(asked, f"v3/projects/{project}:testIamPermissions", json={"permissions": list(permissions)})
-    )
-    return sorted(body(answer.response).get("permissions", []))
+    asked = Asked("resourcemanager", "resourcemanager.projects.get", place)
+    answer = session.ask(Request(asked, f"v3/{place}:testIamPermissions", json={"permissions": list(permissions)}))
+    names = body(answer.response).get("permissions", [])
+    if not isinstance(names, list):
+        raise Garbage(f"{asked.api.title} answered with permissions that are not a list", hint=FAULT)
+    return sorted(str(name) for name in names)
 
 
 def _read_only(session: GcpSession) -> str:
     could: list[str] = []
     for project in session.config.projects:
         try:
-            could += [f"{name} on {project}" for name in held(session, project, WRITING)]
+            could += [f"{name} on {project}" for name in held(session, f"projects/{project}", WRITING)]
         except CollectError as error:
             return f"not established: {error.message}"
     if could:

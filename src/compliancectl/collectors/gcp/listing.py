@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compliancectl.collectors.base import Reply
 from compliancectl.collectors.gcp.redact import Drop, redact
 from compliancectl.collectors.gcp.session import GcpSession, Request
-from compliancectl.collectors.gcp.verdict import Asked, body
+from compliancectl.collectors.gcp.verdict import FAULT, Asked, body
 from compliancectl.errors import Garbage, Truncated
 from compliancectl.model.evidence import Completeness
 
@@ -104,9 +104,9 @@ def check_token(token: Any, seen: set[str], limit: int, title: str) -> None:
         Truncated: if the limit of pages is reached.
     """
     if not isinstance(token, str):
-        raise Garbage(f"{title} gave a page token that is not text")
+        raise Garbage(f"{title} gave a page token that is not text", hint=FAULT)
     if token in seen:
-        raise Garbage(f"{title} gave the same page token twice: the list would never end")
+        raise Garbage(f"{title} gave the same page token twice: the list would never end", hint=FAULT)
     seen.add(token)
     if len(seen) >= limit:
         raise Truncated(
@@ -146,7 +146,9 @@ def _items(data: Any, listing: Listing) -> list[Any]:
     if listing.scoped and isinstance(found, dict):
         found = [item for place in found.values() for item in place.get(listing.scoped, [])]
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise Garbage(f"{listing.asked.api.title} answered with {listing.items!r} that is not a list of objects")
+        raise Garbage(
+            f"{listing.asked.api.title} answered with {listing.items!r} that is not a list of objects", hint=FAULT
+        )
     return found
 
 

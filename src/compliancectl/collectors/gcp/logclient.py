@@ -14,7 +14,16 @@ from urllib.parse import urlsplit
 
 from compliancectl.collectors.calls import Answer, TryAgain, call
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.verdict import Asked, denied, disabled, missing, unauthenticated
+from compliancectl.collectors.gcp.verdict import (
+    ENDPOINT,
+    LATER,
+    SLOWER,
+    Asked,
+    denied,
+    disabled,
+    missing,
+    unauthenticated,
+)
 from compliancectl.errors import CollectError, Garbage, RateLimited, SourceFailed, Unreachable, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +65,7 @@ def rpc(session: GcpSession, asked: Asked, service: str, method: str, request: A
 
         try:
             pager = getattr(client, method)(
-                request=request, retry=None, timeout=min(60.0, session.context.deadline_s), metadata=_metadata(session)
+                request=request, retry=None, timeout=session.timeout_s, metadata=_metadata(session)
             )
         except exceptions.GoogleAPICallError as error:
             raise _judge(session, asked, error, refused) from None
@@ -131,14 +140,15 @@ def _judge(
     if code == "NOT_FOUND":
         return missing(asked, message)
     if code == "RESOURCE_EXHAUSTED":
-        hint = "Repeat later; run with fewer workers, or ask for more quota."
-        return TryAgain(RateLimited(f"{where}{message}", hint=hint), _retry_delay(error))
+        return TryAgain(RateLimited(f"{where}{message}", hint=SLOWER), _retry_delay(error))
+    if code == "INTERNAL" and "deserializing" in message:  # the words of gRPC itself, on this side of the wire
+        return Garbage(f"{where}an answer that is not the documented message", hint=ENDPOINT)
     if code in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
         return TryAgain(Unreachable(f"{where}{message}", hint="Check the host, the port, the roots and the network."))
     if code in ("INTERNAL", "ABORTED", "UNKNOWN"):
-        return TryAgain(SourceFailed(f"{where}{code}: {message}"), _retry_delay(error))
+        return TryAgain(SourceFailed(f"{where}{code}: {message}", hint=LATER), _retry_delay(error))
     if code in ("UNIMPLEMENTED", "DATA_LOSS"):
-        return Garbage(f"{where}{code}: {message}")
+        return Garbage(f"{where}{code}: {message}", hint=ENDPOINT)
     return SourceFailed(f"{where}{code}: {message}")
 
 

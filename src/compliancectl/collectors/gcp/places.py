@@ -7,6 +7,7 @@ from collections.abc import Generator
 from compliancectl.collectors.base import Reply
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.session import GcpSession
+from compliancectl.collectors.gcp.shaping import text
 from compliancectl.collectors.gcp.verdict import Asked
 
 
@@ -25,5 +26,5 @@ def locations(
     found = []
     for page in pages(session, listing, tally):
         yield page.reply
-        found += [str(place.get("locationId")) for place in page.items]
+        found += [text(place, "locationId") for place in page.items]
     return sorted(found)

@@ -14,18 +14,16 @@ from compliancectl import clock
 from compliancectl.collectors.base import Context, Diagnosis, Session
 from compliancectl.collectors.calls import Answer, TryAgain, call
 from compliancectl.collectors.gcp.config import GcpConfig
+from compliancectl.collectors.gcp.oauth import TokenRequest, default_credentials, refresh, refused
 from compliancectl.collectors.gcp.redact import REDACTED
 from compliancectl.collectors.gcp.verdict import Asked, judge, unauthenticated
-from compliancectl.errors import CollectError, Denied, Unreachable
+from compliancectl.errors import CollectError
 from compliancectl.model.evidence import Principal
 
 if TYPE_CHECKING:
     import requests
     from google.auth.credentials import Credentials
     from google.auth.transport.requests import AuthorizedSession
-
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-"""Cloud SQL, Asset Inventory and Scheduler know no narrower scope for reading."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,7 @@ class GcpSession(Session):
         self.log_clients: dict[str, Any] = {}
         """Clients of Cloud Logging, made by `logclient` at the first call."""
         self._credentials: Credentials | None = None
+        self._plain: requests.Session | None = None
         self._principal: Principal | None = None
         self._times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
 
@@ -96,15 +95,25 @@ class GcpSession(Session):
         )
 
     def _send(self, request: Request) -> requests.Response:
+        from google.auth import exceptions
+
         self.token()
-        return self._http().request(
-            "GET" if request.json is None else "POST",
-            f"{self.endpoint(request.asked.service)}/{request.path}",
-            params=list(request.params),
-            json=request.json,
-            timeout=min(60.0, self.context.deadline_s),
-            allow_redirects=False,
-        )
+        try:
+            return self._http().request(
+                "GET" if request.json is None else "POST",
+                f"{self.endpoint(request.asked.service)}/{request.path}",
+                params=list(request.params),
+                json=request.json,
+                timeout=self.timeout_s,
+                allow_redirects=False,
+            )
+        except exceptions.GoogleAuthError as error:  # another thread gave up the token in this very moment
+            raise refused(error) from None
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one attempt may take, in seconds."""
+        return min(60.0, self.context.deadline_s)
 
     def _http(self) -> AuthorizedSession:
         """This thread's session; hidden repetition is off everywhere, so that every attempt is on record."""
@@ -131,29 +140,19 @@ class GcpSession(Session):
         """
         with self._lock:
             if self._credentials is None:
-                self._credentials = _default_credentials(self.config.quota_project)
+                self._credentials = default_credentials(self.config.quota_project)
             return self._credentials
 
     def token(self) -> str:
         """A valid access token.
 
         Raises:
-            Denied: if Google refuses the credentials.
-            TryAgain: if the token endpoint cannot be reached.
+            CollectError: if Google refuses the credentials, or does not answer with a token.
+            TryAgain: if the token endpoint cannot be reached, or is busy.
         """
-        from google.auth import exceptions
-
         with self._lock:
             credentials = self.credentials()
-            try:
-                if not credentials.valid:
-                    credentials.refresh(self.transport())
-            except exceptions.TransportError as error:
-                raise TryAgain(
-                    Unreachable(f"no token: {error}", hint="Check the network and the credentials' token_uri.")
-                ) from None
-            except exceptions.GoogleAuthError as error:
-                raise unauthenticated(_first(error)) from None
+            refresh(credentials, self.transport())
             return str(credentials.token)
 
     def forget_token(self) -> None:
@@ -161,15 +160,15 @@ class GcpSession(Session):
         with self._lock:
             self.credentials().token = None
 
-    def transport(self) -> Any:
+    def transport(self) -> TokenRequest:
         """What google-auth sends token requests with; without repetition of its own."""
         import requests
-        from google.auth.transport.requests import Request as AuthRequest
 
         with self._lock:
-            plain = requests.Session()
-            self._opened.append(plain)
-        return AuthRequest(plain)
+            if self._plain is None:
+                self._plain = requests.Session()
+                self._opened.append(self._plain)
+            return TokenRequest(self._plain, self.timeout_s)
 
     def principal(self) -> Principal:
         """Who asks, and whether they could have changed anything."""
@@ -222,22 +221,3 @@ class GcpSession(Session):
                 channel.close()
             self._opened.clear()
             self._channels.clear()
-
-
-def _default_credentials(quota_project: str | None) -> Credentials:
-    import google.auth
-    from google.auth import exceptions
-
-    try:
-        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=quota_project)
-    except exceptions.GoogleAuthError as error:
-        raise Denied(
-            f"no usable Google credentials: {_first(error)}",
-            hint="Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file.",
-        ) from None
-    return credentials
-
-
-def _first(error: Exception) -> str:
-    """The message of a google-auth error without the response body that it carries along."""
-    return str(error.args[0] if error.args else error)

@@ -26,6 +26,23 @@ def resource_column(form: str) -> Column:
     return Column("resource", TEXT, f"Full resource name: `{form}`.", "derived", required=True)
 
 
+def text(record: Mapping[str, Any], key: str) -> str:
+    """A name that further requests are made with.
+
+    Raises:
+        ValueError: if the source did not say it; asking for nothing would find nothing.
+    """
+    value = record.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{key} is {value!r}")
+    return value
+
+
+def full_name(start: str, name: Any) -> str | None:
+    """`start` and a name; None, which no table accepts as a resource, when the source did not say the name."""
+    return f"{start}{name}" if isinstance(name, str) and name else None
+
+
 def dig(data: Any, path: str) -> Any:
     """The value at a dotted path, or None when any part of it is absent."""
     for part in path.split("."):

@@ -18,7 +18,14 @@ _NAMED = (
     re.compile(r"Required '([a-z]\w*(?:\.\w+)+)'"),
     re.compile(r"does not have ([a-z]\w*(?:\.\w+)+) access"),
 )
+LOGIN = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a valid key file."
+"""What to do about credentials."""
+
 _DISABLED = {"SERVICE_DISABLED", "accessNotConfigured"}
+ENDPOINT = "Check the endpoint: a proxy or another service may be answering."
+FAULT = "Repeat it; if it stays, the fault is the API's: report it to Google."
+LATER = "Repeat later; if it stays, look at Google's status page."
+SLOWER = "Repeat later; run with fewer workers, or ask for more quota."
 _QUOTA = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
 
 
@@ -57,10 +64,7 @@ def denied(asked: Asked, message: str, permission: str | None) -> Denied:
 
 def unauthenticated(message: str) -> Denied:
     """The credentials were not accepted."""
-    return Denied(
-        f"Google did not accept the credentials: {message}",
-        hint="Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a valid key.",
-    )
+    return Denied(f"Google did not accept the credentials: {message}", hint=LOGIN)
 
 
 def missing(asked: Asked, message: str) -> Missing:
@@ -79,7 +83,7 @@ def judge(response: requests.Response, asked: Asked) -> TryAgain | CollectError 
             if isinstance(body(response), dict)
             else Garbage(
                 f"{asked.api.title} answered HTTP 200 with something that is not a JSON object",
-                hint="Check the endpoint: a proxy or another service may be answering.",
+                hint=ENDPOINT,
             )
         )
     again = busy(response)
@@ -100,7 +104,9 @@ def _refusal(response: requests.Response, asked: Asked) -> TryAgain | CollectErr
     problem = _Problem.of(body(response))
     status = response.status_code
     if problem is None:
-        return Garbage(f"{asked.api.title} answered HTTP {status} with something that is not Google's error format")
+        return Garbage(
+            f"{asked.api.title} answered HTTP {status} with something that is not Google's error format", hint=ENDPOINT
+        )
     if status == 401:
         return unauthenticated(problem.message)
     if status == 403 and problem.reasons & _DISABLED:
@@ -111,13 +117,16 @@ def _refusal(response: requests.Response, asked: Asked) -> TryAgain | CollectErr
         return denied(asked, problem.message, problem.permission)
     if status == 404:
         return missing(asked, problem.message)
-    return SourceFailed(f"{asked.api.title} answered HTTP {status} for {asked.where}: {problem.message}")
+    return SourceFailed(
+        f"{asked.api.title} answered HTTP {status} for {asked.where}: {problem.message}",
+        hint="Check the names in the scope file; if they are right, please report it.",
+    )
 
 
 def _name(again: TryAgain, asked: Asked) -> TryAgain:
     """Say which API and place it was, and what to do."""
     error = again.error
-    hint = "Repeat later; run with fewer workers, or ask for more quota." if isinstance(error, RateLimited) else None
+    hint = SLOWER if isinstance(error, RateLimited) else LATER
     return TryAgain(type(error)(f"{asked.api.title}, {asked.where}: {error.message}", hint=hint), again.after_s)
 
 
@@ -141,10 +150,14 @@ class _Problem:
         error = data.get("error") if isinstance(data, dict) else None
         if not isinstance(error, dict):
             return None
-        infos = [d for d in error.get("details", ()) if isinstance(d, dict) and "reason" in d]
-        reasons = {str(e.get("reason")) for e in error.get("errors", ()) if isinstance(e, dict)}
-        reasons |= {str(d["reason"]) for d in infos}
-        named = [d.get("metadata", {}).get("permission") for d in infos]
+        infos = [d for d in _dicts(error.get("details")) if "reason" in d]
+        reasons = {str(e.get("reason")) for e in _dicts(error.get("errors"))} | {str(d["reason"]) for d in infos}
+        named = [holder.get("permission") for d in infos for holder in _dicts([d.get("metadata")])]
         return cls(
             str(error.get("message", "no message")), frozenset(reasons), next((str(n) for n in named if n), None)
         )
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; whatever else is there says nothing."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -33,6 +33,7 @@ class Cloud:
             "redis.projects.locations.instances.list": self.redis,
             "containeranalysis.projects.occurrences.list": self.occurrences,
             "cloudresourcemanager.projects.testIamPermissions": self.test_permissions,
+            "cloudresourcemanager.organizations.testIamPermissions": self.test_permissions,
         }
 
     def _of(self, call: Call, key: str, default: Any = None) -> Any:
@@ -112,7 +113,8 @@ class Cloud:
     def test_permissions(self, call: Call) -> dict[str, Any]:
         """Which of the asked permissions the reader holds: those of the definition, unless denied."""
         granted = set(self.state.data["granted_permissions"])
-        where = f"projects/{call.path['project']}"
+        (kind, name), *_ = call.path.items()
+        where = f"{kind}s/{name}"
         names = [n for n in call.body["permissions"] if n in granted and not self.state.is_denied(n, where)]
         return {"permissions": names} if names else {}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +21,8 @@ if TYPE_CHECKING:
     import grpc
 
 SERVICE = "logging.googleapis.com"
-FAILURES = (
-    "RESOURCE_EXHAUSTED",
-    "UNAVAILABLE",
-    "DEADLINE_EXCEEDED",
-    "INTERNAL",
-    "NOT_FOUND",
-    "endless-page-token",
-    "repeated-page-token",
-)
+STATUSES = ("UNAUTHENTICATED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "NOT_FOUND")
+FAILURES = (*STATUSES, "endless-page-token", "repeated-page-token", "slow", "garbage")
 """Names of `vendor` misbehaviours that the server knows."""
 
 
@@ -52,6 +46,7 @@ class LogServer:
         """The last replies, for tests that look at them; at most 50."""
         self.generated_entries: int | None = None
         """When set, this many entries are made up on the fly instead of the company's."""
+        self._stopping = threading.Event()
         self._server, self.port = self._start(authority, folder)
 
     @property
@@ -61,6 +56,7 @@ class LogServer:
 
     def stop(self) -> None:
         """Stop at once."""
+        self._stopping.set()
         self._server.stop(None)
 
     def _start(self, authority: Authority, folder: Path) -> tuple[grpc.Server, int]:
@@ -84,7 +80,7 @@ class LogServer:
             services.setdefault(service, {})[method] = grpc.unary_unary_rpc_method_handler(
                 self._method(f"{contract()['package']}.{name}", entry["permission"]),
                 request_deserializer=getattr(types, entry["request"]).deserialize,
-                response_serializer=getattr(types, entry["response"]).serialize,
+                response_serializer=partial(_bytes, getattr(types, entry["response"])),
             )
         package = contract()["package"]
         return [grpc.method_handlers_generic_handler(f"{package}.{name}", h) for name, h in services.items()]
@@ -121,7 +117,7 @@ class LogServer:
                 info_reason="IAM_PERMISSION_DENIED",
                 info={"permission": permission, "resource": where},
             )
-        for failure in FAILURES[:5]:
+        for failure in STATUSES:
             rule = self._take(name, failure)
             if rule is not None:
                 _abort(context, failure, f"The sandbox was told to answer {failure}.", retry_s=rule.seconds)
@@ -143,7 +139,16 @@ class LogServer:
             reply.next_page_token = f"{len(self.log)}"
         elif self._take(name, "repeated-page-token"):
             reply.next_page_token = "0"
+        elif self._take(name, "garbage"):
+            return b"\xff\xffgarbage"
+        elif rule := self._take(name, "slow"):
+            self._stopping.wait(rule.seconds)
         return reply
+
+
+def _bytes(kind: Any, reply: Any) -> bytes:
+    """A message on the wire; bytes are sent as they are."""
+    return reply if isinstance(reply, bytes) else bytes(kind.serialize(reply))
 
 
 def _where(request: Any) -> str:

@@ -9,7 +9,7 @@ from compliancectl.collectors.base import Fetched, Row, Target
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import columns, describe, project_column, resource_column, row
+from compliancectl.collectors.gcp.shaping import columns, describe, full_name, project_column, resource_column, row
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import BOOL, TEXT, TIME, Column, Table
 
@@ -74,7 +74,7 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
                 record,
                 {
                     "project": context["project"],
-                    "resource": f"//containeranalysis.googleapis.com/{record.get('name')}",
+                    "resource": full_name("//containeranalysis.googleapis.com/", record.get("name")),
                     "digest": uri.partition("@")[2] or None if isinstance(uri, str) else None,
                     "fix_available": found.get("fixAvailable", False) if isinstance(found, Mapping) else None,
                     "package": ", ".join(sorted({str(i.get("affectedPackage")) for i in issues})) or None,

@@ -90,8 +90,8 @@ def _member(value: Any) -> Any:
 def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
     results = data.get("results", [])
     for result in results:
-        for binding in result.get("policy", {}).get("bindings", []):
-            for member in binding.get("members", []):
+        for binding in result["policy"]["bindings"]:  # without them the search would not have found it
+            for member in binding["members"]:
                 if member in PUBLIC:
                     yield "gcp.public_binding", _row(result, binding, member, context["scope"])
     if not data.get("nextPageToken"):

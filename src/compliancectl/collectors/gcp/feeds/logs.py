@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl import canonical, clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
-from compliancectl.collectors.gcp.feed import Audited, feed
+from compliancectl.collectors.gcp.feed import Audited, feed, place
 from compliancectl.collectors.gcp.feeds import log_tables as tables
 from compliancectl.collectors.gcp.listing import Page, Tally, check_token
 from compliancectl.collectors.gcp.logclient import rpc
 from compliancectl.collectors.gcp.redact import Drop, apply, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import dig, row
+from compliancectl.collectors.gcp.shaping import dig, full_name, row
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
@@ -93,7 +93,10 @@ def _as_json(message: Any) -> Any:
     try:
         return MessageToDict(message)
     except TypeError as error:
-        raise Garbage(f"Cloud Logging API sent a payload of a type that is not known here: {error}") from None
+        raise Garbage(
+            f"Cloud Logging API sent a payload of a type that is not known here: {error}",
+            hint="Please report the type.",
+        ) from None
 
 
 # -- sinks ------------------------------------------------------------------------------------------------------------
@@ -106,12 +109,8 @@ def _sink_targets(session: GcpSession) -> Iterator[Target]:
         yield Target(project, session.endpoint("logging"))
 
 
-def _parent(target: Target) -> str:
-    return target.name if "/" in target.name else f"projects/{target.name}"
-
-
 def _fetch_sinks(session: GcpSession, target: Target) -> Fetched:
-    tally, parent = Tally(), _parent(target)
+    tally, parent = Tally(), place(target)
     context = {"project": target.name, "parent": parent}
     for page in _pages(
         session,
@@ -139,7 +138,7 @@ def _shape_sinks(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterato
                 {
                     "project": context["project"],
                     "parent": context["parent"],
-                    "resource": f"//logging.googleapis.com/{context['parent']}/sinks/{record.get('name')}",
+                    "resource": full_name(f"//logging.googleapis.com/{context['parent']}/sinks/", record.get("name")),
                     "destination_bucket": _full(record.get("destination")),
                     "filter": record.get("filter", ""),
                     "disabled": record.get("disabled", False),

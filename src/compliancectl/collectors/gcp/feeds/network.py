@@ -10,6 +10,7 @@ from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds.network_rules import RULE, policy_rules, vpc_rule
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages, single
 from compliancectl.collectors.gcp.session import GcpSession, Request
+from compliancectl.collectors.gcp.shaping import text
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.errors import Garbage
 
@@ -26,7 +27,7 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
     listing = _listing(target.name, f"{base}/global/networks", "compute.networks.list", "networks", counted=False)
     for page in pages(session, listing, tally):
         yield page.reply
-        networks += [str(network.get("name")) for network in page.items]
+        networks += [text(network, "name") for network in page.items]
     asked = Asked("compute", "compute.networks.getEffectiveFirewalls", f"projects/{target.name}")
     for network in sorted(networks):
         request = Request(asked, f"{base}/global/networks/{network}/getEffectiveFirewalls")

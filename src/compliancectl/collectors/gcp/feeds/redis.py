@@ -10,7 +10,7 @@ from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import columns, describe, project_column, resource_column, row
+from compliancectl.collectors.gcp.shaping import columns, describe, full_name, project_column, resource_column, row
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import BOOL, TEXT, Column, Table
 
@@ -62,7 +62,7 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
                 record,
                 {
                     "project": context["project"],
-                    "resource": f"//redis.googleapis.com/{name}",
+                    "resource": full_name("//redis.googleapis.com/", name),
                     "name": name.rpartition("/")[2] if isinstance(name, str) else name,
                 },
             ),

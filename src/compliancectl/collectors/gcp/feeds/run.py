@@ -12,7 +12,15 @@ from compliancectl.collectors.gcp.listing import Listing, Tally, pages, single
 from compliancectl.collectors.gcp.places import locations
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession, Request
-from compliancectl.collectors.gcp.shaping import columns, describe, project_column, resource_column, row
+from compliancectl.collectors.gcp.shaping import (
+    columns,
+    describe,
+    full_name,
+    project_column,
+    resource_column,
+    row,
+    text,
+)
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
@@ -152,7 +160,7 @@ def _fetch_services(session: GcpSession, target: Target) -> Fetched:
             for service in page.items:
                 for revision in _live(service):
                     reply, data = single(session, Request(asked, f"v2/{revision}"), tally, _REVISION_DROPS, {})
-                    tally.items += len(data.get("containers", []))
+                    tally.items += len(data["containers"])
                     yield replace(
                         reply,
                         context={
@@ -167,7 +175,7 @@ def _fetch_services(session: GcpSession, target: Target) -> Fetched:
 
 def _live(service: Mapping[str, Any]) -> list[str]:
     """Full names of the revisions that are ready or receive traffic, sorted."""
-    base = f"{service.get('name')}/revisions/"
+    base = f"{text(service, 'name')}/revisions/"
     names = {str(service["latestReadyRevision"])} if service.get("latestReadyRevision") else set()
     for target in service.get("trafficStatuses", []):
         if target.get("revision"):
@@ -180,7 +188,7 @@ def _shape_services(data: Mapping[str, Any], context: Mapping[str, str]) -> Iter
     if context["part"] != "revision":
         return
     digests = {s.get("name", ""): s.get("imageDigest") for s in data.get("containerStatuses", [])}
-    for container in data.get("containers", []):
+    for container in data["containers"]:
         name, image = container.get("name", ""), container.get("image")
         suffix = f"#{name}" if name else ""
         yield (
@@ -209,7 +217,7 @@ def _digest(reference: Any) -> str | None:
 
 
 def _full(name: Any) -> str | None:
-    return f"//run.googleapis.com/{name}" if name else None
+    return full_name("//run.googleapis.com/", name)
 
 
 FEEDS = (

@@ -11,7 +11,7 @@ from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.places import locations
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import columns, describe, project_column, resource_column, row
+from compliancectl.collectors.gcp.shaping import columns, describe, full_name, project_column, resource_column, row
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
@@ -89,7 +89,7 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
                 record,
                 {
                     "project": context["project"],
-                    "resource": f"//cloudscheduler.googleapis.com/{name}",
+                    "resource": full_name("//cloudscheduler.googleapis.com/", name),
                     "name": str(name).rpartition("/")[2] if name else None,
                     "status_code": status.get("code", 0)
                     if isinstance(status, Mapping) and "lastAttemptTime" in record

@@ -11,7 +11,7 @@ from compliancectl.collectors.gcp.feeds import sql_tables as tables
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import dig, repeated, row
+from compliancectl.collectors.gcp.shaping import dig, full_name, repeated, row, text
 from compliancectl.collectors.gcp.verdict import Asked
 
 REPLICAS = ("READ_REPLICA_INSTANCE", "READ_POOL_INSTANCE")
@@ -131,7 +131,7 @@ def _fetch_users(session: GcpSession, target: Target) -> Fetched:
     names: list[str] = []
     for page in pages(session, _instances(session, target.name, part="instances", counted=False), tally):
         yield page.reply
-        names += [str(i.get("name")) for i in page.items if i.get("instanceType") not in REPLICAS]
+        names += [text(i, "name") for i in page.items if i.get("instanceType") not in REPLICAS]
     for name in sorted(names):
         for page in pages(session, _users(session, target.name, name), tally):
             yield page.reply
@@ -208,7 +208,9 @@ def _shape_operations(data: Mapping[str, Any], context: Mapping[str, str]) -> It
                 record,
                 {
                     "project": project,
-                    "resource": f"//cloudsql.googleapis.com/projects/{project}/operations/{record.get('name')}",
+                    "resource": full_name(
+                        f"//cloudsql.googleapis.com/projects/{project}/operations/", record.get("name")
+                    ),
                     "instance": instance_name(record.get("targetProject") or project, about) if about else None,
                     "failed": bool(dig(record, "error.errors")),
                 },

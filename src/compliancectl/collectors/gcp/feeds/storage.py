@@ -10,7 +10,15 @@ from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import columns, describe, pairs, project_column, resource_column, row
+from compliancectl.collectors.gcp.shaping import (
+    columns,
+    describe,
+    full_name,
+    pairs,
+    project_column,
+    resource_column,
+    row,
+)
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, ListOf, Table, struct
 
@@ -87,7 +95,7 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
                 record,
                 {
                     "project": context["project"],
-                    "resource": f"//storage.googleapis.com/{record.get('name')}",
+                    "resource": full_name("//storage.googleapis.com/", record.get("name")),
                     "delete_after_days": _delete_after_days(record),
                     "labels": pairs(record.get("labels")),
                 },

@@ -1,0 +1,101 @@
+"""Tokens: finding Application Default Credentials, asking for tokens, and what it means when that fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from compliancectl.collectors.calls import TryAgain, speaks_http, why
+from compliancectl.collectors.gcp.verdict import LOGIN, unauthenticated
+from compliancectl.errors import CollectError, Denied, Garbage, SourceFailed, Unreachable
+
+if TYPE_CHECKING:
+    import requests
+    from google.auth.credentials import Credentials
+    from google.auth.exceptions import GoogleAuthError
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+"""Cloud SQL, Asset Inventory and Scheduler know no narrower scope for reading."""
+
+_MISLED = "Check the credentials' token_uri: a proxy or another service may be answering."
+_BUSY = (408, 429, 500, 502, 503, 504)
+
+
+class TokenRequest:
+    """What google-auth sends token requests with.
+
+    A busy token endpoint is an error of the transport here: google-auth would repeat the request itself, with pauses
+    that nobody sees.
+    """
+
+    def __init__(self, http: requests.Session, timeout_s: float) -> None:
+        from google.auth.transport.requests import Request
+
+        self._send: Any = Request(http)
+        self._timeout_s = timeout_s
+
+    def __call__(self, url: str, **request: Any) -> Any:
+        from google.auth import exceptions
+
+        response = self._send(url, **{"timeout": self._timeout_s, **request})
+        if response.status in _BUSY:
+            raise exceptions.TransportError(f"HTTP {response.status} from {urlsplit(url).netloc}")
+        return response
+
+
+def default_credentials(quota_project: str | None) -> Credentials:
+    """Application Default Credentials.
+
+    Raises:
+        Denied: if there are none, or they cannot be read.
+    """
+    import google.auth
+    from google.auth import exceptions
+
+    try:
+        credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=quota_project)
+    except exceptions.GoogleAuthError as error:
+        raise Denied(f"no usable Google credentials: {_first(error)}", hint=LOGIN) from None
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+        raise Denied(f"the file of the Google credentials cannot be read: {reason}", hint=LOGIN) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON of another form than a key's
+        raise Denied(f"the Google credentials have an unknown form ({error})", hint=LOGIN) from None
+    return credentials
+
+
+def refresh(credentials: Credentials, request: TokenRequest) -> None:
+    """Get a token if there is none that is valid.
+
+    Raises:
+        Denied: if Google refuses the credentials.
+        Garbage: if the token endpoint does not answer with a token.
+        TryAgain: if it cannot be reached, or is busy.
+    """
+    from google.auth import exceptions
+
+    try:
+        if not credentials.valid:
+            credentials.refresh(request)
+    except exceptions.GoogleAuthError as error:
+        raise refused(error) from None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Garbage("the token endpoint answered with something that is not a token", hint=_MISLED) from None
+
+
+def refused(error: GoogleAuthError) -> TryAgain | CollectError:
+    """What it means that there is no token."""
+    from google.auth import exceptions
+
+    if isinstance(error, exceptions.TransportError):
+        if not speaks_http(error):
+            return Garbage(f"no token: an answer that is not HTTP: {why(error)}", hint=_MISLED)
+        return TryAgain(Unreachable(f"no token: {why(error)}", hint=f"Check the network. {_MISLED}"))
+    if error.retryable:
+        return TryAgain(SourceFailed(f"no token: {_first(error)}", hint="Repeat later."))
+    return unauthenticated(_first(error))
+
+
+def _first(error: Exception) -> str:
+    """The message of a google-auth error without the response body that it carries along."""
+    return str(error.args[0] if error.args else error)

@@ -1,0 +1,60 @@
+"""The least rights that the collector needs, ready to paste; written from what its tables declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from compliancectl.collectors.gcp.services import SERVICES
+from compliancectl.model.table import Table
+
+_TEXT = """\
+# Google Cloud
+
+A custom role that holds what the collector reads, and nothing else. Save it as compliance-reader.yaml:
+
+```yaml
+title: Compliance reader
+description: Reads configuration, backups, audit logs and findings; changes nothing
+stage: GA
+includedPermissions:
+{permissions}
+```
+
+Make a service account, switch on the APIs, and grant the role on each project of the scope:
+
+```sh
+gcloud iam service-accounts create compliance-reader --project=PROJECT
+gcloud services enable --project=PROJECT \\
+  {services}
+gcloud iam roles create complianceReader --project=PROJECT --file=compliance-reader.yaml
+gcloud projects add-iam-policy-binding PROJECT \\
+  --member=serviceAccount:compliance-reader@PROJECT.iam.gserviceaccount.com --role=projects/PROJECT/roles/complianceReader
+```
+
+With `organization` in the scope, public bindings and log sinks are read from the whole organisation. Make the role there
+instead, and grant it there; the projects inherit it:
+
+```sh
+gcloud iam roles create complianceReader --organization=NUMBER --file=compliance-reader.yaml
+gcloud organizations add-iam-policy-binding NUMBER \\
+  --member=serviceAccount:compliance-reader@PROJECT.iam.gserviceaccount.com --role=organizations/NUMBER/roles/complianceReader
+```
+
+What each table needs:
+
+{tables}
+
+With `quota_project` in the scope, the principal also needs roles/serviceusage.serviceUsageConsumer on that project.
+"""
+
+
+def text(tables: Iterable[Table], services: Iterable[str]) -> str:
+    """Markdown: the role, the APIs, the commands that create and grant it, and what each table needs."""
+    found = sorted(tables, key=lambda table: table.name)
+    names = sorted({name for table in found for name in table.permissions})
+    hosts = sorted({SERVICES[name].host for name in services})
+    return _TEXT.format(
+        permissions="\n".join(f"- {name}" for name in names),
+        services=" \\\n  ".join(hosts),
+        tables="\n".join(f"- {table.name}: {', '.join(sorted(table.permissions))}" for table in found),
+    )

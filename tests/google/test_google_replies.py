@@ -1,0 +1,81 @@
+"""Replies of another form than Google documents are never taken for an empty list, and never end the run."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from cloudbox import PROD, Box, Collected
+
+from compliancectl.query.rows import read_rows
+from compliancectl.sandbox.google.contract import Method, apis
+
+LISTS = [method for api in apis().values() for method in api.methods if method.page]
+TABLES = {
+    "cloudasset.searchAllIamPolicies": "gcp.public_binding",
+    "cloudscheduler.projects.locations.jobs.list": "gcp.scheduler_job",
+    "cloudscheduler.projects.locations.list": "gcp.scheduler_job",
+    "compute.firewalls.list": "gcp.firewall_rule",
+    "compute.networks.list": "gcp.firewall_rule",
+    "containeranalysis.projects.occurrences.list": "gcp.vulnerability",
+    "redis.projects.locations.instances.list": "gcp.redis_instance",
+    "run.projects.locations.jobs.executions.list": "gcp.run_execution",
+    "run.projects.locations.list": "gcp.run_service",
+    "run.projects.locations.services.list": "gcp.run_service",
+    "sql.backupRuns.list": "gcp.sql_backup_run",
+    "sql.instances.list": "gcp.sql_user",
+    "sql.operations.list": "gcp.sql_operation",
+    "storage.buckets.list": "gcp.bucket",
+}
+
+
+def request_line(method: Method) -> str:
+    path = re.sub(r"\\\{\w+\\\}", "[^/:]+", re.escape(method.path))
+    return f"^{method.http} /{re.escape(method.api.service)}/{path}$"
+
+
+def answered(box: Box, method: str, body: Any, table: str) -> Collected:
+    """Collect a table while one method answers with `body`."""
+    (found,) = (m for api in apis().values() for m in api.methods if m.id == method)
+    box.misbehave(request_line(found), status=200, body=json.dumps(body).encode())
+    collected = box.collect(table, projects=[PROD])
+    assert any(re.search(request_line(found), f"{r.method} {r.path}") for r in box.cloud.web.log), "it was not asked"
+    return collected
+
+
+def test_every_list_is_tried() -> None:
+    assert sorted(TABLES) == sorted(method.id for method in LISTS)
+
+
+@pytest.mark.parametrize("what", [None, 3, "text", {"name": 3}, {}, [None], [3], [[]]], ids=json.dumps)
+@pytest.mark.parametrize("method", ["storage.buckets.list", "run.projects.locations.services.list"])
+def test_a_list_that_is_none_is_garbage(box: Box, method: str, what: Any) -> None:
+    key = next(m.page["items"] for m in LISTS if m.id == method and m.page)
+    (item,) = answered(box, method, {key: what}, TABLES[method]).items.values()
+    assert item.cause == "garbage" and item.status in ("failed", "partial")
+    assert item.reason.isprintable() and item.hint
+
+
+@pytest.mark.parametrize("method", LISTS, ids=lambda method: method.id)
+@pytest.mark.parametrize("record", [{}, {"name": 3, "locationId": [], "policy": 1, "id": {}}], ids=["empty", "odd"])
+def test_a_record_that_names_nothing_is_not_lost(box: Box, method: Method, record: Any) -> None:
+    assert method.page
+    (item,) = answered(box, method.id, {method.page["items"]: [record]}, TABLES[method.id]).items.values()
+    rejected = [broken for table in item.tables for broken in table.rejected]
+    assert rejected or item.cause == "garbage", "neither counted as nothing nor taken for a row"
+
+
+def test_a_service_without_containers_is_not_lost(box: Box) -> None:
+    method = "run.projects.locations.services.revisions.get"
+    (item,) = answered(box, method, {"name": "projects/p/x"}, "gcp.run_service").items.values()
+    assert (item.status, item.cause) == ("partial", "garbage")
+
+
+def test_a_policy_that_says_nothing_is_unknown(box: Box) -> None:
+    method = "orgpolicy.projects.policies.getEffectivePolicy"
+    found = answered(box, method, {}, "gcp.org_policy")
+    (item,) = found.items.values()
+    rows = read_rows(found.run / "evidence" / item.id / "gcp.org_policy.parquet")
+    assert len(rows) == 4 and {row["enforced"] for row in rows} == {None}
