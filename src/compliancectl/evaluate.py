@@ -206,7 +206,8 @@ class _Work:
     def _test(
         self, database: EvidenceDatabase, control: Control, bound: Bound, uses: tuple[TableUse, ...], scratch: Path
     ) -> TestResult:
-        problems = [use.problem for use in uses if use.problem is not None]
+        # Tables of one evidence item share its problem; it is said once.
+        problems = dict.fromkeys(use.problem for use in uses if use.problem is not None)
         if problems:
             return _not_judged(bound, uses, " ".join(problems))
         name = f"{control.id}.{bound.test.id}.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ import typer
 from compliancectl.cli.options import Paper, PaperSize
 
 if TYPE_CHECKING:
-    from compliancectl.sandbox.company import Company
+    from compliancectl.sandbox.company import Company, Fault
     from compliancectl.sandbox.run import Sandbox
 
 app = typer.Typer()
@@ -40,12 +41,46 @@ def demo(
     from compliancectl.sandbox import company as definition
 
     if list_faults:
-        for entry in definition.faults().values():
-            typer.echo(f"{entry.id:<36} {entry.says}")
+        _list(definition.faults().values())
         return 0
     company = definition.load(fault or ())
     _make_room(output)
     return _run(company, output, paper)
+
+
+def _list(faults: Iterable[Fault]) -> None:
+    """Print the faults by what they are in, and there by the controls that they turn."""
+    found = sorted(faults, key=lambda f: (list(_AREAS).index(f.section), _controls(f), f.id))
+    wide = max(len(fault.id) for fault in found)
+    area = ""
+    for fault in found:
+        if fault.section != area:
+            typer.echo(f"{chr(10) if area else ''}{_AREAS[fault.section]}")
+            area = fault.section
+        first, *others = _controls(fault)
+        controls = f"{first} +{len(others)}" if others else first
+        typer.echo(f"  {fault.id:<{wide}}  {_sign(fault)} {controls:<11} {fault.says}")
+    typer.echo("\n✕ the control shows deviations   ○ the control is inconclusive   +N: and so many other controls")
+    typer.echo("One of them: compliancectl demo --fault NAME")
+
+
+_AREAS = {
+    "google": "Google Cloud",
+    "postgres": "PostgreSQL",
+    "github": "GitHub",
+    "documents": "Documents",
+    "company": "What the company declares",
+}
+"""File of the company's definition → heading, in the order in which the faults are listed."""
+
+
+def _controls(fault: Fault) -> list[str]:
+    """The controls that a fault turns, sorted."""
+    return sorted({test.partition(".")[0] for test in fault.turns})
+
+
+def _sign(fault: Fault) -> str:
+    return "○" if ["*"] in fault.turns.values() else "✕"
 
 
 def _run(company: Company, output: Path, paper: Paper) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from compliancectl.cli.console import mark, out, safe
-from compliancectl.model.result import ControlResult, Results, TestResult
+from compliancectl.model.result import ControlResult, Counts, Results, TableUse, TestResult
 
 ORDER = ("deviations", "inconclusive", "no deviations", "no occurrences")
 SHOWN = 5
@@ -17,12 +17,15 @@ def show(results: Results) -> None:
     """Print the results of an evaluation to stdout."""
     console = out()
     width = max((len(c.title) for c in results.controls), default=0)
+    words = max(len(outcome) for outcome in ORDER)
     for control in results.controls:
-        counts = _counts(control)
-        console.print(f"  {control.id:<8} {mark(control.outcome):<32} {safe(control.title):<{width}}  {counts}")
+        padding = " " * (words - len(control.outcome))
+        title = safe(control.title) + " " * (width - len(control.title))
+        console.print(f"  {control.id:<8} {mark(control.outcome)}{padding}  {title}  [dim]{_counts(control)}[/dim]")
         for test in control.tests:
-            _show_test(control, test)
+            _show_test(test)
     _show_waivers(results)
+    _show_unread(results)
     console.print(f"\n{sentence(results)}")
 
 
@@ -49,14 +52,25 @@ def _verb(count: int) -> str:
 
 
 def _counts(control: ControlResult) -> str:
-    total = sum(test.counts.total for test in control.tests)
-    passed = sum(test.counts.passed for test in control.tests)
-    return f"[dim]{passed} of {total} items pass[/dim]"
+    """`31 of 34 items pass, 1 fails, 2 excluded`."""
+    sums = {name: sum(getattr(t.counts, name) for t in control.tests) for name in Counts.model_fields}
+    total = sum(sums.values())
+    if not total:
+        return "no items"
+    parts = [f"{sums['passed']} of {total} items pass"]
+    if sums["failed"]:
+        parts.append(f"{sums['failed']} {'fails' if sums['failed'] == 1 else 'fail'}")
+    parts += [f"{sums[name]} {name}" for name in ("unknown", "waived", "excluded") if sums[name]]
+    return ", ".join(parts)
 
 
-def _show_test(control: ControlResult, test: TestResult) -> None:
+def _show_test(test: TestResult) -> None:
     console = out()
-    if test.outcome == "inconclusive" and test.reason:
+    unread = [use for use in test.tables if use.problem]
+    if unread:
+        names = ", ".join(_unread(use) for use in unread)
+        console.print(f"           [yellow]○[/yellow] {test.id}: not judged, because of {names}")
+    elif test.outcome == "inconclusive" and test.reason:
         console.print(f"           [yellow]○[/yellow] {test.id}: {safe(test.reason)}")
     shown = [(item, f) for item in test.deviations if item.outcome in ("fail", "unknown") for f in item.findings]
     for item, finding in shown[:SHOWN]:
@@ -66,9 +80,26 @@ def _show_test(control: ControlResult, test: TestResult) -> None:
         console.print(f"             [dim]and {len(shown) - SHOWN} more in {test.items_path}[/dim]")
 
 
+def _unread(use: TableUse) -> str:
+    """`gcp.bucket (denied)`; evidence that was collected, but is stale or damaged, is merely named."""
+    return use.table if use.status == "collected" else f"{use.table} ({use.status})"
+
+
+def _show_unread(results: Results) -> None:
+    """Say once why tables cannot be relied on: many tests may read the same one."""
+    problems = {
+        use.table: use.problem for c in results.controls for t in c.tests for use in t.tables if use.problem is not None
+    }
+    if problems:
+        out().print("\n  What could not be judged by, and why:")
+    for table, problem in sorted(problems.items()):
+        out().print(f"  [yellow]○[/yellow] {table}: {safe(problem)}")
+
+
 def _show_waivers(results: Results) -> None:
     for waiver in results.waivers:
-        state = "expired, no longer applied" if waiver.expired else f"until {waiver.expires}, {waiver.applied} findings"
+        findings = "1 finding" if waiver.applied == 1 else f"{waiver.applied} findings"
+        state = "expired, no longer applied" if waiver.expired else f"until {waiver.expires}, {findings}"
         out().print(
             f"  [magenta]◐[/magenta] waiver {safe(waiver.id)} for {waiver.control} ({state}): {safe(waiver.reason)}"
         )

@@ -28,7 +28,7 @@ def start(company: Company, folder: Path) -> Part:
     """Write every document and its sidecar into `folder`, which stands beside the scope file."""
     for entry in company.sections["documents"].values():
         write(folder, entry)
-    return Part(folder=folder, scope={"folder": folder.name})
+    return Part(folder=folder, scope={"folder": company.sections["company"]["documents_folder"]})
 
 
 def write(folder: Path, entry: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from compliancectl.sandbox.postgres.server import Server, Version
 from compliancectl.sandbox.postgres.server import start as start_server
 
 if TYPE_CHECKING:
+    import psycopg
+
     from compliancectl.sandbox.company import Company
     from compliancectl.sandbox.web import WebServer
 
@@ -64,10 +66,14 @@ class Part:
 def start(company: Company, folder: Path, *, version: Version = 16) -> Part:
     """Start PostgreSQL, load the application with the company's faults, and write the reader's password file."""
     facts = company.sections["postgres"]
-    server = start_server(version, RULES)
+    self_managed = facts["self_managed"]
+    server = start_server(version, RULES, facts["server_settings"] if self_managed else {})
     try:
         password = secrets.token_hex(16)
-        load(server, DATABASE, company.sql, self_managed=facts["self_managed"], password=password)
+        load(server, DATABASE, company.sql, self_managed=self_managed, password=password, cron_jobs=facts["cron_jobs"])
+        if self_managed:  # from here on nobody is let in for being the sandbox
+            server.rules_file.write_text(facts["connection_rules"], encoding="utf-8")
+            server.reload()
     except BaseException:
         server.stop()
         raise
@@ -80,12 +86,20 @@ def start(company: Company, folder: Path, *, version: Version = 16) -> Part:
         server=server,
         env={"PGPASSFILE": str(passwords)},
         declarations=declarations,
-        managed=not facts["self_managed"],
+        managed=not self_managed,
         scope={"databases": [{**copy.deepcopy(declarations), "dsn": dsn}]},
     )
 
 
-def load(server: Server, database: str, faults: Iterable[str] = (), *, self_managed: bool, password: str) -> None:
+def load(
+    server: Server,
+    database: str,
+    faults: Iterable[str] = (),
+    *,
+    self_managed: bool,
+    password: str,
+    cron_jobs: Mapping[str, Any] | None = None,
+) -> None:
     """Create the database and everything in it; then what the faults change."""
     from psycopg import sql
 
@@ -97,10 +111,29 @@ def load(server: Server, database: str, faults: Iterable[str] = (), *, self_mana
             connection.execute("create role cloudsqladmin superuser login")
     with server.connect(database) as connection:
         connection.execute((definition.FOLDER / "application.sql").read_bytes())
+        connection.execute("set password_encryption = 'scram-sha-256'")  # the reader's own, whatever others get
         connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(READER), password))
         if self_managed:
             connection.execute(f"grant select on pg_hba_file_rules to {READER}".encode())
             connection.execute(f"grant execute on function pg_hba_file_rules() to {READER}".encode())
+        if cron_jobs:
+            _schedule(connection, cron_jobs)
         for statement in faults:
             connection.execute(statement.encode())
         connection.execute("analyze")
+
+
+def _schedule(connection: psycopg.Connection[Any], jobs: Mapping[str, Any]) -> None:
+    """Put jobs of pg_cron and their successful runs of the last half year into the database."""
+    connection.execute((definition.FOLDER / "pg_cron.sql").read_bytes())
+    for number, (name, it) in enumerate(sorted(jobs.items()), 1):
+        connection.execute(
+            "insert into cron.job (jobid, jobname, schedule, command) values (%s, %s, %s, %s)",
+            (number, name, it["schedule"], "select 'SEEDED-SECRET-command'"),
+        )
+        connection.execute(
+            "insert into cron.job_run_details (jobid, database, username, command, status, start_time, end_time) "
+            "select %s, current_database(), current_user, 'select 1', 'succeeded', at, at + interval '1 minute' "
+            "from generate_series(%s::timestamptz, %s::timestamptz - interval '180 days', -make_interval(days => %s)) at",
+            (number, it["last"], it["last"], it["every_days"]),
+        )

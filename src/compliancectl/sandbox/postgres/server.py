@@ -14,6 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,12 +82,13 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start(version: Version = 16, rules: str | None = None) -> Server:
+def start(version: Version = 16, rules: str | None = None, settings: Mapping[str, str] | None = None) -> Server:
     """Make a new cluster and start it; about a second.
 
     Args:
         version: major version.
         rules: content of `pg_hba.conf`; by default everybody on the socket is trusted.
+        settings: of the server, beside and before those of every sandbox.
     """
     folder = Path(tempfile.mkdtemp(prefix="larkspur-pg-"))
     server = Server(version, folder)
@@ -98,7 +100,7 @@ def start(version: Version = 16, rules: str | None = None) -> Server:
         _initialise(install, folder, account)
         if rules is not None:
             server.rules_file.write_text(rules, encoding="utf-8")
-        server._process = _run(install, folder, account)
+        server._process = _run(install, folder, account, {**SETTINGS, **(settings or {})})
         _wait_until_ready(server)
     except BaseException:
         server.stop()
@@ -155,9 +157,9 @@ def _initialise(install: Path, folder: Path, account: dict[str, Any]) -> None:
         raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
 
 
-def _run(install: Path, folder: Path, account: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _run(install: Path, folder: Path, account: dict[str, Any], settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
     command = [str(install / "bin" / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
-    for name, value in SETTINGS.items():
+    for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
