@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
+import json
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import cache
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from compliancectl.model.table import Table
 
@@ -13,10 +20,12 @@ if TYPE_CHECKING:
 
 MIN_BUFFER = 1 << 20
 SMALL = 1 << 20
-"""Rows of at most so many bytes are sorted in memory."""
+"""Rows of at most so many bytes share one database."""
+CHUNK = 8 << 20
+"""So many bytes of rows are sorted in memory; more are merged from sorted files."""
 ROW_GROUP = 20_480
-MEMORY_LIMITS = ("80MB", "128MB", "512MB", "2GB")
-"""Tried in turn: nearly every table fits the first by spilling to disk; one with very long rows needs more."""
+MEMORY_LIMITS = ("64MB", "128MB", "512MB", "2GB")
+"""Tried in turn: nearly every table fits the first; one with very long rows needs more."""
 
 
 def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longest: int) -> tuple[int, list[str]]:
@@ -36,14 +45,16 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longes
     """
     import duckdb
 
-    unsorted, buffer = scratch / f"{table.name}.unsorted", max(longest, MIN_BUFFER)
+    ordered = scratch / f"{table.name}.sorted"
+    doubles = _sort(table, lines, ordered, scratch)
+    buffer = max(longest, MIN_BUFFER)
     if lines.stat().st_size <= SMALL:
         with _shared().cursor() as db:
-            return _write(db, table, lines, out, unsorted, buffer)
+            return _write(db, table, ordered, out, buffer), doubles
     for limit in MEMORY_LIMITS:
         try:
             with duckdb.connect(config=_settings(limit, str(scratch))) as db:
-                return _write(db, table, lines, out, unsorted, buffer)
+                return _write(db, table, ordered, out, buffer), doubles
         except duckdb.OutOfMemoryException:
             if limit == MEMORY_LIMITS[-1]:
                 raise
@@ -58,45 +69,95 @@ def _shared() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=_settings("512MB", ""))
 
 
-def _write(
-    db: duckdb.DuckDBPyConnection, table: Table, lines: Path, out: Path, unsorted: Path, buffer: int
-) -> tuple[int, list[str]]:
-    """Read, sort and look for double keys, each step in little memory.
-
-    Reading and sorting in one statement would hold every row: DuckDB spills what it sorts out of a Parquet file, but
-    not what it sorts out of JSON. Sorted rows have equal keys side by side, so that one look back finds them.
-    """
+def _write(db: duckdb.DuckDBPyConnection, table: Table, lines: Path, out: Path, buffer: int) -> int:
+    """Give the lines their declared types, in the order in which they are; returns how many there are."""
     columns = ", ".join(f"'{c.name}': '{c.type.sql}'" for c in table)
-    key = ", ".join(f'"{name}"' for name in table.key)
-    form = f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
     db.execute(
         f"COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {{{columns}}}, "
-        f"maximum_object_size = {buffer})) TO '{_quoted(unsorted)}' {form}",
+        f"maximum_object_size = {buffer})) TO '{_quoted(out)}' "
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})",
         [str(lines)],
     )
-    rows = f"read_parquet('{_quoted(unsorted)}')"
-    db.execute(f"COPY (SELECT * FROM {rows} ORDER BY {key}) TO '{_quoted(out)}' {form}")
-    doubles = _doubles(db, table, out)
-    if doubles:
-        unique = f"SELECT * FROM {rows} QUALIFY count(*) OVER (PARTITION BY {key}) = 1 ORDER BY {key}"
-        db.execute(f"COPY ({unique}) TO '{_quoted(out)}' {form}")
     total = db.execute(f"SELECT count(*) FROM read_parquet('{_quoted(out)}')").fetchone()
     assert total is not None
-    return int(total[0]), doubles
+    return int(total[0])
 
 
-def _doubles(db: duckdb.DuckDBPyConnection, table: Table, file: Path) -> list[str]:
-    """The keys that occur more than once in a sorted file, as text, sorted."""
-    readable = " || ' ' || ".join(f"coalesce(\"{name}\"::VARCHAR, '-')" for name in table.key)
-    keys = ", ".join(
-        f'"{name}" AS k{number}, lag("{name}") OVER () AS b{number}' for number, name in enumerate(table.key)
-    )
-    same = " AND ".join(f"k{number} IS NOT DISTINCT FROM b{number}" for number in range(len(table.key)))
-    found = db.execute(
-        f"SELECT DISTINCT shown FROM (SELECT {readable} AS shown, {keys}, row_number() OVER () AS place "
-        f"FROM read_parquet('{_quoted(file)}')) WHERE place > 1 AND {same} ORDER BY 1"
-    ).fetchall()
-    return [row[0] for row in found]
+# -- sorting ----------------------------------------------------------------------------------------------------------
+# DuckDB would hold every row in memory to sort what it reads from JSON. Memory must not grow with the evidence, so
+# the lines are sorted before: in chunks, which are then merged.
+
+_Keyed = tuple[bytes, bytes]
+"""A line behind its key, in bytes that sort as the values do."""
+_SIZES = struct.Struct("<II")
+
+
+def _sort(table: Table, lines: Path, out: Path, scratch: Path) -> list[str]:
+    """Write the lines sorted by key, without those that share one; returns the shared keys as text, sorted."""
+    doubles: set[str] = set()
+    with ExitStack() as stack:
+        stream = stack.enter_context(out.open("wb"))
+        for _, same in groupby(_merged(table, lines, scratch, stack), key=itemgetter(0)):
+            (_, line), *others = islice(same, 2)
+            if others:
+                doubles.add(_readable(table, line))
+            else:
+                stream.write(line)
+    return sorted(doubles)
+
+
+def _merged(table: Table, lines: Path, scratch: Path, stack: ExitStack) -> Iterator[_Keyed]:
+    """The lines in order, from memory if they are few, else from sorted files in `scratch`."""
+    files: list[Path] = []
+    chunk: list[_Keyed] = []
+    with lines.open("rb") as stream:
+        while text := stream.readlines(CHUNK):
+            if chunk:
+                files.append(_spill(chunk, scratch / f"{table.name}.{len(files):04d}"))
+            chunk = sorted((_key(table, line), line) for line in text)
+    streams = [_spilled(stack.enter_context(file.open("rb"))) for file in files]
+    return heapq.merge(*streams, chunk)
+
+
+def _spill(chunk: list[_Keyed], file: Path) -> Path:
+    with file.open("wb") as stream:
+        for key, line in chunk:
+            stream.write(_SIZES.pack(len(key), len(line)) + key + line)
+    return file
+
+
+def _spilled(stream: BinaryIO) -> Iterator[_Keyed]:
+    while sizes := stream.read(_SIZES.size):
+        key, line = _SIZES.unpack(sizes)
+        yield stream.read(key), stream.read(line)
+
+
+def _key(table: Table, line: bytes) -> bytes:
+    row = json.loads(line.decode())
+    return b"".join(_sortable(row[name], kind) for name, kind in _key_types(table))
+
+
+@cache
+def _key_types(table: Table) -> tuple[tuple[str, str], ...]:
+    kinds = {column.name: column.type.sql for column in table}
+    return tuple((name, kinds[name]) for name in table.key)
+
+
+def _sortable(value: Any, kind: str) -> bytes:
+    """Bytes that sort as DuckDB sorts the value: text by its UTF-8, NULL last; none is the beginning of another."""
+    if value is None:
+        return b"\x01"
+    if kind == "BIGINT":
+        return b"\x00" + (int(value) + 2**63).to_bytes(8, "big")
+    if kind == "BOOLEAN":
+        return b"\x00\x01" if value else b"\x00\x00"
+    text = str(value).removesuffix("Z") if kind == "TIMESTAMP" else str(value)
+    return b"\x00" + text.encode().replace(b"\x00", b"\x00\xff") + b"\x00"
+
+
+def _readable(table: Table, line: bytes) -> str:
+    row = json.loads(line)
+    return " ".join("-" if row[name] is None else str(row[name]) for name in table.key)
 
 
 def read_rows(file: Path) -> list[dict[str, object]]:
