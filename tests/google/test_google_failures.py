@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -279,6 +282,20 @@ def test_a_server_without_tls(box: Box) -> None:
     assert "TLS failed" in found.item("sql_instances").reason
     assert re.search("(?i)handshake|tls|ssl", found.item("log_buckets").reason)
     assert {item.cause for item in found.items.values()} == {"unreachable"}
+
+
+def test_libraries_write_nothing_beside_the_message(box: Box) -> None:
+    plain = box.cloud.web.url.replace("http:", "https:")
+    scope = box.scope(endpoints={**box.cloud.scope["endpoints"], "logging": plain})
+    done = subprocess.run(
+        [sys.executable, "-m", "compliancectl", "doctor", "--scope", str(scope)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **box.sandbox.env},
+    )
+    assert done.returncode == 3 and "Cloud Logging API on projects/larkspur-prod" in done.stdout
+    assert done.stderr == ""
 
 
 # -- never a pass -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,6 +48,8 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     @contextmanager
     def open(self, config: GcpConfig, context: Context) -> Iterator[GcpSession]:
         """Open a session; credentials are looked for at the first request."""
+        # gRPC writes its own lines to stderr beside the error that it reports, unless it is told not to.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         session = GcpSession(config, context)
         try:
             yield session
