@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -282,6 +286,46 @@ def test_a_server_without_tls(box: Box) -> None:
     assert "TLS failed" in found.item("sql_instances").reason
     assert re.search("(?i)handshake|tls|ssl", found.item("log_buckets").reason)
     assert {item.cause for item in found.items.values()} == {"unreachable"}
+
+
+@contextmanager
+def cutting(port: int, after: int) -> Iterator[tuple[int, list[int]]]:
+    """A relay to a port that hangs up after so many bytes of answer; gives its port, and how much each time."""
+    carried: list[int] = []
+
+    def up(near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            while data := near.recv(65536):
+                far.sendall(data)
+
+    def carry(near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", port)) as far, suppress(OSError):
+            threading.Thread(target=up, args=(near, far), daemon=True).start()
+            left = after
+            while left > 0 and (data := far.recv(left)):
+                near.sendall(data)
+                left -= len(data)
+            carried.append(after - left)
+            near.shutdown(socket.SHUT_RDWR)
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=carry, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1], carried
+
+
+def test_a_call_that_breaks_off_in_the_middle_of_its_answer(box: Box) -> None:
+    box.cloud.logs.generated_entries = 1000  # some 700 kB in one page
+    with cutting(box.cloud.logs.port, after=40_000) as (port, carried):
+        endpoints = {**box.cloud.scope["endpoints"], "logging": f"https://localhost:{port}"}
+        item = box.collect("gcp.log_entry", projects=[PROD], endpoints=endpoints).item("log_entries")
+    assert (item.status, item.cause, item.replies) == ("failed", "unreachable", ())
+    assert "tried 6 times" in item.reason and "Check the host" in item.hint
+    assert 40_000 in carried, "an answer had begun"
 
 
 def test_libraries_write_nothing_beside_the_message(box: Box) -> None:
