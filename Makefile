@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench setup setup-dev system lock wheel clean
+.PHONY: help demo test check fmt bench setup setup-dev system schema lock wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
+
+schema: setup-dev ## write the JSON Schemas from the models
+	$(BIN)/python -m compliancectl.cli.schemas .
 
 lock: setup-dev ## pin every dependency with its hashes
 	$(BIN)/python requirements/lock.py

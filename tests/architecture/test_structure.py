@@ -135,7 +135,7 @@ def test_only_one_module_reads_the_clock() -> None:
 
 def test_only_the_command_line_prints_or_exits() -> None:
     for module, file in MODULES.items():
-        if part_of(module, "cli") or module == f"{PACKAGE}.query.schema":
+        if part_of(module, "cli"):
             continue
         for node in ast.walk(tree(file)):
             if isinstance(node, ast.Call):
@@ -146,7 +146,7 @@ def test_only_the_command_line_prints_or_exits() -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(SRC)))
 def test_sizes_and_docstrings(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 410, "split this module"
+    assert len(text.splitlines()) <= 400, "split this module"
     parsed = ast.parse(text)
     if text.strip():
         assert ast.get_docstring(parsed), "the module says nothing about itself"

@@ -206,6 +206,9 @@ class Run:
             platform="test",
             collectors=(),
             feeds=(),  # type: ignore[arg-type]
+            evidence={
+                id: canonical.sha256_file(self.folder / "evidence" / id / "item.json") for id in sorted(self.items)
+            },
         )
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "run.json").write_bytes(canonical.to_bytes(run.to_json()))
@@ -243,3 +246,9 @@ def write_parquet_of() -> Callable[..., None]:
         write_parquet(TABLES[table], rows, path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def new_run() -> Callable[[Path], Run]:
+    """Begins a run in a folder."""
+    return Run

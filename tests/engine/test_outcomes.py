@@ -280,6 +280,7 @@ def test_a_run_that_did_not_finish_is_not_judged(world: World) -> None:
 
 def test_evidence_under_a_name_that_is_not_its_own_is_refused(world: World) -> None:
     folder = world.run.add("test.database", [GOOD])
+    world.run.finish()
     folder.rename(folder.with_name("two"))
     with pytest.raises(FileError, match="calls itself test/databases/one, but lies elsewhere"):
         world.judge()

@@ -13,6 +13,7 @@ from typing import Any
 
 from compliancectl.load.problems import suggestion
 from compliancectl.query import functions
+from compliancectl.query.intervals import intervals
 from compliancectl.query.syntax import Node, Refused, parse, position, tokens, walk
 
 _EXPRESSIONS = frozenset(
@@ -164,7 +165,7 @@ class _Guard:
         for name in sorted(self.ctes):
             if name in self.catalog:
                 raise Refused(f'The name "{name}" in WITH belongs to the database.', "Choose another name.")
-        made_by_parser = {id(node) for shell in _intervals(root) for node in shell}
+        made_by_parser = {id(node) for shell in intervals(root) for node in shell}
         made_by_parser |= {id(node["function"]) for node in walk(root) if node.get("type") == "TABLE_FUNCTION"}
         lambdas = {
             id(node) for call in walk(root) if call.get("class") == "FUNCTION" for node in _lambda_arguments(call)
@@ -325,36 +326,6 @@ class _Guard:
 def _ctes(node: Node) -> list[Mapping[str, Any]]:
     entries = node.get("cte_map")
     return entries["map"] if isinstance(entries, dict) else []
-
-
-def _intervals(root: Node) -> Iterator[list[Node]]:
-    """`interval '1' day` is written by the parser as to_days(cast(trunc(cast('1' as double)) as integer))."""
-    for node in walk(root):
-        if node.get("class") == "FUNCTION" and node["function_name"] in functions.INTERVAL_PARTS:
-            argument = node["arguments"][0]["expression"] if node["arguments"] else {}
-            if argument.get("class") == "CAST" and _is_parsers_cast(argument):
-                yield _shell(argument)
-
-
-def _is_parsers_cast(node: Node) -> bool:
-    child: Node = node["child"]
-    return bool(
-        child.get("class") == "CAST" or (child.get("class") == "FUNCTION" and child["function_name"] == "trunc")
-    )
-
-
-def _shell(node: Node) -> list[Node]:
-    """The casts and the trunc that the parser put around the number of an interval, without the number itself."""
-    found: list[Node] = []
-    while True:
-        if node.get("class") == "CAST":
-            found.append(node)
-            node = node["child"]
-        elif node.get("class") == "FUNCTION" and node["function_name"] == "trunc":
-            found.append(node)
-            node = node["arguments"][0]["expression"]
-        else:
-            return found
 
 
 def _lambda_arguments(call: Node) -> Iterator[Node]:

@@ -1,0 +1,65 @@
+"""JSON Schemas of the files that people write and of those that we write, generated from the models that read them.
+
+They are committed so that editors and other programs can use them; `make schema` writes them anew, and a test holds the
+committed ones against the models. A schema says what a form can say; the loader knows more (SQL, names, criteria).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+CONTROL = "controls/control.schema.json"
+"""Lies in the catalogue, so that it ships with it and a control file can name it."""
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schemas() -> dict[str, bytes]:
+    """Every schema as it is committed, by path from the top of the tree."""
+    from compliancectl.load.forms import ControlForm
+    from compliancectl.load.scope import ScopeForm
+    from compliancectl.load.waivers import WaiversForm
+    from compliancectl.model.evidence import EvidenceItem, RunRecord
+    from compliancectl.model.manifest import BundleRecord, Statement, Trust, Verification
+    from compliancectl.model.result import ItemResult, Results
+
+    control = _of(ControlForm, "Control", "validation")
+    control["anyOf"] = [{"required": ["tests"]}, {"required": ["evidence"]}]
+    written: dict[str, tuple[type[BaseModel], str]] = {
+        "run": (RunRecord, "run.json: one run of collect"),
+        "evidence": (EvidenceItem, "evidence/<source>/<feed>/<target>/item.json: one evidence item"),
+        "results": (Results, "results/results.json: what the checks said"),
+        "item": (ItemResult, "results/items/*.jsonl: one item of a population, a line each"),
+        "bundle": (BundleRecord, "bundle.json: what is handed over"),
+        "statement": (Statement, "The in-toto statement that is signed: the manifest of a bundle"),
+        "verification": (Verification, "What `verify --format json` prints"),
+    }
+    found = {
+        CONTROL: control,
+        "docs/schema/waivers.schema.json": _of(WaiversForm, "Waivers", "validation"),
+        "docs/schema/scope.schema.json": _of(ScopeForm, "Scope", "validation"),
+        "docs/schema/trust.schema.json": _of(Trust, "Trust policy", "validation"),
+    }
+    for name, (model, title) in written.items():
+        found[f"docs/schema/{name}.schema.json"] = _of(model, title, "serialization")
+    return {path: (json.dumps(found[path], indent=2, ensure_ascii=False) + "\n").encode() for path in sorted(found)}
+
+
+def _of(model: type[BaseModel], title: str, mode: Any) -> dict[str, Any]:
+    made = _plain(model.model_json_schema(mode=mode, by_alias=True))
+    return {"$schema": _DIALECT, **made, "title": title}
+
+
+def _plain(node: Any) -> Any:
+    """Without the titles that only repeat names; closed where the model is closed."""
+    if isinstance(node, list):
+        return [_plain(entry) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    made = {key: _plain(value) for key, value in node.items() if key != "title" or isinstance(value, dict)}
+    if "patternProperties" in made:
+        made["additionalProperties"] = False
+    return made
