@@ -182,7 +182,8 @@ class _Work:
         files = {table: self.evidence.files(table) for table in readable}
         self.faults = load_tables(file, self.evidence.tables, files, self.limits)
         judged: dict[str, tuple[TestResult, ...]] = {}
-        with open_locked(file, scratch / "results" / "items", self.limits) as database:
+        readable_files = [path for paths in files.values() for path in paths]
+        with open_locked(file, readable_files, scratch / "results" / "items", self.limits) as database:
             for control in _sorted(self.controls):
                 self.progress(control.id)
                 judged[control.id] = tuple(

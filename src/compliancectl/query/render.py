@@ -88,11 +88,12 @@ def line_sql(bound: Bound, waivers: Sequence[Waiver]) -> str:
     judged = "(__reason IS NULL)"
     checks = f"CASE WHEN {judged} THEN {_checks(bound)} ELSE '{{}}' END"
     findings = f"CASE WHEN __outcome <> 'pass' AND {judged} THEN {_findings(bound, waivers)} ELSE '' END"
+    # concat, not ||: it builds a line in one go, and no piece of it can be NULL.
     return (
-        f"'{{\"checks\":' || {checks} || ',\"findings\":[' || {findings} || '],\"observed\":' || {_observed(bound)} "
-        f"|| ',\"outcome\":\"' || __outcome || '\"' "
-        f"|| CASE WHEN __reason IS NULL THEN '' ELSE ',\"reason\":' || to_json(__reason) END "
-        f"|| ',\"resource\":' || to_json(resource) || '}}'"
+        f"concat('{{\"checks\":', {checks}, ',\"findings\":[', {findings}, '],\"observed\":', {_observed(bound)}, "
+        f'\',"outcome":"\', __outcome, '
+        f"CASE WHEN __reason IS NULL THEN '\"' ELSE concat('\",\"reason\":', to_json(__reason)) END, "
+        f"',\"resource\":', to_json(resource), '}}')"
     )
 
 
@@ -107,8 +108,8 @@ def canonical_escapes(line: str) -> str:
 
 def _checks(bound: Bound) -> str:
     order = sorted(range(len(bound.checks)), key=lambda n: bound.checks[n].name)
-    pairs = ",".join(f'"{bound.checks[n].name}":"\' || __s{n} || \'"' for n in order)
-    return f"'{{{pairs}}}'"
+    pairs = ",".join(f'"{bound.checks[n].name}":"\', __s{n}, \'"' for n in order)
+    return f"concat('{{{pairs}}}')"
 
 
 def _findings(bound: Bound, waivers: Sequence[Waiver]) -> str:
@@ -168,10 +169,10 @@ def _in_words(name: str, kind: Any) -> str:
 
 def _observed(bound: Bound) -> str:
     pieces = [
-        f"'\"{_escaped(name)}\":' || coalesce({_json(name, bound.columns[name])}, 'null')"
-        for name in sorted(bound.columns)
+        f"'{'{' if first else ','}\"{_escaped(name)}\":', coalesce({_json(name, bound.columns[name])}, 'null')"
+        for name, first in ((name, n == 0) for n, name in enumerate(sorted(bound.columns)))
     ]
-    return "'{' || " + " || ',' || ".join(pieces) + " || '}'"
+    return f"concat({', '.join(pieces)}, '}}')"
 
 
 def _escaped(name: str) -> str:
@@ -187,6 +188,8 @@ def _json(name: str, kind: Any) -> str:
     if id_ in _INTEGERS:
         text = f"CAST({column} AS VARCHAR)"
         return f"CASE WHEN {column} BETWEEN -{_SAFE} AND {_SAFE} THEN {text} ELSE '\"' || {text} || '\"' END"
+    if id_ == "timestamp":
+        return f"'\"' || {wire_sql(column, kind)} || '\"'"
     return f"CAST(to_json({wire_sql(column, kind)}) AS VARCHAR)"
 
 

@@ -1,4 +1,4 @@
-"""The evidence database: typed tables in a file, then opened read-only and locked.
+"""The evidence database: typed views of the Parquet files, then opened read-only and locked.
 
 Nothing is inferred: a Parquet file must hold exactly the declared columns with exactly the declared types.
 """
@@ -57,42 +57,54 @@ def _first_sentence(text: str) -> str:
 def load_tables(
     file: Path, tables: Mapping[str, Table], rows: Mapping[str, Sequence[Path]], limits: Limits
 ) -> dict[str, str]:
-    """Create the evidence database at `file` from Parquet files; returns table → why it could not be loaded."""
+    """Create the evidence database at `file` over Parquet files; returns table → why its files cannot be read.
+
+    The files are read where they are: a copy of them would take longer than most controls.
+    """
     import duckdb
 
     faults: dict[str, str] = {}
     with duckdb.connect(file, config=_settings(file.parent, limits)) as database:
-        wanted = {name: tables[name] for name in sorted(rows)}
-        create_tables(database, wanted)
-        for name, table in wanted.items():
+        create_tables(database, {name: tables[name] for name in sorted(rows)})
+        for name in sorted(rows):
             try:
                 for path in rows[name]:
-                    _insert(database, table, path)
+                    _check_types(database, tables[name], path)
+                if rows[name]:
+                    _view(database, tables[name], rows[name])
             except (WrongTypes, duckdb.Error) as error:
-                database.execute(f"DELETE FROM {quote_table(name)}")
                 reason = str(error) if isinstance(error, WrongTypes) else _first_sentence(str(error))
                 faults[name] = f"its rows cannot be read: {reason}"
     return faults
 
 
-def _insert(database: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    source = f"read_parquet({text_literal(str(path))})"
-    found = database.execute(f"SELECT * FROM {source} LIMIT 0").description or []
+def _check_types(database: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
+    found = database.execute(f"SELECT * FROM {_parquet([path])} LIMIT 0").description or []
     wanted = database.execute(f"SELECT * FROM {quote_table(table.name)} LIMIT 0").description or []
     if {(c[0], str(c[1])) for c in found} != {(c[0], str(c[1])) for c in wanted}:
         raise WrongTypes(f"{path.name} does not hold the declared columns of {table.name}.")
+
+
+def _view(database: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[Path]) -> None:
     columns = ", ".join(quote(column.name) for column in table)
-    database.execute(f"INSERT INTO {quote_table(table.name)} SELECT {columns} FROM {source}")
+    name = quote_table(table.name)
+    database.execute(f"DROP TABLE {name}; CREATE VIEW {name} AS SELECT {columns} FROM {_parquet(paths)}")
+
+
+def _parquet(paths: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(text_literal(str(path.resolve())) for path in paths)}])"
 
 
 @contextmanager
-def open_locked(file: Path, out: Path, limits: Limits) -> Iterator[EvidenceDatabase]:
-    """Open the evidence database read-only with everything else shut; only `out` may be written to, by `COPY`."""
+def open_locked(file: Path, evidence: Sequence[Path], out: Path, limits: Limits) -> Iterator[EvidenceDatabase]:
+    """Open the evidence database read-only with everything else shut: `evidence` may be read, `out` may be written to."""
     import duckdb
 
     config = _settings(file.parent, limits)
     connection = duckdb.connect(file, read_only=True, config=config)
     try:
+        readable = ", ".join(text_literal(str(path.resolve())) for path in evidence)
+        connection.execute(f"SET allowed_paths = [{readable}]")
         connection.execute(f"SET allowed_directories = [{text_literal(str(out.resolve()))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
