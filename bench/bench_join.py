@@ -182,7 +182,7 @@ def worker(way: str, run: Path) -> None:
     print(json.dumps({**found, **took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}))
 
 
-def main(merges: int = 1_000_000, rounds: int = 3) -> int:
+def main(merges: int = 1_000_000, rounds: int = 5) -> int:
     """Print the ratio, and the peak memory of the product."""
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"
@@ -191,7 +191,9 @@ def main(merges: int = 1_000_000, rounds: int = 3) -> int:
     for ours, bare in pairs:
         if (ours["passed"], ours["total"]) != (bare["passed"], bare["total"]):
             raise SystemExit(f"the two disagree: {ours} and {bare}")
-        print(f"evaluate {ours['s']:6.2f} s  {ours['mb']:6.0f} MB    direct {bare['s']:6.2f} s  {bare['mb']:6.0f} MB")
+        print(
+            f"evaluate {ours['s']:6.2f} s  {ours['mb']:6.0f} MB    direct {bare['s']:6.2f} s  {bare['mb']:6.0f} MB    CPU {ours['cpu'] / bare['cpu']:.2f}"
+        )
     ours_s, bare_s = min(ours["s"] for ours, _ in pairs), min(bare["s"] for _, bare in pairs)
     peak = max(ours["mb"] for ours, _ in pairs)
     size = f"{merges:,} merges, {2 * merges:,} reviews"

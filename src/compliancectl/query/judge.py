@@ -72,16 +72,19 @@ def judge(
 
 def _reconcile(database: EvidenceDatabase) -> str | None:
     """Every item has a name of its own; otherwise nobody can say how many there are."""
-    nameless = database.run("SELECT count(*) FROM judged WHERE resource IS NULL OR trim(resource) = ''")[0][0]
+    nameless, same = database.run(
+        "SELECT count(*) FILTER (resource IS NULL OR trim(resource) = ''), count(resource) - count(DISTINCT resource) "
+        "FROM judged"
+    )[0]
     if nameless:
         return f"The population holds {nameless} items without a resource name."
+    if not same:
+        return None
     doubles = database.run(
         "SELECT resource, count(*) FROM judged GROUP BY resource HAVING count(*) > 1 ORDER BY resource LIMIT 1"
     )
-    if doubles:
-        name, times = doubles[0]
-        return f'The population names "{name}" {times} times; each item must occur once.'
-    return None
+    name, times = doubles[0]
+    return f'The population names "{name}" {times} times; each item must occur once.'
 
 
 def _add(database: EvidenceDatabase, extra: Sequence[UnknownItem]) -> None:
