@@ -83,7 +83,7 @@ def _test(tables: Sequence[Table]) -> list[str]:
         "    checks:",
         "      # A boolean expression over the population's columns. Only TRUE passes; NULL is unknown.",
         "      todo:",
-        "        expect: todo",
+        "        expect: TODO",
         '        finding: "TODO: the sentence when it is not true of {resource}."',
         "    examples:",
         "      # Every check must be seen passing and failing.",

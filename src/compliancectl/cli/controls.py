@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +14,13 @@ from compliancectl.cli.options import Format, Frameworks, Only, OutputFormat
 
 if TYPE_CHECKING:
     from compliancectl.cli.project import Catalogue
+    from compliancectl.errors import FileError
     from compliancectl.model.control import Control
 
 app = typer.Typer(no_args_is_help=True)
+
+SCHEMA = "control.schema.json"
+"""Ships in the catalogue's folder."""
 
 Files = Annotated[
     list[Path] | None, typer.Argument(help="Control files or folders; absent: those that ship.", metavar="[FILE]...")
@@ -72,11 +78,10 @@ def check(files: Files = None) -> int:
     """Check control files without any data: form, names, SQL, types. Exit code 2 when anything is wrong."""
     from compliancectl.query.examples import Workbench
 
-    found, chosen = _load(files)
+    found, chosen, problems = _load(files)
     bench = Workbench(found.tables)
-    problems = [problem for control in chosen for problem in bench.check(control)]
-    for problem in problems:
-        typer.echo(str(problem), err=True)
+    problems += [problem for control in chosen for problem in bench.check(control)]
+    _say(problems)
     typer.echo(f"{len(chosen)} controls, {len(problems)} problems")
     return 2 if problems else 0
 
@@ -88,16 +93,17 @@ def test(files: Files = None) -> int:
     The null probe sets each field that a passing example reads to NULL, in turn: the item must still be there, and must
     not pass. Exit code 1 when an example does not come out as it says.
     """
+    from compliancectl.load.problems import raise_all
     from compliancectl.query.examples import Workbench
 
-    found, chosen = _load(files)
+    found, chosen, problems = _load(files)
+    raise_all(problems)
     bench = Workbench(found.tables)
     failed = examples = probes = 0
     for control in chosen:
         report = bench.test(control)
         examples, probes = examples + report.examples, probes + report.probes
-        for problem in report.problems:
-            typer.echo(str(problem), err=True)
+        _say(report.problems)
         failed += bool(report.problems)
     typer.echo(f"{len(chosen)} controls: {examples} examples and {probes} null probes; {failed} controls fail")
     return 1 if failed else 0
@@ -120,25 +126,51 @@ def new(
 
         raise OutputError("there is a control file already", file=file, hint="Choose another id.")
     with disk.output_errors(folder):
-        disk.write_whole(file, text.encode())
+        line = f"# yaml-language-server: $schema={_schema(folder)}\n"
+        disk.write_whole(file, f"{line}{text}".encode())
     typer.echo(file)
     typer.echo("Next: fill in what is marked TODO, then `compliancectl controls test` it.", err=True)
     return 0
 
 
-def _load(files: list[Path] | None) -> tuple[Catalogue, tuple[Control, ...]]:
-    """The catalogue, and the controls of the files and folders named (all that ship when none is)."""
+def _load(files: list[Path] | None) -> tuple[Catalogue, tuple[Control, ...], list[FileError]]:
+    """The catalogue, the controls of the files and folders named (all that ship when none is), and what is wrong."""
     from compliancectl import load
     from compliancectl.cli.project import catalogue
-    from compliancectl.errors import UsageError
+    from compliancectl.errors import FileError, UsageError
 
     found = catalogue()
     if not files:
-        return found, found.controls
+        return found, found.controls, []
     chosen: list[Control] = []
+    problems: list[FileError] = []
     for file in files:
         if not file.exists():
             raise UsageError(f"{file} does not exist", hint="Name a control file, or a folder of them.")
-        chosen += load.load_controls((file,)) if file.is_dir() else [load.load_control(file)]
-    load.check_criteria(chosen, found.frameworks)
-    return found, tuple(chosen)
+        try:
+            mine = load.load_controls((file,)) if file.is_dir() else (load.load_control(file),)
+            chosen += mine
+            load.check_criteria(mine, found.frameworks)
+        except FileError as error:
+            problems += error.problems if isinstance(error, load.FileErrors) else [error]
+    return found, tuple(chosen), problems
+
+
+def _say(problems: Iterable[FileError]) -> None:
+    """Each mistake on a line of its own: where, what, and what to do."""
+    from compliancectl.cli.console import printable
+
+    for problem in problems:
+        typer.echo(printable(f"{problem} {problem.hint or ''}".rstrip()), err=True)
+
+
+def _schema(folder: Path) -> str:
+    """The schema that editors complete the file by, as seen from `folder`; outside the catalogue it is put there."""
+    from compliancectl import disk
+    from compliancectl.resources import controls_folder
+
+    shipped = controls_folder() / SCHEMA
+    if folder.resolve().is_relative_to(shipped.parent.resolve()):
+        return Path(os.path.relpath(shipped.resolve(), folder.resolve())).as_posix()
+    disk.write_whole(folder / SCHEMA, shipped.read_bytes())
+    return SCHEMA

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from compliancectl.model.control import Check, Control
+from compliancectl.model.control import MAX_AGE_HOURS, Check, Control
 from compliancectl.model.framework import Framework
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Binder, Bound, bind_control, parameter_values
@@ -34,7 +34,8 @@ def explain(control: Control, tables: Mapping[str, Table], frameworks: Sequence[
     parts = [
         f"{control.id}  {control.title}",
         _wrapped(control.objective),
-        f"severity {control.severity} · {control.frequency} · owner {control.owner} · {control.file}",
+        f"severity {control.severity} · {control.frequency}: evidence up to {_age(control)} old · "
+        f"owner {control.owner}\n{control.file}",
         "Criteria\n" + _criteria(control, frameworks),
         "Reads\n" + _tables(bound, tables),
     ]
@@ -72,14 +73,20 @@ def _tables(bound: Iterable[Bound], tables: Mapping[str, Table]) -> str:
 
 
 def _test(bound: Bound) -> str:
-    lines = [f"Test {bound.test.id}", textwrap.indent(bound.sql.strip(), "    ")]
+    made = " (made from the documents under `evidence`)" if bound.test.implicit else ""
+    lines = [f"Test {bound.test.id}{made}", textwrap.indent(bound.sql.strip(), "    ")]
     if bound.test.may_be_empty:
         lines.append(_wrapped(f"May be empty: {bound.test.may_be_empty}", "  "))
     return "\n".join([*lines, *(_check(check) for check in bound.test.checks)])
 
 
+def _age(control: Control) -> str:
+    hours = MAX_AGE_HOURS[control.frequency]
+    return f"{hours // 24} days" if hours > 24 else f"{hours} hour{'s' if hours > 1 else ''}"
+
+
 def _check(check: Check) -> str:
-    return f"  {check.name}: an item passes only if  {check.expect}\n" + _wrapped(
+    return f"  {check.name}: an item passes only if {' '.join(check.expect.split())}\n" + _wrapped(
         f"Otherwise: {check.finding}", "      "
     )
 
