@@ -121,31 +121,6 @@ def test_init_writes_a_scope_that_loads_and_leaves_an_existing_one(tmp_path: Pat
     assert app.run(["init", str(file)]) == 2 and file.read_bytes() == before
 
 
-BAD_SCOPES = {
-    "missing": (None, "there is no scope file"),
-    "empty": ("", "empty"),
-    "not yaml": ("organization: [", ":1"),
-    "unknown key": ("organization: A\nsystem: B\nsorces: {}\n", "sources"),
-    "unknown collector": ("organization: A\nsystem: B\nsources:\n  gpc: {}\n", "gcp"),
-    "bad section": ("organization: A\nsystem: B\nsources:\n  gcp:\n    projcts: [p]\n", "projects"),
-    "twice": ("organization: A\norganization: B\nsystem: C\nsources: {}\n", "twice"),
-}
-
-
-@pytest.mark.parametrize("name", BAD_SCOPES)
-def test_a_bad_scope_is_one_message_with_its_line(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    text, part = BAD_SCOPES[name]
-    file = tmp_path / "compliancectl.yaml"
-    if text is not None:
-        file.write_text(text)
-    assert app.run(["collect", "--scope", str(file), "--output", str(tmp_path / "run")]) == 2
-    errors = capsys.readouterr().err
-    assert part in errors and "compliancectl.yaml" in errors and "Traceback" not in errors
-    assert not (tmp_path / "run").exists()
-
-
 def test_output_is_readable_without_colour_and_data_goes_to_stdout() -> None:
     done = call("controls", "list", env={"NO_COLOR": "1"})
     assert done.returncode == 0 and "BCP-02" in done.stdout and "\x1b" not in done.stdout + done.stderr
