@@ -83,11 +83,13 @@ def _invoke(make: Callable[[], typer.Typer], arguments: list[str]) -> int:
 
     try:
         result = make()(args=arguments, standalone_mode=False, prog_name="compliancectl")
+        if result == INTERRUPTED:  # what typer makes of Ctrl-C inside a command
+            return _interrupted(arguments[0])
         return result if isinstance(result, int) else 0
     except typer.Exit as stop:
         return int(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted()
+        return _interrupted(arguments[0])
     except Error as error:
         return _say(error)
     except BrokenPipeError:
@@ -128,8 +130,9 @@ def _say(error: Error) -> int:
     return error.exit_code
 
 
-def _interrupted() -> int:
-    sys.stderr.write("\ninterrupted; evidence items that were whole are kept\n")
+def _interrupted(name: str) -> int:
+    kept = "whole evidence items are kept; go on with --resume" if name in ("collect", "run") else "nothing was written"
+    sys.stderr.write(f"\ninterrupted; {kept}\n")
     sys.stderr.flush()
     sys.stdout.flush()
     return INTERRUPTED
