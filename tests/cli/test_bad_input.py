@@ -315,6 +315,14 @@ def test_evaluate_and_demo_leave_a_sealed_bundle(call, mine, tree) -> None:
     before = tree(mine.place)
     call("evaluate", mine.bundle, "--scope", mine.scope).refused(2, "sealed bundle")
     call("demo", "-o", mine.bundle).refused(2, str(mine.bundle))
+    call("demo", "-o", mine.bundle / "deeper").refused(2, str(mine.bundle))
+    assert tree(mine.place) == before
+
+
+@pytest.mark.parametrize(("place", "part"), [("compliancectl.yaml", "Not a directory"), ("documents", "not empty")])
+def test_demo_leaves_what_it_did_not_make(call, mine, tree, place: str, part: str) -> None:
+    before = tree(mine.place)
+    call("demo", "-o", mine.place / place).refused(2, place, part)
     assert tree(mine.place) == before
 
 

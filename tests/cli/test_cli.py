@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,21 @@ def test_init_writes_a_scope_that_loads_and_leaves_an_existing_one(tmp_path: Pat
     validate_sections(scope, {name: plugins.collector(name) for name in scope.sources})
     before = file.read_bytes()
     assert app.run(["init", str(file)]) == 2 and file.read_bytes() == before
+
+
+def test_the_commented_parts_of_the_scope_hold_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `init` writes as comments is what people switch on first: it must name what exists."""
+    file = tmp_path / "compliancectl.yaml"
+    assert app.run(["init", str(file)]) == 0
+    lines = file.read_text().splitlines()
+    on = [re.sub(r"^# (?=(period|controls|waivers):|  +\S)", "", line) for line in lines]
+    assert sum(a != b for a, b in zip(lines, on, strict=True)) >= 6
+    file.write_text("\n".join(on) + "\n")
+    (tmp_path / "waivers.yaml").write_text("waivers: []\n")
+    (tmp_path / "controls").mkdir()
+    capsys.readouterr()
+    # The scope is read and its selection made before the (missing) run is looked at.
+    assert app.run(["evaluate", str(tmp_path / "run"), "--scope", str(file)]) == 3, capsys.readouterr().err
 
 
 def test_output_is_readable_without_colour_and_data_goes_to_stdout() -> None:
