@@ -42,7 +42,7 @@ SCOPES = {
     "has a key twice": ("organization: A\norganization: B\n", ':2: The key "organization" stands twice'),
     "has a misspelt key": (
         "organization: A\nsystem: B\nsorces:\n  gcp: {projects: [larkspur-prod]}\n",
-        ':3: Unknown key "sorces". Did you mean "sources"?',
+        ':3: Unknown key "sorces".',
     ),
     "has a misspelt key inside": (
         "organization: A\nsystem: B\ncontrols:\n  onyl: [BCP-01]\nsources:\n  gcp: {projects: [larkspur-prod]}\n",
@@ -92,7 +92,7 @@ def test_a_scope_that_is_mistaken_is_named_with_its_line(call, tmp_path: Path, n
     scope = tmp_path / "compliancectl.yaml"
     scope.write_text(text)
     said = call("collect", "--scope", scope, "--output", tmp_path / "run")
-    said.refused(2, part)
+    said.refused(2, part, *(["Did you mean"] if "Unknown key" in part else []))
     assert not (tmp_path / "run").exists()
 
 
