@@ -17,7 +17,8 @@ from compliancectl.errors import OutputError
 SEALED_BY = "seal/evidence.intoto.jsonl"
 """The file that makes a folder a sealed bundle; bundling writes it last."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says when there is no room left."""
 AGAIN = "Free some space and run the same command again; nothing unfinished is left."
 
 
@@ -30,7 +31,7 @@ def output_errors(place: Path, *, when_full: str = AGAIN) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             message = f"there is no room left to write: {error.strerror}"
             raise OutputError(message, file=place, hint=when_full) from error
         raise OutputError(

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -295,6 +296,28 @@ def test_a_kill_at_any_moment_leaves_nothing_that_looks_finished(sealed, run_fol
     assert moments[0] == []
     assert ["bundle"] in moments
     assert moments[-1] == ["bundle", "bundle.zip"]
+
+
+def test_ctrl_c_at_any_moment_leaves_nothing_or_the_whole(sealed, run_folder: Path, tmp_path: Path) -> None:
+    left = []
+    for end in range(1, 20):
+        out, told = tmp_path / str(end), []
+
+        def progress(text: str, end: int = end, told: list[str] = told) -> None:
+            told.append(text)
+            if len(told) == end:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        try:
+            seal(sealed, run_folder, out, progress=progress)
+        except KeyboardInterrupt:
+            left.append(sorted(path.name for path in out.iterdir()))
+            for name in left[-1]:
+                assert verify(out / name, trust=trust.load(public_keys=[sealed.public])).exit_code == 0
+        else:
+            break
+    assert left[0] == [] and left[-1] == ["bundle", "bundle.zip"]
+    assert not [name for names in left for name in names if name.startswith(".")], "nor a staging folder"
 
 
 @pytest.mark.parametrize("limit", [2_000, 20_000], ids=["in a file of the bundle", "in the archive"])

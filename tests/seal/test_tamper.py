@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import warnings
@@ -31,11 +32,20 @@ def recipe() -> str:
     return block.partition("```")[0]
 
 
+# What the guide says it needs: of coreutils, and find, grep, sed and openssl.
+TOOLS = ("cat", "comm", "cp", "mktemp", "rm", "sha256sum", "sort", "wc", "find", "grep", "sed", "openssl")
+
+
 def by_hand(shell: str, bundle: Path, key: Path, script: Path) -> subprocess.CompletedProcess[str]:
+    """Run the guide's lines where no other program can be found."""
     script.write_text(recipe())
-    return subprocess.run(
-        [shell, str(script), str(bundle), str(key)], env={}, capture_output=True, text=True, timeout=30, check=False
-    )
+    bin = script.with_name("bin")
+    bin.mkdir(exist_ok=True)
+    for tool in TOOLS:
+        if not (bin / tool).is_symlink():
+            (bin / tool).symlink_to(shutil.which(tool) or pytest.fail(f"{tool} is not installed"))
+    command = [shutil.which(shell) or pytest.fail(f"{shell} is not installed"), script, bundle, key]
+    return subprocess.run(command, env={"PATH": str(bin)}, capture_output=True, text=True, timeout=30, check=False)
 
 
 def assert_noticed(path: Path, public: Path, step: int) -> None:
@@ -77,6 +87,36 @@ def test_the_shell_lines_accept_an_untouched_bundle(sealed, tmp_path: Path, shel
 def test_the_shell_lines_do_not_trust_the_enclosed_key(sealed, tmp_path: Path) -> None:
     done = by_hand("sh", sealed.folder, sealed.other_public, tmp_path / "by-hand.sh")
     assert done.returncode == 4
+
+
+def test_the_guide_names_every_program_that_it_needs() -> None:
+    said = GUIDE.read_text().partition("```sh")[0]
+    for tool in ("coreutils", "`find`", "`grep`", "`sed`", "`openssl`"):
+        assert tool in said
+
+
+def test_the_shell_lines_in_the_bundle_itself_verify_it(sealed, tmp_path: Path) -> None:
+    """Taken out of README.txt as a reader would: everything below its line of dashes."""
+    lines = (sealed.folder / "README.txt").read_text().splitlines(keepends=True)
+    rule = next(number for number, line in enumerate(lines) if set(line.strip()) == {"-"})
+    assert "".join(lines[rule + 1 :]) == recipe()
+    assert by_hand("dash", sealed.folder, sealed.public, tmp_path / "by-hand.sh").returncode == 0
+
+
+def test_the_shell_lines_name_what_was_added_and_deleted(sealed, tmp_path: Path) -> None:
+    folder = sealed.copy(tmp_path / "bundle")
+    (folder / tamper.RAW).unlink()
+    (folder / "evidence/planted.json").write_text("{}")
+    done = by_hand("dash", folder, sealed.public, tmp_path / "by-hand.sh")
+    assert f"{tamper.RAW}\n" in done.stderr and "\tevidence/planted.json\n" in done.stderr and done.returncode == 4
+
+
+@pytest.mark.parametrize("argument", ["bundle", "key"])
+def test_the_shell_lines_fail_when_there_is_nothing_to_verify(sealed, tmp_path: Path, argument: str) -> None:
+    bundle = tmp_path / "nowhere" if argument == "bundle" else sealed.folder
+    key = tmp_path / "nowhere.pem" if argument == "key" else sealed.public
+    done = by_hand("dash", bundle, key, tmp_path / "by-hand.sh")
+    assert done.returncode == 4 and "DOES NOT VERIFY" in done.stderr and "VERIFIED" not in done.stdout
 
 
 def test_the_guide_and_the_bundle_give_the_same_shell_lines(sealed) -> None:

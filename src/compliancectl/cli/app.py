@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compliancectl.cli.registry import COMMANDS
-from compliancectl.errors import Error
+from compliancectl.disk import AGAIN, FULL
+from compliancectl.errors import Error, OutputError
 
 if TYPE_CHECKING:
     import typer
@@ -82,18 +83,22 @@ def _invoke(make: Callable[[], typer.Typer], arguments: list[str]) -> int:
 
     try:
         result = make()(args=arguments, standalone_mode=False, prog_name="compliancectl")
+        if result == INTERRUPTED:  # what typer makes of Ctrl-C inside a command
+            return _interrupted(arguments[0])
         return result if isinstance(result, int) else 0
     except typer.Exit as stop:
         return int(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _interrupted()
+        return _interrupted(arguments[0])
     except Error as error:
-        _say(error)
-        return error.exit_code
+        return _say(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader (head, less) went away
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            # Where only our results are written, the stage says so itself; this is a temporary folder, or stdout.
+            return _say(OutputError(f"there is no room left to write: {error}", hint=AGAIN))
         return _usage(error) if hasattr(error, "format_message") else _bug(error)
 
 
@@ -115,17 +120,19 @@ def _unknown(name: str) -> int:
     return 2
 
 
-def _say(error: Error) -> None:
-    """One message and one hint, readable without colour."""
+def _say(error: Error) -> int:
+    """One message and one hint, readable without colour; returns the exit code."""
     from compliancectl.cli.console import printable
 
     sys.stderr.write(f"error: {printable(str(error))}\n")
     if error.hint:
         sys.stderr.write(f"\nhint: {printable(error.hint)}\n")
+    return error.exit_code
 
 
-def _interrupted() -> int:
-    sys.stderr.write("\ninterrupted; evidence items that were whole are kept\n")
+def _interrupted(name: str) -> int:
+    kept = "whole evidence items are kept; go on with --resume" if name in ("collect", "run") else "nothing was written"
+    sys.stderr.write(f"\ninterrupted; {kept}\n")
     sys.stderr.flush()
     sys.stdout.flush()
     return INTERRUPTED

@@ -126,12 +126,13 @@ def _make_room(output: Path) -> None:
     from compliancectl import disk
     from compliancectl.errors import OutputError
 
-    if output.exists() and any(output.iterdir()):
-        if not (output / MARKER).is_file():
-            raise OutputError(
-                f"{output} is not empty, and not of an earlier demo", hint="Choose a folder with --output."
-            )
-        shutil.rmtree(output)
+    disk.refuse_sealed(output)
     with disk.output_errors(output):
+        if output.exists() and any(output.iterdir()):
+            if not (output / MARKER).is_file():
+                raise OutputError(
+                    f"{output} is not empty, and not of an earlier demo", hint="Choose a folder with --output."
+                )
+            shutil.rmtree(output)
         output.mkdir(parents=True, exist_ok=True)
         (output / MARKER).write_text("Made by `compliancectl demo`; the next demo replaces this folder.\n")

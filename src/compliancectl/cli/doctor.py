@@ -74,13 +74,14 @@ def _print(found: dict[str, list[dict[str, Any]]]) -> None:
     from compliancectl.cli.console import out, safe
 
     console = out()
+    width = max((len(line["subject"]) for lines in found.values() for line in lines), default=0)
     for name, lines in found.items():
         good = sum(line["outcome"] == "ok" for line in lines)
         console.print(f"[bold]{name}[/bold]  {good} of {len(lines)} ok")
         for line in lines:
             detail = safe(line["detail"])
             console.print(
-                f"  {_MARKS[line['outcome']]} {line['outcome']:<8} {safe(line['subject']):<44} [dim]{detail}[/dim]"
+                f"  {_MARKS[line['outcome']]} {line['outcome']:<8} {safe(line['subject']):<{width}} [dim]{detail}[/dim]"
             )
             if line["fix"] and line["outcome"] != "ok":
                 for text in line["fix"].splitlines():

@@ -14,6 +14,7 @@ from compliancectl.model.scope import Scope
 from compliancectl.model.table import Table
 from compliancectl.model.waiver import Waiver
 from compliancectl.plugins import Installed
+from compliancectl.sections import validate_sections
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def open_project(file: Path, only: list[str] | None = None, frameworks: list[str
         hint = "Write one with `compliancectl init`, or name it with --scope."
         raise FileError("there is no scope file", file=file, hint=hint)
     scope = load.load_scope(file)
+    _collectors(scope)  # the scope's own mistakes come first: they show without loading a single control
     return select(scope, catalogue(scope.folder / folder for folder in scope.controls.folders), only, frameworks)
 
 
@@ -73,8 +75,7 @@ def select(
         found.controls, tuple(only or scope.controls.only), tuple(frameworks or scope.controls.frameworks)
     )
     waivers = load.load_waivers(scope.folder / scope.waivers, found.controls) if scope.waivers else ()
-    collectors = {name: _installed(scope, name) for name in sorted(scope.sources)}
-    return Project(scope, collectors, found, selected, waivers)
+    return Project(scope, _collectors(scope), found, selected, waivers)
 
 
 def tables_of(controls: Iterable[Control], tables: dict[str, Table]) -> tuple[str, ...]:
@@ -86,6 +87,13 @@ def tables_of(controls: Iterable[Control], tables: dict[str, Table]) -> tuple[st
     from compliancectl.query.explain import tables_read
 
     return tables_read(controls, tables)
+
+
+def _collectors(scope: Scope) -> dict[str, Installed]:
+    """The collectors of a scope's sources, each source's section checked by its own."""
+    collectors = {name: _installed(scope, name) for name in sorted(scope.sources)}
+    validate_sections(scope, collectors)
+    return collectors
 
 
 def _installed(scope: Scope, name: str) -> Installed:

@@ -105,7 +105,9 @@ class ControlForm(Form):
 def fill(form: type[F], document: Document, problems: Problems) -> F | None:
     """Validate a document's data against a form; note every mistake with its line. None if there was one."""
     if not isinstance(document.data, dict):
-        problems.add(1, f"The file must hold keys and values, but it holds {kind(document.data)}.")
+        problems.add(
+            1, f"The file must hold keys and values, but it holds {kind(document.data)}.", "Begin it with `key: value`."
+        )
         return None
     try:
         return form.model_validate_json(json.dumps(document.data, allow_nan=True))

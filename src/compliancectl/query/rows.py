@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import heapq
 import json
+import os
 import struct
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from compliancectl.disk import FULL
 from compliancectl.model.table import Table
 
 if TYPE_CHECKING:
@@ -42,7 +44,15 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longes
 
     Returns:
         The number of rows written, and the keys that occurred more than once, sorted.
+
+    Raises:
+        OSError: if `out` cannot be written, on a full disk for example.
     """
+    with full_disk():
+        return _in_memory_that_does(table, lines, out, scratch, longest)
+
+
+def _in_memory_that_does(table: Table, lines: Path, out: Path, scratch: Path, longest: int) -> tuple[int, list[str]]:
     import duckdb
 
     ordered = scratch / f"{table.name}.sorted"
@@ -158,6 +168,20 @@ def _sortable(value: Any, kind: str) -> bytes:
 def _readable(table: Table, line: bytes) -> str:
     row = json.loads(line)
     return " ".join("-" if row[name] is None else str(row[name]) for name in table.key)
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Raise a full disk, which the engine wraps in an error of its own, as the `OSError` that it is."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        number = next((number for number in FULL if os.strerror(number) in str(error)), None)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number)) from None
 
 
 def read_rows(file: Path) -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ from compliancectl.errors import OutputError
 from compliancectl.model.table import Table
 from compliancectl.query.bind import create_tables
 from compliancectl.query.limits import Limits, Stopped, within
+from compliancectl.query.rows import full_disk
 from compliancectl.query.syntax import quote, quote_table, text_literal
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class EvidenceDatabase:
         import duckdb
 
         try:
-            with within(self.limits, self.connection):
+            with full_disk(), within(self.limits, self.connection):
                 return list(self.connection.execute(sql, list(values)).fetchall())
         except duckdb.IOException as error:
             raise OutputError(
@@ -64,14 +65,15 @@ def load_tables(
     import duckdb
 
     faults: dict[str, str] = {}
-    with duckdb.connect(file, config=_settings(file.parent, limits)) as database:
+    with full_disk(), duckdb.connect(file, config=_settings(file.parent, limits)) as database:
         create_tables(database, {name: tables[name] for name in sorted(rows)})
         for name in sorted(rows):
             try:
-                for path in rows[name]:
-                    _check_types(database, tables[name], path)
-                if rows[name]:
-                    _view(database, tables[name], rows[name])
+                with full_disk():
+                    for path in rows[name]:
+                        _check_types(database, tables[name], path)
+                    if rows[name]:
+                        _view(database, tables[name], rows[name])
             except (WrongTypes, duckdb.Error) as error:
                 reason = str(error) if isinstance(error, WrongTypes) else _first_sentence(str(error))
                 faults[name] = f"its rows cannot be read: {reason}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compliancectl.disk import output_errors
 from compliancectl.errors import FileError, OutputError
 from compliancectl.seal import dsse
 
@@ -53,14 +54,15 @@ def new_key(path: Path, *, force: bool = False) -> KeyFiles:
     if not force:
         _refuse_existing(private, public)
     key = ec.generate_private_key(ec.SECP256R1())
-    try:
+    with output_errors(private):
         base.parent.mkdir(parents=True, exist_ok=True)
         _write(private, _private_pem(key), 0o600, replace=force)
-        _write(public, public_pem(key.public_key()), 0o644, replace=force)
-    except OSError as error:
-        raise OutputError(
-            f"the key cannot be written: {error.strerror}", file=private, hint="Name a folder that you may write to."
-        ) from error
+        try:
+            _write(public, public_pem(key.public_key()), 0o644, replace=force)
+        except BaseException:
+            if not force:
+                private.unlink()  # half a pair is no key; the next attempt must not find it in its way
+            raise
     return KeyFiles(private, public, dsse.key_id(key.public_key()), encrypted=_passphrase() is not None)
 
 
@@ -173,10 +175,14 @@ def _write(path: Path, data: bytes, mode: int, *, replace: bool) -> None:
     if replace:
         target.unlink(missing_ok=True)
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(handle)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(handle)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
     if replace:
         target.replace(path)
 

@@ -6,6 +6,7 @@ LC_ALL=C; export LC_ALL; unset CDPATH
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 fail() { echo "DOES NOT VERIFY: $*" >&2; exit 4; }
+same() { one=$(sha256sum < "$1") && two=$(sha256sum < "$2") && [ "$one" = "$two" ]; }
 none() { if [ -s "$1" ]; then echo "$2:" >&2; cat -- "$1" >&2; fail "$2"; fi; }
 
 cp -- "$2" "$work/key.pem" || fail "the trusted key cannot be read"
@@ -25,29 +26,29 @@ sort -c -u "$work/listed" || fail "SHA256SUMS is not sorted, or lists a file twi
 find . -type f ! -path ./SHA256SUMS ! -path './seal/*' > "$work/found" || fail "the folder cannot be listed"
 sed 's/^..//' "$work/found" > "$work/names" || fail "the folder cannot be listed"
 sort "$work/names" > "$work/present" || fail "the folder cannot be listed"
-cmp -s "$work/listed" "$work/present" || { diff "$work/listed" "$work/present" >&2 || true; fail "files added (>), deleted (<) or renamed"; }
+same "$work/listed" "$work/present" || { comm -3 "$work/listed" "$work/present" >&2 || true; fail "files deleted (above, to the left), added (indented) or renamed"; }
 find seal -type f > "$work/found" || fail "there is no seal"
 sort "$work/found" > "$work/present" || fail "there is no seal"
 printf 'seal/%s\n' evidence.intoto.jsonl signer.pub.pem statement.json statement.pae statement.sig > "$work/listed"
-cmp -s "$work/listed" "$work/present" || fail "the seal has a file too many or too few"
+same "$work/listed" "$work/present" || fail "the seal has a file too many or too few"
 
 # 3. The signature was made with the key that you trust (not with the one in the bundle), and names that key.
 openssl dgst -sha256 -verify "$work/key.pem" -signature seal/statement.sig seal/statement.pae > "$work/out" 2>&1 \
   || fail "the signature is not by the trusted key over this statement"
 openssl pkey -pubin -in "$work/key.pem" -outform DER -out "$work/key.der" || fail "the trusted key is not a public key"
 openssl pkey -pubin -in seal/signer.pub.pem -outform DER -out "$work/signer.der" || fail "signer.pub.pem is not a public key"
-cmp -s "$work/key.der" "$work/signer.der" || fail "signer.pub.pem is not the trusted key"
+same "$work/key.der" "$work/signer.der" || fail "signer.pub.pem is not the trusted key"
 
 # 4. What was signed is statement.json, and the envelope says the same.
 size=$(wc -c < seal/statement.json) || fail "statement.json cannot be read"
 { printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$size" && cat seal/statement.json; } > "$work/pae" || fail "statement.json cannot be read"
-cmp -s "$work/pae" seal/statement.pae || fail "statement.json is not what was signed"
+same "$work/pae" seal/statement.pae || fail "statement.json is not what was signed"
 payload=$(openssl base64 -A -in seal/statement.json) || fail "statement.json cannot be read"
 signature=$(openssl base64 -A -in seal/statement.sig) || fail "statement.sig cannot be read"
 keyid=$(sha256sum < "$work/key.der") || fail "the key cannot be hashed"
 printf '{"payload":"%s","payloadType":"application/vnd.in-toto+json","signatures":[{"keyid":"%s","sig":"%s"}]}\n' \
   "$payload" "${keyid%% *}" "$signature" > "$work/envelope"
-cmp -s "$work/envelope" seal/evidence.intoto.jsonl || fail "evidence.intoto.jsonl is not the envelope of this statement"
+same "$work/envelope" seal/evidence.intoto.jsonl || fail "evidence.intoto.jsonl is not the envelope of this statement"
 
 # 5. The statement is about this SHA256SUMS.
 digest=$(sha256sum < SHA256SUMS) || fail "SHA256SUMS cannot be hashed"
