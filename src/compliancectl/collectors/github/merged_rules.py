@@ -114,11 +114,15 @@ def _segments(name: str, pattern: str) -> bool:
     return len(names) == len(patterns) and all(fnmatchcase(n, p) for n, p in zip(names, patterns, strict=True))
 
 
-def reviews_of(rules: Any) -> int | None:
-    """Approvals that a ruleset's state requires; 0 when it has no such rule, None when the rules are withheld."""
+def of_version(rules: Any) -> dict[str, Any]:
+    """Columns of one version of a ruleset; none when its rules are withheld."""
     if not isinstance(rules, list):
-        return None
-    counts = [
-        at(r, "parameters", "required_approving_review_count") or 0 for r in rules if at(r, "type") == "pull_request"
-    ]
-    return max(counts, default=0)
+        return {}
+    found = from_rulesets(rules)
+    return {
+        "required_reviews": found["ruleset_reviews"],
+        "status_checks": found["ruleset_status_checks"],
+        "stale_handled": found["ruleset_dismiss_stale"] or found["ruleset_last_push_approval"],
+        "blocks_force_push": found["ruleset_blocks_force_push"],
+        "blocks_deletion": found["ruleset_blocks_deletion"],
+    }

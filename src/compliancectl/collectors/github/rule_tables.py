@@ -111,6 +111,15 @@ RULESET_VERSION = table(
     column("updated", TIME, "When it came into force.", _HISTORY + "updated_at", required=True),
     column("actor", TEXT, "Type and number of who changed it, e.g. `User 1001`.", _HISTORY + "actor"),
     column("required_reviews", INT, "Approvals that this version required; 0 when none.", _HISTORY + "state.rules"),
+    column("status_checks", INT, "Distinct status checks that this version required.", _HISTORY + "state.rules"),
+    column(
+        "stale_handled",
+        BOOL,
+        "A push dismissed approvals, or the last push needed an approval of its own.",
+        _HISTORY + "state.rules",
+    ),
+    column("blocks_force_push", BOOL, "History could not be rewritten.", _HISTORY + "state.rules"),
+    column("blocks_deletion", BOOL, "The branch could not be deleted.", _HISTORY + "state.rules"),
     column("enforcement", TEXT, "active, evaluate or disabled in this version.", _HISTORY + "state.enforcement"),
 )
 

@@ -145,7 +145,7 @@ def _version_row(data: Any, facts: Any, organization: str) -> dict[str, Any]:
         "version": at(data, "version_id"),
         "updated": time_of(at(data, "updated_at")),
         "actor": f"{at(actor, 'type')} {at(actor, 'id')}" if at(actor, "id") is not None else None,
-        "required_reviews": merged_rules.reviews_of(at(data, "state", "rules")),
+        **merged_rules.of_version(at(data, "state", "rules")),
         "enforcement": at(data, "state", "enforcement"),
     }
 
