@@ -144,6 +144,14 @@ class Client:
 
         return call(send, judge, deadline_s=self._context.deadline_s, pause_s=self._config.retry_pause_s)
 
+    def installation_permissions(self) -> dict[str, str] | None:
+        """What GitHub granted with the App's current installation token; None when it did not say.
+
+        PyGithub keeps the answer that the token came in, but names it in private.
+        """
+        granted = getattr(self.requester.auth, "_AppInstallationAuth__installation_authorization", None)
+        return granted.permissions if granted is not None else None
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()

@@ -7,26 +7,32 @@ from compliancectl.model.table import Table
 _HEAD = """\
 # Least permissions for GitHub
 
-Make a GitHub App in the organisation (or a fine-grained personal access token of an organisation owner, with the
-organisation as resource owner and all repositories selected). Grant, and install it on all repositories:
+Make a fine-grained personal access token of an organisation owner (resource owner: the organisation; all repositories),
+or a GitHub App, and install it on all repositories. Grant:
 
-Repository permissions: Metadata: read · Contents: read · Pull requests: read · Administration: read ·
-Dependabot alerts: read · Code scanning alerts: read · Secret scanning alerts: read
+* repository permissions: Metadata: read · Contents: read · Pull requests: read · Administration: read ·
+  Dependabot alerts: read · Code scanning alerts: read · Secret scanning alerts: read
+* organization permissions: Members: read · Administration: read and write. Nothing is ever written, but GitHub shows
+  the organisation's rulesets, who may bypass a ruleset, and pushes that bypassed one, to nothing less.
 
-Organization permissions: Members: read · Administration: read (read and write where rulesets of the organisation are
-used: GitHub shows them, and pushes that bypassed rules, to nothing less)
+With Administration: read alone everything else is collected; the tables `github.ruleset`, `github.ruleset_version` and
+`github.bypass` are then denied, and the tests that read them are inconclusive.
 
-Only an owner's token sees who has no second factor. An App does not: these columns then stay NULL, and the check
-is unknown, not passed.
+Only an owner's token sees the organisation's settings and who has no second factor. A GitHub App does not: these columns
+then stay NULL, and the checks are unknown, not passed. A token of an organisation with single sign-on must be authorised
+for it (Settings, Developer settings, the token, Configure SSO).
 
-    export GITHUB_TOKEN=…            # or, in compliancectl.yaml:
+    export GITHUB_TOKEN=…            # or, in compliancectl.yaml, under sources.github:
     # app: {id: 12345, private_key: app.pem, installation: 678910}
 
-| table | permissions |
-|---|---|
+A classic token needs the scopes `repo`, `read:org` and `security_events`, and `admin:org` for what is said above of rulesets;
+`repo` and `admin:org` can write, and evidence says so.
+
+What each table needs:
+
 """
 
 
 def text(tables: tuple[Table, ...]) -> str:
     """The page, with one line per table."""
-    return _HEAD + "".join(f"| {table.name} | {'; '.join(table.permissions)} |\n" for table in tables)
+    return _HEAD + "".join(f"* {table.name}: {'; '.join(table.permissions)}\n" for table in tables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from compliancectl.collectors.github.client import PAGE_SIZE, Client
 from compliancectl.collectors.github.config import GitHubConfig
 from compliancectl.collectors.github.judge import graphql_errors
 from compliancectl.collectors.github.redact import redact
-from compliancectl.errors import CollectError, Garbage, Truncated
+from compliancectl.errors import Garbage, Truncated
 from compliancectl.model.evidence import Completeness, Principal
 
 _NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
@@ -73,6 +74,7 @@ class GitHubSession(Session):
         self.config, self.context = config, context
         self.client = Client(config, context)
         self._principal: Principal | None = None
+        self._lock = threading.Lock()
 
     @property
     def organization(self) -> str:
@@ -187,17 +189,18 @@ class GitHubSession(Session):
 
     def principal(self) -> Principal:
         """The login behind the token, or the App, and what it could write."""
-        if self._principal is None:
-            from compliancectl.collectors.github.principal import principal
+        with self._lock:
+            if self._principal is None:
+                from compliancectl.collectors.github.principal import identify
 
-            self._principal = principal(self)
-        return self._principal
+                self._principal = identify(self)
+            return self._principal
 
     def doctor(self) -> Iterator[Diagnosis]:
         """Try the credentials and one harmless read per permission."""
-        from compliancectl.collectors.github.principal import doctor
+        from compliancectl.collectors.github.doctor import examine
 
-        return doctor(self)
+        yield from examine(self)
 
     def close(self) -> None:
         """Close the connections."""
@@ -313,12 +316,3 @@ def _json(answer: Answer, want: type, lenient: bool = False) -> Any:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def try_read(read: Any) -> CollectError | None:
-    """Run one read; return the reason why it failed, or None."""
-    try:
-        read()
-    except CollectError as error:
-        return error
-    return None
