@@ -15,7 +15,8 @@ CODE_SCANNING = "Repository permission `Code scanning alerts`: read"
 SECRET_SCANNING = "Repository permission `Secret scanning alerts`: read"  # noqa: S105 - the name of a permission
 MEMBERS = "Organization permission `Members`: read"
 ORGANIZATION = "Organization permission `Administration`: read"
-RULESETS = "Organization permission `Administration`: read and write (GitHub shows the organisation's rulesets, and who may bypass any ruleset, to nothing less)"
+RULESETS = "Organization permission `Administration`: read and write (GitHub shows rulesets to nothing less)"
+RULE_HISTORY = "Repository permission `Administration`: read and write (GitHub shows histories, bypass lists and bypasses to nothing less)"
 
 
 def table(name: str, description: str, permissions: tuple[str, ...], *columns: Column) -> Table:

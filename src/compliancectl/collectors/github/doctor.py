@@ -56,7 +56,7 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
         yield f"security settings of {name}", columns.ADMINISTRATION, lambda n=name: _security(session, n, tally)  # type: ignore[misc]
         yield f"pull requests of {name}", columns.PULL_REQUESTS, lambda r=repository: _pulls(session, r, tally)  # type: ignore[misc]
         yield f"rulesets of {name}", columns.METADATA, many(f"/repos/{name}/rulesets", targets="branch")
-        yield f"bypasses in {name}", columns.RULESETS, suites
+        yield f"bypasses in {name}", columns.RULE_HISTORY, suites
         yield f"bill of materials of {name}", columns.CONTENTS, one(f"/repos/{name}/dependency-graph/sbom")
 
 

@@ -12,11 +12,11 @@ or a GitHub App, and install it on all repositories. Grant:
 
 * repository permissions: Metadata: read · Contents: read · Pull requests: read · Administration: read ·
   Dependabot alerts: read · Code scanning alerts: read · Secret scanning alerts: read
-* organization permissions: Members: read · Administration: read and write. Nothing is ever written, but GitHub shows
-  the organisation's rulesets, who may bypass a ruleset, and pushes that bypassed one, to nothing less.
+* organization permissions: Members: read · Administration: read
 
-With Administration: read alone everything else is collected; the tables `github.ruleset`, `github.ruleset_version` and
-`github.bypass` are then denied, and the tests that read them are inconclusive.
+and, for the tables `github.ruleset`, `github.ruleset_version` and `github.bypass` only, Administration: read and write in
+both places. Nothing is ever written, but GitHub shows rulesets of the organisation, the histories of rulesets, who may bypass
+them and pushes that did to nothing less. Without it these tables are denied, and the tests that read them inconclusive.
 
 Only an owner's token sees the organisation's settings and who has no second factor. A GitHub App does not: these columns
 then stay NULL, and the checks are unknown, not passed. A token of an organisation with single sign-on must be authorised

@@ -24,6 +24,7 @@ DROPS: Mapping[str, str] = {
     "push_protection_bypass_request_comment": "free text",
     "push_protection_bypass_request_reviewer_comment": "free text",
     "closure_request_comment": "free text",
+    "description": "free text",
     "text": "free text",
     "closure_request_reviewer_comment": "free text",
 }
@@ -37,7 +38,7 @@ DROPPED_IN_WORDS = (
     "temp_clone_token, token: credentials",
     "email, billing_email, emails, gravatar_id: personal data of members and committers",
     "name, bio, blog, company, location, twitter_username of persons: personal data",
-    "text of code scanning messages: may quote the code",
+    "description of repositories, rules and advisories, text of code scanning messages: free text, may quote code or name people",
     "comments on alerts (resolution_comment, dismissed_comment, …_request_comment): free text that may repeat a secret",
 )
 

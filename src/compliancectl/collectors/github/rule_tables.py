@@ -5,6 +5,7 @@ from __future__ import annotations
 from compliancectl.collectors.github.columns import (
     ADMINISTRATION,
     METADATA,
+    RULE_HISTORY,
     RULESETS,
     column,
     table,
@@ -79,7 +80,7 @@ _SET = "GET /repos/{owner}/{repo}/rulesets/{ruleset_id}#"
 RULESET = table(
     "ruleset",
     "One row per ruleset for branches, of the organisation and of each production repository.",
-    (METADATA, ADMINISTRATION, RULESETS),
+    (METADATA, RULE_HISTORY, RULESETS),
     column("id", INT, "Number that GitHub gave it.", _SET + "id", required=True),
     column("name", TEXT, "Name.", _SET + "name", required=True),
     column("level", TEXT, "organization or repository.", _SET + "source_type", required=True),
@@ -105,7 +106,7 @@ _HISTORY = "GET /repos/{owner}/{repo}/rulesets/{ruleset_id}/history/{version_id}
 RULESET_VERSION = table(
     "ruleset_version",
     "One row per version that GitHub keeps of each ruleset.",
-    (METADATA, ADMINISTRATION, RULESETS),
+    (METADATA, RULE_HISTORY, RULESETS),
     column("ruleset", TEXT, "`resource` of the ruleset.", "derived", required=True),
     column("version", INT, "Version number.", _HISTORY + "version_id", required=True),
     column("updated", TIME, "When it came into force.", _HISTORY + "updated_at", required=True),
@@ -128,7 +129,7 @@ _SUITE = "GET /repos/{owner}/{repo}/rulesets/rule-suites#"
 BYPASS = table(
     "bypass",
     "One row per push to a production repository that bypassed rules, in the month before the run: GitHub answers for no longer.",
-    (METADATA, ADMINISTRATION, RULESETS),
+    (METADATA, RULE_HISTORY),
     column("repository", TEXT, "Name of the repository.", "scope", required=True),
     column("actor", TEXT, "Login; NULL when withheld.", _SUITE + "actor_name"),
     column("result", TEXT, "bypass.", _SUITE + "result", required=True),
