@@ -112,7 +112,7 @@ def _pull(state: State, name: str, it: dict[str, Any]) -> Pull:
         closed=closed,
         merged_by=(it.get("merged_by") or human) if merged else None,
         head=sha(name, number, "head"),
-        merge=sha(name, number, "merge") if merged else None,
+        merge=(it.get("merge_sha") or sha(name, number, "merge")) if merged else None,
         base=it.get("base", "main"),
         fork=it.get("fork", False),
         title=f"Change {number} for seeded-person-chen",
