@@ -63,7 +63,6 @@ class Rest:
             "dependabot/list-alerts-for-org": self.dependabot_alerts,
             "code-scanning/list-alerts-for-org": self.code_scanning_alerts,
             "secret-scanning/list-alerts-for-org": self.secret_alerts,
-            "users/get-authenticated": lambda call: self.views.user(self.state.viewer["login"]),
         }
 
     # -- the organisation ---------------------------------------------------------------------------------------------
