@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from compliancectl.model.base import Model
 
@@ -35,7 +36,7 @@ class GitHubConfig(Model):
     repositories: Repositories = Repositories()
     bots: tuple[str, ...] = ()
     """Logins of machine users that GitHub counts as people; its own `Bot` accounts are known without this."""
-    base_url: str = "https://api.github.com"
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+")] = "https://api.github.com"
     """REST root; the GraphQL address follows from it."""
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
     app: AppAuth | None = None

@@ -73,6 +73,7 @@ def _security(session: GitHubSession, name: str, tally: Tally) -> Got:
     got = session.get(f"/repos/{name}", tally)
     if not isinstance(at(got.data, "security_and_analysis"), dict):
         raise Denied(f"GitHub does not show this token the security settings of {name}")
+    session.get(f"/repos/{name}/vulnerability-alerts", tally, also_fine=(404,))  # off is an answer
     return got
 
 

@@ -88,7 +88,7 @@ class Judge:
             return TryAgain(_rate_limited(response, pause if pause is not None else 0), pause)
         if any(text in said for text in _BUSY_TEXTS):
             return TryAgain(SourceFailed(f"GitHub could not finish the GraphQL query: {said}"))
-        if body.get("data") and all(t in _DENIED_TYPES for t in types) and _names_fields(errors):
+        if _has_data(body) and all(t in _DENIED_TYPES for t in types) and _names_fields(errors):
             return None  # partial data: the fields are null, the caller warns
         if any(t in _DENIED_TYPES for t in types):
             return Denied(f"GitHub refused the GraphQL query: {said}", hint=_grant(response))
@@ -109,7 +109,8 @@ def until_reset(response: requests.Response) -> float | None:
     reset = headers.get("X-RateLimit-Reset", "")
     if headers.get("X-RateLimit-Remaining") != "0" or not reset.isdigit():
         return None
-    return max(0.0, int(reset) - clock.now().timestamp()) + 0.5  # the header is in whole seconds
+    remaining = int(reset) - clock.now().timestamp()
+    return remaining + 0.5 if remaining > 0 else 0.0  # the header is in whole seconds
 
 
 def message_of(response: requests.Response) -> str:
@@ -119,6 +120,12 @@ def message_of(response: requests.Response) -> str:
     except ValueError:
         return ""
     return str(body.get("message", "")) if isinstance(body, dict) else ""
+
+
+def _has_data(body: Mapping[str, Any]) -> bool:
+    """False also when the refused field took everything above it along."""
+    data = body.get("data")
+    return isinstance(data, dict) and any(value is not None for value in data.values())
 
 
 def _names_fields(errors: list[Mapping[str, Any]]) -> bool:

@@ -46,7 +46,7 @@ def _fetch_branch_rules(session: GitHubSession, target: Target) -> Fetched:
         if got.status == 404:
             _check_unprotected(session, repository, branch, str(at(got.data, "message")))
         yield got.reply
-    tally.items = tally.counted = len(branches)
+    tally.items = len(branches)
     return tally.result()
 
 
