@@ -131,7 +131,7 @@ class GraphQL:
             return {"type": "FORBIDDEN", **base, "extensions": {"saml_failure": False}}
         if isinstance(error.original_error, NotFound):
             return {"type": "NOT_FOUND", **base}
-        if error.original_error is None and not error.path:  # variables that do not fit
+        if not error.path and error.message.startswith("Variable "):
             return {"locations": _places(error), "message": error.message, "extensions": {"code": "variableMismatch"}}
         return None
 

@@ -37,16 +37,19 @@ def cost_of(schema: GraphQLSchema, document: DocumentNode, variables: dict[str, 
 
 class _Walk:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: dict[str, Any]) -> None:
-        from graphql import FragmentDefinitionNode, OperationDefinitionNode
+        from graphql import FragmentDefinitionNode, IntValueNode, OperationDefinitionNode
 
         self.schema = schema
-        self.variables = variables
+        self.variables = dict(variables)
         self.fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         self.nodes = 0.0
         self.requests = 0.0
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 assert schema.query_type is not None
+                for variable in definition.variable_definitions or ():
+                    if isinstance(variable.default_value, IntValueNode):
+                        self.variables.setdefault(variable.variable.name.value, int(variable.default_value.value))
                 self._set(definition.selection_set, schema.query_type, 1)
 
     def _set(self, selections: SelectionSetNode, kind: Any, times: int) -> None:

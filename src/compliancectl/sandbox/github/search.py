@@ -27,6 +27,8 @@ def _fits(state: State, term: str, name: str, pull: Pull) -> bool:
     key, _, value = term.partition(":")
     if term == "is:pr":
         return True
+    if term == "is:closed":  # what was merged is closed too
+        return pull.state != "OPEN"
     if key == "is":
         return value.upper() == pull.state
     if key == "repo":
