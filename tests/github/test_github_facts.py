@@ -272,7 +272,7 @@ def test_an_organisation_ruleset_for_other_repositories(start):
 
 def test_bypass_lists_that_are_hidden_are_unknown(hub):
     hub.state.viewer["role"] = "member"
-    run = hub.collect("ruleset", production={"study-companion": ["main"]})
+    run = hub.collect("ruleset", "branch_rule", production={"study-companion": ["main"]})
     assert {row["bypass_actors"] is None for row in run.rows("ruleset")} == {True}
     test = run.judged("SDL-03")["rulesets"]
     assert (test.outcome, test.counts.passed, test.counts.unknown) == ("inconclusive", 0, 2)
@@ -287,6 +287,15 @@ def test_bypass_actors_of_a_ruleset(start):
     run = start(change).collect("ruleset")
     found = run.by("ruleset", "name")["production-branches"]
     assert found["bypass_actors"] == [{"type": "OrganizationAdmin", "id": 1, "mode": "always"}]
+
+
+def test_a_ruleset_that_only_the_rules_of_a_branch_name_is_unknown(hub):
+    hub.misbehave(f"GET /orgs/{ORG}/rulesets$", status=200, body=b"[]")
+    run = hub.collect("ruleset", "branch_rule")
+    assert {item.status for item in run.items.values()} == {"collected"}
+    test = run.judged("SDL-03")["rulesets"]
+    assert (test.outcome, test.counts.passed, test.counts.unknown) == ("inconclusive", 1, 1)
+    assert test.deviations[0].resource == f"{ORG}/rulesets/4410071 (named only by rules of branches)"
 
 
 def test_versions_of_rulesets(whole):

@@ -28,7 +28,9 @@ def _fetch(path: str, recount: Recount | None, **parameters: Any) -> Callable[[G
         entries = yield from session.pages(f"/orgs/{target.name}/{path}", tally, facts=facts, **parameters)
         if any(not isinstance(at(entry, "repository", "name"), str) for entry in entries):
             tally.warn("GitHub sent alerts that name no repository")
-        if recount is not None:
+        if recount is None:
+            tally.method += "; GitHub offers no second count of these"
+        else:
             yield from recount(session, tally, entries)
         return tally.result()
 

@@ -37,6 +37,7 @@ def from_rulesets(rules: list[Any]) -> dict[str, Any]:
         "ruleset_status_checks": len(checks),
         "ruleset_blocks_force_push": "non_fast_forward" in kinds,
         "ruleset_blocks_deletion": "deletion" in kinds,
+        "rulesets": sorted({at(rule, "ruleset_id") for rule in rules if at(rule, "ruleset_id") is not None}),
     }
 
 

@@ -68,6 +68,12 @@ BRANCH_RULE = table(
     _from_classic("blocks_force_push", BOOL, "history cannot be rewritten.", _CLASSIC + "allow_force_pushes.enabled"),
     _from_classic("blocks_deletion", BOOL, "the branch cannot be deleted.", _CLASSIC + "allow_deletions.enabled"),
     column(
+        "rulesets",
+        ListOf(INT),
+        "Numbers of the active rulesets that speak about the branch, of whatever level.",
+        _RULE + "ruleset_id",
+    ),
+    column(
         "sources",
         ListOf(TEXT),
         "Where the rules come from, e.g. `ruleset 12 (organization)`, `classic protection`.",
