@@ -17,6 +17,14 @@ query Organization($organization: String!) {
     ipAllowListEnabledSetting
     samlIdentityProvider { id }
     viewerCanAdminister
+  }
+}
+"""
+
+MEMBER_COUNT = """
+query MemberCount($organization: String!) {
+  organization(login: $organization) {
+    login
     viewerIsAMember
     membersWithRole(first: 1) { totalCount }
   }
@@ -162,6 +170,7 @@ query AlertCounts($organization: String!, $after: String) {{
 ALL = {
     "VIEWER": VIEWER,
     "ORGANIZATION": ORGANIZATION,
+    "MEMBER_COUNT": MEMBER_COUNT,
     "REPOSITORIES": REPOSITORIES,
     "DEFAULT_BRANCH": DEFAULT_BRANCH,
     "PULL_REQUESTS": PULL_REQUESTS,

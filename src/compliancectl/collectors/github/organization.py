@@ -9,7 +9,7 @@ from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import tables
 from compliancectl.collectors.github.client import PAGE_SIZE
 from compliancectl.collectors.github.common import audit_phrase, organization_target
-from compliancectl.collectors.github.documents import ORGANIZATION
+from compliancectl.collectors.github.documents import MEMBER_COUNT, ORGANIZATION
 from compliancectl.collectors.github.session import (
     GitHubSession,
     Tally,
@@ -77,7 +77,7 @@ def _shape_organization(reply: Reply) -> Iterator[Row]:
 
 def _fetch_members(session: GitHubSession, target: Target) -> Fetched:
     tally = Tally("all pages of members by role and of outside collaborators; members counted again over GraphQL")
-    counted = session.graphql(ORGANIZATION, {"organization": target.name}, tally)
+    counted = session.graphql(MEMBER_COUNT, {"organization": target.name}, tally)
     yield counted.reply
     facts: dict[str, Any] = {}
     for people in ("members", "outside_collaborators"):
