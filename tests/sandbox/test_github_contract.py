@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import githubspec
@@ -24,10 +26,12 @@ from compliancectl.cli.project import open_project, tables_of
 from compliancectl.collect import collect
 from compliancectl.collectors.github import documents
 from compliancectl.sandbox import company as definition
+from compliancectl.sandbox import github
 from compliancectl.sandbox.github import contract
 from compliancectl.sandbox.github.contract import Operation
 from compliancectl.sandbox.github.server import Exchange
 from compliancectl.sandbox.run import environment, running
+from github import Auth, GithubIntegration
 
 pytestmark = pytest.mark.xdist_group("github-contract")  # its 13 MB of JSON are read by one process only
 
@@ -208,6 +212,25 @@ def test_every_answer_is_one_that_github_could_give(exchanges: list[Exchange], v
     assert len([status for _, status in seen if status == 200]) >= 14
 
 
+def test_the_token_of_an_app_is_one_that_github_could_give(validators: dict[str, Any], tmp_path: Path) -> None:
+    part = github.start(definition.load(), tmp_path)
+    try:
+        app = part.make_app(tmp_path)
+        signer = Auth.AppAuth(app["id"], (tmp_path / app["private_key"]).read_text())
+        integration = GithubIntegration(auth=signer, base_url=part.web.url, seconds_between_requests=None)
+        said: list[Exchange] = []
+        part.server.observers.append(said.append)
+        assert integration.get_access_token(app["installation"]).token.startswith("ghs_")
+        (exchange,) = said
+        validators["apps/create-installation-access-token"].validate(json.loads(exchange.response.body))
+        assert (exchange.response.status, exchange.operation) == (
+            201,
+            OPERATIONS["apps/create-installation-access-token"],
+        )
+    finally:
+        part.stop()
+
+
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
@@ -263,6 +286,24 @@ def test_a_type_is_part_of_githubs(name: str) -> None:
 @pytest.mark.parametrize("name", documents.ALL)
 def test_a_document_is_valid_for_github(name: str) -> None:
     assert validate(githubspec.graphql(), parse(documents.ALL[name])) == []
+
+
+def times(value: Any) -> Iterator[Any]:
+    """Everything that GitHub gives as a DateTime and that is there."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key.endswith(("At", "Date")) and item is not None:
+                yield item
+            yield from times(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from times(item)
+
+
+def test_times_are_written_as_github_writes_them(exchanges: list[Exchange]) -> None:
+    found = [t for e in exchanges if e.request.path == "/graphql" for t in times(json.loads(e.response.body))]
+    assert len(found) > 200
+    assert [text for text in found if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text)] == []
 
 
 def test_every_document_that_is_sent_is_a_known_one(exchanges: list[Exchange]) -> None:
