@@ -16,6 +16,10 @@ from compliancectl.sandbox.github.state import State
 from compliancectl.sandbox.github.views import WEB, Views, visibility
 
 
+GENERIC = ("password", "postgres_connection_string", "rsa_private_key")
+"""Secrets of no provider, as far as the company has any."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One admitted request."""
@@ -240,7 +244,10 @@ class Rest:
         """secret-scanning/list-alerts-for-org."""
         self._available("secret-scanning", "Secret scanning is disabled on this organization.")
         found = self.alerts.secrets(call.query.get("hide_secret") == "true")
-        return [a for a in found if call.query.get("state", a["state"]) == a["state"]]
+        asked = call.query.get("secret_type", "").split(",")
+        # Secrets of no provider come only when they are named.
+        listed = [a for a in found if a["secret_type"] in asked or (asked == [""] and a["secret_type"] not in GENERIC)]
+        return [a for a in listed if call.query.get("state", a["state"]) == a["state"]]
 
     def _available(self, product: str, otherwise: str) -> None:
         if product in self.state.switched_off:
