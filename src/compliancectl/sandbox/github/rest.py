@@ -15,7 +15,6 @@ from compliancectl.sandbox.github.rules import Rules
 from compliancectl.sandbox.github.state import State
 from compliancectl.sandbox.github.views import WEB, Views, visibility
 
-
 GENERIC = ("password", "postgres_connection_string", "rsa_private_key")
 """Secrets of no provider, as far as the company has any."""
 
