@@ -24,8 +24,8 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.run import Sandbox, environment, running, write_scope
 from compliancectl.sandbox.web import Misbehaviour
 
-QUICK = {"retry_pause_s": 0, "secondary_pause_s": 0}
-"""No pauses, so that no test waits."""
+QUICK: dict[str, Any] = {"retry_pause_s": 0, "secondary_pause_s": 0, "generic_secret_types": []}
+"""No pauses, so that no test waits; one listing of secrets, so that requests are easy to count."""
 INSTALLED: Installed = plugins.collector("github")
 
 

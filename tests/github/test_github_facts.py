@@ -9,6 +9,7 @@ import pytest
 
 from compliancectl.collectors.base import Reply
 from compliancectl.collectors.github import collector, redact
+from compliancectl.collectors.github.config import GENERIC_SECRETS
 from compliancectl.contract import RowContract
 
 ORG = "larkspur-learning"
@@ -463,6 +464,18 @@ def test_alerts_in_every_state(whole):
     secrets = whole.by("secret_alert")
     assert secrets[f"{ORG}/lesson-editor#1"]["bypass_reviewed_by"] == "dilnoza-karimova"
     assert isinstance(secrets[f"{ORG}/lesson-editor#1"]["created"], datetime)
+
+
+def test_generic_secrets_and_passwords_are_asked_for_by_name(start):
+    def change(github):
+        github["secret_alerts"]["study-companion#2"]["type"] = "rsa_private_key"
+        github["secret_alerts"]["lesson-editor#1"]["type"] = "password"
+
+    hub = start(change)
+    assert hub.collect("secret_alert").rows("secret_alert") == []
+    run = hub.collect("secret_alert", generic_secret_types=list(GENERIC_SECRETS))
+    assert {row["secret_type"] for row in run.rows("secret_alert")} == {"rsa_private_key", "password"}
+    assert len(run.only.replies) == 2
 
 
 def test_an_organisation_without_alerts_is_no_failure(start):

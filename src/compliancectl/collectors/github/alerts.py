@@ -18,14 +18,20 @@ Recount = Callable[[GitHubSession, Tally, list[Any]], Generator[Reply, None, Non
 """Counts again by another route, and warns where that gives more."""
 
 
-def _fetch(path: str, recount: Recount | None, **parameters: Any) -> Callable[[GitHubSession, Target], Fetched]:
-    """A fetch of all pages of one organisation-wide listing of alerts."""
+Queries = Callable[[GitHubSession], list[dict[str, Any]]]
+"""The parameters of each listing that is needed to see everything."""
+
+
+def _fetch(path: str, recount: Recount | None, queries: Queries) -> Callable[[GitHubSession, Target], Fetched]:
+    """A fetch of all pages of the organisation-wide listings of alerts."""
 
     def fetch(session: GitHubSession, target: Target) -> Fetched:
         tally = Tally("all pages, until GitHub names no next one")
         tally.filters.append("repositories that the scope covers")
         facts = {"coverage": session.config.coverage}
-        entries = yield from session.pages(f"/orgs/{target.name}/{path}", tally, facts=facts, **parameters)
+        entries: list[Any] = []
+        for parameters in queries(session):
+            entries += yield from session.pages(f"/orgs/{target.name}/{path}", tally, facts=facts, **parameters)
         if any(not isinstance(at(entry, "repository", "name"), str) for entry in entries):
             tally.warn("GitHub sent alerts that name no repository")
         if recount is None:
@@ -35,6 +41,17 @@ def _fetch(path: str, recount: Recount | None, **parameters: Any) -> Callable[[G
         return tally.result()
 
     return fetch
+
+
+def _everything(session: GitHubSession) -> list[dict[str, Any]]:
+    return [{}]
+
+
+def _all_secrets(session: GitHubSession) -> list[dict[str, Any]]:
+    """Providers' secrets are listed without being asked for; generic ones and passwords only when they are named."""
+    hidden = {"hide_secret": True}
+    generic = ",".join(sorted(session.config.generic_secret_types))
+    return [hidden, {**hidden, "secret_type": generic}] if generic else [hidden]
 
 
 def _recount_dependabot(session: GitHubSession, tally: Tally, entries: list[Any]) -> Generator[Reply, None, None]:
@@ -118,14 +135,14 @@ def _feed(
     path: str,
     values: Callable[[Any], dict[str, Any]],
     recount: Recount | None = None,
-    **parameters: Any,
+    queries: Queries = _everything,
 ) -> Feed[GitHubSession]:
     return Feed(
         name,
         description,
         (table,),
         organization_target,
-        _fetch(path, recount, **parameters),
+        _fetch(path, recount, queries),
         _shape(table.name, values),
         corroborate=audit_phrase,
     )
@@ -153,6 +170,6 @@ FEEDS: tuple[Feed[GitHubSession], ...] = (
         alert_tables.SECRET_ALERT,
         "secret-scanning/alerts",
         _secret,
-        hide_secret=True,
+        queries=_all_secrets,
     ),
 )

@@ -185,6 +185,7 @@ def _translated(error: Exception) -> Exception:
     """PyGithub's own failures (while it fetches an installation token) in this product's terms."""
     import jwt
     import requests
+
     from github import GithubException
 
     if isinstance(error, (requests.exceptions.RequestException, CollectError, TryAgain)):

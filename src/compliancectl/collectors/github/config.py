@@ -10,6 +10,19 @@ from pydantic import Field, StringConstraints
 
 from compliancectl.model.base import Model
 
+GENERIC_SECRETS = (
+    "http_basic_authentication_header",
+    "http_bearer_authentication_header",
+    "mongodb_connection_string",
+    "mysql_connection_string",
+    "openssh_private_key",
+    "password",
+    "pgp_private_key",
+    "postgres_connection_string",
+    "rsa_private_key",
+)
+"""GitHub's names of secrets that belong to no provider; its listing of alerts leaves them out unless they are named."""
+
 
 class Repositories(Model):
     """Which of the organisation's repositories are looked at, by shell patterns on their names."""
@@ -36,6 +49,8 @@ class GitHubConfig(Model):
     repositories: Repositories = Repositories()
     bots: tuple[str, ...] = ()
     """Logins of machine users that GitHub counts as people; its own `Bot` accounts are known without this."""
+    generic_secret_types: tuple[str, ...] = GENERIC_SECRETS
+    """Secrets of no provider that alerts are asked for, besides those that GitHub lists by itself."""
     base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+")] = "https://api.github.com"
     """REST root; the GraphQL address follows from it."""
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
