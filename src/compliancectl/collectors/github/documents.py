@@ -46,7 +46,11 @@ query Repositories($organization: String!, $after: String) {{
         dependabot: object(expression: "HEAD:.github/dependabot.yml") {{ oid }}
         dependabotLong: object(expression: "HEAD:.github/dependabot.yaml") {{ oid }}
         renovate: object(expression: "HEAD:renovate.json") {{ oid }}
+        renovate5: object(expression: "HEAD:renovate.json5") {{ oid }}
         renovateHidden: object(expression: "HEAD:.github/renovate.json") {{ oid }}
+        renovateHidden5: object(expression: "HEAD:.github/renovate.json5") {{ oid }}
+        renovateRc: object(expression: "HEAD:.renovaterc") {{ oid }}
+        renovateRcJson: object(expression: "HEAD:.renovaterc.json") {{ oid }}
       }}
     }}
   }}

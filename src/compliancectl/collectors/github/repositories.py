@@ -22,7 +22,17 @@ _ANALYSIS = {
     "non_provider_patterns": "secret_scanning_non_provider_patterns",
     "dependabot_security_updates": "dependabot_security_updates",
 }
-_CONFIGS = ("dependabot", "dependabotLong", "renovate", "renovateHidden")
+_CONFIGS = (
+    "dependabot",
+    "dependabotLong",
+    "renovate",
+    "renovate5",
+    "renovateHidden",
+    "renovateHidden5",
+    "renovateRc",
+    "renovateRcJson",
+)
+"""Aliases in the GraphQL document: each is a place where GitHub or Renovate looks for its configuration."""
 
 
 def _fetch(session: GitHubSession, target: Target) -> Fetched:

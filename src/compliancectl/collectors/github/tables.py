@@ -157,7 +157,7 @@ REPOSITORY = table(
     column(
         "update_config",
         BOOL,
-        "A dependabot.yml or renovate.json is on the default branch; NULL when withheld.",
+        "A configuration of Dependabot or Renovate is on the default branch; NULL when withheld.",
         "gql#Repository.object",
     ),
     column(
