@@ -408,6 +408,25 @@ def test_graphql_refuses_with_success(client: Client, name: str, kind: str | Non
     assert error.get("type") == kind and said in error["message"]
 
 
+def test_one_document_can_be_broken_while_others_are_answered(client: Client) -> None:
+    broken = r"POST /graphql PullRequests$"
+    client.part.web.misbehaviours += [
+        Misbehaviour(broken, status=502, times=1),
+        Misbehaviour(broken, status=429, headers={"Retry-After": "1"}, times=1),
+        Misbehaviour(broken, kind="disconnect", times=1),
+        Misbehaviour(broken, kind="garbage", times=1),
+    ]
+    seen = []
+    for _ in range(5):
+        assert client.graphql("query Viewer { viewer { login } }").status_code == 200
+        try:
+            seen.append(str(client.graphql(PULLS, first=1).status_code))
+        except requests.RequestException as error:
+            seen.append(type(error).__name__)
+    assert [seen[0], seen[1], seen[4]] == ["502", "429", "200"]
+    assert {seen[2], seen[3]} <= {"ConnectionError", "ChunkedEncodingError"}
+
+
 def test_single_sign_on_may_leave_something_out(client: Client) -> None:
     misbehave(client, "sso-partial")
     assert client.get(f"{ORG}/repos").headers["X-GitHub-SSO"].startswith("partial-results;")

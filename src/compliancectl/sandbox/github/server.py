@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -51,7 +52,7 @@ class GitHubServer:
         """Called with every request and its answer; for tests that check both against GitHub's contract."""
         self._used = dict.fromkeys(_LIMITS, 0)
         self._reset = int(clock.now().timestamp()) + 3600
-        self._served = 0
+        self._numbers = itertools.count(1)  # of requests, and of cursors that must differ; threads share it
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -185,7 +186,7 @@ class GitHubServer:
         if start + size < len(items):
             following = _cursor(start + size) if cursor else str(start // size + 2)
         if self.web.take(request, "vendor", "endless-page"):
-            following = _cursor(start, self._served) if cursor else str(start // size + 2)
+            following = _cursor(start, next(self._numbers)) if cursor else str(start // size + 2)
             start = 0
         elif self.web.take(request, "vendor", "repeated-page"):
             following = request.param("after") or _cursor(start) if cursor else str(start // size + 1)
@@ -218,11 +219,10 @@ class GitHubServer:
 
     def _headers(self, request: Request, response: Response, operation: Operation | None) -> None:
         resource = "graphql" if operation is None and request.path == "/graphql" else "core"
-        self._served += 1
         if resource == "core" and response.status not in (304, 401):
             self._used["core"] += 1
         headers = {
-            "X-GitHub-Request-Id": f"{0xC0DE:04X}:{self._served:06X}:{self._reset:08X}",
+            "X-GitHub-Request-Id": f"{0xC0DE:04X}:{next(self._numbers):06X}:{self._reset:08X}",
             "X-GitHub-Media-Type": "github.v3; format=json",
             "X-GitHub-Api-Version-Selected": request.headers.get("x-github-api-version", API_VERSIONS[0]),
             "X-RateLimit-Limit": str(_LIMITS[resource]),
