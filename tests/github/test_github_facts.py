@@ -94,7 +94,8 @@ def test_a_secret_that_github_sends_all_the_same_is_removed(hub):
     }  # fmt: skip
     hub.misbehave("GET /.*/secret-scanning/alerts", status=200, body=json.dumps([alert]).encode())
     run = hub.collect("secret_alert")
-    assert run.only.redactions == {"e-mail address": 1, "free text": 1, "personal data": 1, "secret value": 1}
+    # the other free text is the description of a repository, in the list that shows which ones the token sees
+    assert run.only.redactions == {"e-mail address": 1, "free text": 2, "personal data": 1, "secret value": 1}
     assert run.by("secret_alert", "number")[1]["state"] == "open"
     for path in run.folder.rglob("raw-*"):
         assert [mark for mark in MARKS if mark in path.read_bytes()] == []
@@ -475,7 +476,7 @@ def test_generic_secrets_and_passwords_are_asked_for_by_name(start):
     assert hub.collect("secret_alert").rows("secret_alert") == []
     run = hub.collect("secret_alert", generic_secret_types=list(GENERIC_SECRETS))
     assert {row["secret_type"] for row in run.rows("secret_alert")} == {"rsa_private_key", "password"}
-    assert len(run.only.replies) == 2
+    assert sum("/secret-scanning/alerts" in reply.operation for reply in run.only.replies) == 2
 
 
 def test_an_organisation_without_alerts_is_no_failure(start):

@@ -31,7 +31,9 @@ def refuses(hub: Any, run: Any, status: str, cause: str, *said: str, table: str,
 
 
 def outcomes(item: Any) -> list[str]:
-    return [attempt.outcome for reply in item.replies for attempt in reply.attempts]
+    """What came of each attempt, without the list of repositories that follows alerts."""
+    asked = [reply for reply in item.replies if f"/orgs/{ORG}/repos?" not in reply.operation]
+    return [attempt.outcome for reply in asked for attempt in reply.attempts]
 
 
 # -- credentials ------------------------------------------------------------------------------------------------------
@@ -96,6 +98,19 @@ def test_a_repository_that_is_hidden(hub):
     hub.state.hidden.add("lesson-editor")
     run = hub.collect("repository")
     refuses(hub, run, "failed", "not-found", "lesson-editor", "production", table="repository", control="SDL-08")
+
+
+@pytest.mark.parametrize(
+    ("table", "control"),
+    [("secret_alert", "SDL-08"), ("dependabot_alert", "VUL-02"), ("code_scanning_alert", "VUL-02")],
+)
+def test_alerts_of_a_repository_that_is_hidden_are_missed(hub, table, control):
+    hub.state.hidden.add("infrastructure")
+    run = hub.collect(table)
+    assert run.only.status == "partial"
+    assert any("infrastructure" in w and "alerts would be missing" in w for w in run.only.completeness.warnings)
+    outcomes = run.judged(control)
+    assert outcomes["secret-alerts" if control == "SDL-08" else "code-alerts"].outcome == "inconclusive"
 
 
 def test_a_hidden_repository_does_not_hide_the_others(hub):

@@ -8,7 +8,7 @@ from typing import Any
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import alert_tables
-from compliancectl.collectors.github.common import audit_phrase, organization_target
+from compliancectl.collectors.github.common import audit_phrase, gone, organization_target
 from compliancectl.collectors.github.config import covered
 from compliancectl.collectors.github.documents import ALERT_COUNTS
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
@@ -34,6 +34,7 @@ def _fetch(path: str, recount: Recount | None, queries: Queries) -> Callable[[Gi
             entries += yield from session.pages(f"/orgs/{target.name}/{path}", tally, facts=facts, **parameters)
         if any(not isinstance(at(entry, "repository", "name"), str) for entry in entries):
             tally.warn("GitHub sent alerts that name no repository")
+        yield from _look_for_production(session, target, tally)
         if recount is None:
             tally.method += "; GitHub offers no second count of these"
         else:
@@ -41,6 +42,16 @@ def _fetch(path: str, recount: Recount | None, queries: Queries) -> Callable[[Gi
         return tally.result()
 
     return fetch
+
+
+def _look_for_production(session: GitHubSession, target: Target, tally: Tally) -> Generator[Reply, None, None]:
+    """Warn of a production repository that the token does not see: the listings leave out its alerts without a word."""
+    items = tally.items
+    listed = yield from session.pages(f"/orgs/{target.name}/repos", tally, type="all")
+    tally.items = items
+    tally.method += "; every production repository is one that the token sees"
+    for name in sorted(session.config.production.keys() - {at(entry, "name") for entry in listed}):
+        tally.warn(f"{gone(session, name, 'repository').message}; its alerts would be missing here")
 
 
 def _everything(session: GitHubSession) -> list[dict[str, Any]]:
