@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench setup setup-dev system schema lock wheel clean
+.PHONY: help demo test check fmt bench setup setup-dev system system-dev schema lock wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,11 +34,19 @@ bench: setup-dev ## speed and size as ratios
 
 setup: system $(VENV)/.runtime ## the program and what it runs with
 
-setup-dev: system $(VENV)/.dev ## the same, and what develops and tests it
+setup-dev: system system-dev $(VENV)/.dev .cache/contracts/.stamp ## the same, and what develops and tests it
 
 # weasyprint draws with Pango, which comes from the system.
 system:
 	@sh requirements/system.sh
+
+# npm fetches the descriptions of GitHub's API, which tests hold the sandbox against.
+system-dev:
+	@sh requirements/system.sh dev || true
+
+# Without them the other tests still run; those that need them fail, and say why.
+.cache/contracts/.stamp: requirements/contracts.lock requirements/contracts.py | $(VENV)/.dev
+	@$(BIN)/python requirements/contracts.py && touch $@ || echo "the tests that need this will fail" >&2
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=python3.12, for example"; exit 1; }

@@ -22,6 +22,8 @@ OWNERS = {
     "rich": ["cli"],
     "google": ["collectors.gcp", "collectors.postgres", "sandbox.google"],
     "grpc": ["collectors.gcp", "sandbox.google"],
+    "github": ["collectors.github"],
+    "graphql": ["sandbox.github"],
     "psycopg": ["collectors.postgres", "sandbox.postgres"],
     "cryptography": ["seal", "sandbox"],
     "msgspec": ["contract"],

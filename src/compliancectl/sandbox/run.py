@@ -44,12 +44,12 @@ def running(company: Company, folder: Path, only: tuple[str, ...] = ()) -> Itera
     Args:
         company: what the servers answer with.
         folder: where keys, data and the scope file go; made if it is not there.
-        only: collector names (`gcp`, `postgres`, `documents`); empty means all.
+        only: collector names (`gcp`, `postgres`, `github`, `documents`); empty means all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(company, folder, folder / "compliancectl.yaml")
     try:
-        _start(sandbox, only or ("documents", "gcp", "postgres"))
+        _start(sandbox, only or ("documents", "gcp", "github", "postgres"))
         write_scope(sandbox)
         yield sandbox
     finally:
@@ -81,6 +81,8 @@ def _start(sandbox: Sandbox, names: tuple[str, ...]) -> None:
         socket = getattr(database, "socket", None)
         _part(sandbox, "gcp", "google", database_socket=socket)
         _lead_through_cloud_sql(sandbox)
+    if "github" in names:
+        _part(sandbox, "github", "github")
     if "documents" in names:
         _part(sandbox, "documents", "documents")
 

@@ -58,7 +58,7 @@ class Misbehaviour:
     """One way in which matching requests go wrong, for as long as `times` lasts."""
 
     path: str
-    """Regular expression, searched in `METHOD /path`."""
+    """Regular expression, searched in `METHOD /path`, or in what else a vendor's server describes a request by."""
     kind: Kind = "status"
     """`status`: answer with `status`, `headers`, `body`; `disconnect`: close in the middle of the body; `slow`: wait
     `seconds` first (or until the server stops); `garbage`: bytes that are not the protocol; `vendor`: handled by the vendor
@@ -82,8 +82,10 @@ class WebServer:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        describe: Callable[[Request], str] = lambda request: f"{request.method} {request.path}",
     ) -> None:
         self.handler = handler
+        self.describe = describe
         self.log: list[Request] = []
         self.misbehaviours: list[Misbehaviour] = []
         self._lock = threading.Lock()
@@ -113,7 +115,7 @@ class WebServer:
 
     def take(self, request: Request, kind: Kind | None = None, name: str = "") -> Misbehaviour | None:
         """The misbehaviour that this request meets, if any; counts it as used."""
-        line = f"{request.method} {request.path}"
+        line = self.describe(request)
         with self._lock:
             for rule in self.misbehaviours:
                 fits = (kind is None and rule.kind != "vendor") or (rule.kind == kind and rule.name == name)

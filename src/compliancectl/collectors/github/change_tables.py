@@ -1,0 +1,81 @@
+"""Tables of changes: commits, pull requests and reviews. NULL always means: GitHub did not say."""
+
+from __future__ import annotations
+
+from compliancectl.collectors.github.columns import (
+    CONTENTS,
+    METADATA,
+    PULL_REQUESTS,
+    column,
+    table,
+)
+from compliancectl.model.table import BOOL, INT, TEXT, TIME
+
+COMMIT = table(
+    "commit",
+    "One row per commit that reached a production branch, by commit date within the period.",
+    (METADATA, CONTENTS, PULL_REQUESTS),
+    column("repository", TEXT, "Name of the repository.", "scope", required=True),
+    column("sha", TEXT, "Commit id.", "gql#Commit.oid", required=True),
+    column("branch", TEXT, "Production branch.", "scope", required=True),
+    column("committed", TIME, "Commit date.", "gql#Commit.committedDate", required=True),
+    column(
+        "author",
+        TEXT,
+        "Login of the author; NULL when the commit is linked to no account.",
+        "gql#Commit.author.user.login",
+    ),
+    column(
+        "pull_request",
+        INT,
+        "Number of the pull request merged into this branch that brought it; NULL when there is none.",
+        "gql#Commit.associatedPullRequests",
+    ),
+    column("parents", INT, "Number of parents; 2 or more is a merge commit.", "gql#Commit.parents.totalCount"),
+)
+
+_PULL = "gql#PullRequest."
+
+PULL_REQUEST = table(
+    "pull_request",
+    "One row per pull request merged into a production branch between the start of the period and the run.",
+    (METADATA, CONTENTS, PULL_REQUESTS),
+    column("repository", TEXT, "Name of the repository.", "scope", required=True),
+    column("number", INT, "Number.", _PULL + "number", required=True),
+    column("author", TEXT, "Login; NULL when the account was deleted. Bots end in `[bot]`.", _PULL + "author.login"),
+    column(
+        "author_is_bot",
+        BOOL,
+        "A GitHub App, or declared a machine user in the scope; NULL when the account was deleted.",
+        _PULL + "author.__typename",
+    ),
+    column("created", TIME, "Opened.", _PULL + "createdAt", required=True),
+    column("merged", TIME, "Merged.", _PULL + "mergedAt", required=True),
+    column("merged_by", TEXT, "Login; NULL when the account was deleted.", _PULL + "mergedBy.login"),
+    column("head_sha", TEXT, "Last commit of the proposed change.", _PULL + "headRefOid", required=True),
+    column("merge_sha", TEXT, "Commit on the base branch.", _PULL + "mergeCommit.oid"),
+    column("base", TEXT, "Branch merged into.", _PULL + "baseRefName", required=True),
+    column("from_fork", BOOL, "The change came from another repository.", _PULL + "isCrossRepository"),
+)
+
+_REVIEW = "gql#PullRequestReview."
+
+REVIEW = table(
+    "review",
+    "One row per review of a pull request in `github.pull_request`, dismissed ones included.",
+    (METADATA, CONTENTS, PULL_REQUESTS),
+    column("repository", TEXT, "Name of the repository.", "scope", required=True),
+    column("pull_request", INT, "Number of the pull request.", _PULL + "number", required=True),
+    column("author", TEXT, "Login; NULL when the account was deleted.", _REVIEW + "author.login"),
+    column(
+        "author_is_bot",
+        BOOL,
+        "A GitHub App, or declared a machine user; NULL when the account was deleted.",
+        _REVIEW + "author.__typename",
+    ),
+    column(
+        "state", TEXT, "APPROVED, CHANGES_REQUESTED, COMMENTED, DISMISSED or PENDING.", _REVIEW + "state", required=True
+    ),
+    column("submitted", TIME, "Submitted; NULL while pending.", _REVIEW + "submittedAt"),
+    column("commit", TEXT, "Commit that was looked at; NULL when it is gone.", _REVIEW + "commit.oid"),
+)

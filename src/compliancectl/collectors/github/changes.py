@@ -1,0 +1,265 @@
+"""Changes to production branches: merged pull requests, their reviews, and every commit that reached the branch.
+
+Two populations by two routes: what was merged, and what is on the branch. A commit that no merged pull request
+brought is a direct push. A pull request that a commit names but the list lacks means that the list is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from compliancectl import clock
+from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
+from compliancectl.collectors.github import change_tables
+from compliancectl.collectors.github.common import (
+    audit_phrase,
+    gone,
+    is_bot,
+    login_of,
+    production_branches,
+    production_targets,
+    repository_of,
+)
+from compliancectl.collectors.github.documents import COMMITS, MERGED_COUNT, MORE_REVIEWS, PULL_REQUESTS
+from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
+from compliancectl.errors import Garbage
+from compliancectl.model.evidence import Window
+
+_METHOD = (
+    "pull requests by last update until before the period; reviews and commits to hasNextPage = false, against totalCount; "
+    "every pull request that a commit names is in the list; merged pull requests counted again by search"
+)
+
+
+@dataclass
+class _Branch:
+    """One production branch while it is read."""
+
+    session: GitHubSession
+    tally: Tally
+    repository: str
+    name: str
+    numbers: set[int] = field(default_factory=set)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return {"organization": self.session.organization, "repository": self.repository}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        context = self.session.context
+        return {
+            "repository": self.repository,
+            "branch": self.name,
+            "bots": sorted(self.session.config.bots),
+            "from": clock.text(context.period.start),
+            "to": clock.text(context.as_of),
+        }
+
+
+def _fetch(session: GitHubSession, target: Target) -> Fetched:
+    tally = Tally(_METHOD, reported=0)
+    period, as_of = session.context.period, session.context.as_of
+    tally.filters.append(f"pull requests: mergedAt in [{clock.text(period.start)}, {clock.text(as_of)}]")
+    tally.filters.append(f"commits: committer date since {clock.text(period.start)} until {clock.text(period.end)}")
+    repository = repository_of(target)
+    branches = yield from production_branches(session, repository, tally)
+    for name in branches:
+        branch = _Branch(session, tally, repository, name)
+        yield from _pull_requests(branch)
+        yield from _commits(branch)
+        yield from _count_again(branch)
+    return tally.result()
+
+
+def _pull_requests(branch: _Branch) -> Generator[Reply, None, None]:
+    cursor = branch.session.cursor(f"pull requests of {branch.repository}")
+    while not cursor.done:
+        branch.session.context.progress(f"{branch.repository}: pull requests, {cursor.count} so far")
+        variables = {**branch.variables, "branch": branch.name, "after": cursor.after}
+        got = branch.session.graphql(PULL_REQUESTS, variables, branch.tally, facts=branch.facts)
+        repository = at(got.data, "repository")
+        if repository is None:
+            raise gone(branch.session, branch.repository, "repository")
+        nodes = cursor.take(at(repository, "pullRequests"))
+        yield got.reply
+        for node in nodes:
+            if _counts(node, branch.facts):
+                branch.numbers.add(node["number"])
+                branch.tally.items += 1
+                branch.tally.expect(1)
+                yield from _reviews(branch, node)
+        if nodes and _older(nodes[-1], branch.session.context.period.start):
+            return
+
+
+def _reviews(branch: _Branch, node: Any) -> Generator[Reply, None, None]:
+    cursor = branch.session.cursor(f"reviews of {branch.repository}#{node['number']}")
+    cursor.take(node.get("reviews"))
+    while not cursor.done:
+        variables = {**branch.variables, "number": node["number"], "after": cursor.after}
+        got = branch.session.graphql(MORE_REVIEWS, variables, branch.tally, facts=branch.facts)
+        cursor.take(at(got.data, "repository", "pullRequest", "reviews"))
+        yield got.reply
+    branch.tally.items += cursor.count
+    branch.tally.expect(cursor.total)
+
+
+def _commits(branch: _Branch) -> Generator[Reply, None, None]:
+    period = branch.session.context.period
+    cursor = branch.session.cursor(f"commits of {branch.repository}")
+    window = {"since": clock.text(period.start), "until": clock.text(period.end)}
+    while not cursor.done:
+        branch.session.context.progress(f"{branch.repository}: commits, {cursor.count} so far")
+        variables = {**branch.variables, **window, "ref": f"refs/heads/{branch.name}", "after": cursor.after}
+        got = branch.session.graphql(COMMITS, variables, branch.tally, facts=branch.facts)
+        history = at(got.data, "repository", "ref", "target", "history")
+        if history is None:
+            raise gone(branch.session, branch.repository, f"branch {branch.name}")
+        for node in cursor.take(history):
+            _reconcile(branch, node)
+        yield got.reply
+    branch.tally.items += cursor.count
+    branch.tally.expect(cursor.total)
+
+
+def _reconcile(branch: _Branch, node: Any) -> None:
+    """Warn when a commit names a pull request that the list lacks, or names more than one page of them."""
+    number = _merged_pull(node, branch.facts, branch.session.organization)
+    pulls = at(node, "associatedPullRequests")
+    if number is None and at(pulls, "pageInfo", "hasNextPage"):
+        branch.tally.warn(
+            f"{branch.repository}: commit {at(node, 'oid')} belongs to more pull requests than one page shows"
+        )
+    merged = [p for p in at(pulls, "nodes") or [] if at(p, "number") == number]
+    if number is not None and merged and _counts(merged[0], branch.facts) and number not in branch.numbers:
+        branch.tally.warn(
+            f"{branch.repository}: commit {at(node, 'oid')} came by pull request {number}, which the list lacks"
+        )
+
+
+def _count_again(branch: _Branch) -> Generator[Reply, None, None]:
+    """The search index may lag behind, so only a larger count is a contradiction."""
+    facts = branch.facts
+    query = (
+        f"repo:{branch.session.organization}/{branch.repository} is:pr is:merged base:{branch.name} "
+        f"merged:{facts['from']}..{facts['to']}"
+    )
+    got = branch.session.graphql(MERGED_COUNT, {"query": query}, branch.tally)
+    yield got.reply
+    count = at(got.data, "search", "issueCount")
+    if not isinstance(count, int):
+        raise Garbage("GitHub's search gave no issueCount")
+    if count > len(branch.numbers):
+        branch.tally.warn(
+            f"{branch.repository}: search counts {count} merged pull requests, the list holds {len(branch.numbers)}"
+        )
+
+
+def _shape(reply: Reply) -> Iterator[Row]:
+    facts = facts_of(reply)
+    repository = at(data_of(reply), "data", "repository")
+    if not facts or repository is None:
+        return
+    base = {"organization": reply.context["organization"], "repository": facts["repository"]}
+    for node in at(repository, "pullRequests", "nodes") or ():
+        if _counts(node, facts):
+            yield _pull_row(node, base, facts)
+            yield from _review_rows(node, base, facts)
+    if at(repository, "pullRequest") is not None:
+        yield from _review_rows(repository["pullRequest"], base, facts)
+    for node in at(repository, "ref", "target", "history", "nodes") or ():
+        yield _commit_row(node, base, facts)
+
+
+def _pull_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
+    return "github.pull_request", {
+        **base,
+        "resource": f"{base['organization']}/{base['repository']}#{at(node, 'number')}",
+        "number": at(node, "number"),
+        "author": login_of(at(node, "author")),
+        "author_is_bot": is_bot(at(node, "author"), facts["bots"]),
+        "created": time_of(at(node, "createdAt")),
+        "merged": time_of(at(node, "mergedAt")),
+        "merged_by": login_of(at(node, "mergedBy")),
+        "head_sha": at(node, "headRefOid"),
+        "merge_sha": at(node, "mergeCommit", "oid"),
+        "base": at(node, "baseRefName"),
+        "from_fork": at(node, "isCrossRepository"),
+    }
+
+
+def _review_rows(pull: Any, base: dict[str, Any], facts: Any) -> Iterator[Row]:
+    for node in at(pull, "reviews", "nodes") or ():
+        yield (
+            "github.review",
+            {
+                **base,
+                "resource": f"{base['organization']}/{base['repository']}#{at(pull, 'number')}/{at(node, 'id')}",
+                "pull_request": at(pull, "number"),
+                "author": login_of(at(node, "author")),
+                "author_is_bot": is_bot(at(node, "author"), facts["bots"]),
+                "state": at(node, "state"),
+                "submitted": time_of(at(node, "submittedAt")),
+                "commit": at(node, "commit", "oid"),
+            },
+        )
+
+
+def _commit_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
+    return "github.commit", {
+        **base,
+        "resource": f"{base['organization']}/{base['repository']}/{facts['branch']}@{at(node, 'oid')}",
+        "sha": at(node, "oid"),
+        "branch": facts["branch"],
+        "committed": time_of(at(node, "committedDate")),
+        "author": at(node, "author", "user", "login"),
+        "pull_request": _merged_pull(node, facts, base["organization"]),
+        "parents": at(node, "parents", "totalCount"),
+    }
+
+
+def _merged_pull(commit: Any, facts: Any, organization: str) -> int | None:
+    """The first pull request that was merged into this very branch with this commit; forks' own do not count."""
+    here = f"{organization}/{facts['repository']}"
+    merged = [
+        (node["mergedAt"], node["number"])
+        for node in at(commit, "associatedPullRequests", "nodes") or ()
+        if at(node, "mergedAt")
+        and at(node, "baseRefName") == facts["branch"]
+        and at(node, "baseRepository", "nameWithOwner") == here
+    ]
+    return min(merged)[1] if merged else None
+
+
+def _counts(node: Any, facts: Any) -> bool:
+    """True if the pull request was merged between the start of the period and the run."""
+    merged = time_of(at(node, "mergedAt"))
+    return isinstance(merged, datetime) and clock.parse(facts["from"]) <= merged <= clock.parse(facts["to"])
+
+
+def _older(node: Any, start: datetime) -> bool:
+    """True if the last update was before the period: nothing that follows can have been merged in it."""
+    updated = time_of(at(node, "updatedAt"))
+    return isinstance(updated, datetime) and updated < start
+
+
+def _window(session: GitHubSession) -> Window | None:
+    return Window(start=session.context.period.start, end=session.context.period.end)
+
+
+FEEDS: tuple[Feed[GitHubSession], ...] = (
+    Feed(
+        "changes",
+        "Merged pull requests, reviews and commits of production branches in the period.",
+        (change_tables.PULL_REQUEST, change_tables.REVIEW, change_tables.COMMIT),
+        production_targets,
+        _fetch,
+        _shape,
+        window=_window,
+        corroborate=audit_phrase,
+    ),
+)

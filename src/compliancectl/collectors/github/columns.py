@@ -1,0 +1,33 @@
+"""How the tables of GitHub are declared, and the permissions that they need in GitHub's own terms."""
+
+from __future__ import annotations
+
+from compliancectl.collectors.github.redact import DROPPED_IN_WORDS
+from compliancectl.model.table import TEXT, Column, Table, Type
+
+OWNER = "an organisation owner's token (GitHub shows this to nobody else)"
+METADATA = "Repository permission `Metadata`: read"
+CONTENTS = "Repository permission `Contents`: read"
+PULL_REQUESTS = "Repository permission `Pull requests`: read"
+ADMINISTRATION = "Repository permission `Administration`: read"
+DEPENDABOT = "Repository permission `Dependabot alerts`: read"
+CODE_SCANNING = "Repository permission `Code scanning alerts`: read"
+SECRET_SCANNING = "Repository permission `Secret scanning alerts`: read"  # noqa: S105 - the name of a permission
+MEMBERS = "Organization permission `Members`: read"
+ORGANIZATION = "Organization permission `Administration`: read"
+RULESETS = "Organization permission `Administration`: read and write (GitHub shows rulesets to nothing less)"
+RULE_HISTORY = "Repository permission `Administration`: read and write (GitHub shows histories, bypass lists and bypasses to nothing less)"
+
+
+def table(name: str, description: str, permissions: tuple[str, ...], *columns: Column) -> Table:
+    """A table of GitHub: organisation and resource first; `resource` is the key."""
+    common = (
+        Column("organization", TEXT, "Login of the organisation.", "scope", required=True),
+        Column("resource", TEXT, "Name of the item, unique within the table.", "derived", required=True),
+    )
+    return Table(f"github.{name}", description, common + columns, ("resource",), permissions, DROPPED_IN_WORDS)
+
+
+def column(name: str, kind: Type, description: str, source: str, *, required: bool = False) -> Column:
+    """A column; `source` is the field of the REST answer, or `gql#Type.field`."""
+    return Column(name, kind, description, source, required)

@@ -1,0 +1,79 @@
+"""What the feeds share: targets, production branches, the audit log phrase, who is a bot."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from compliancectl import clock
+from compliancectl.collectors.base import Reply, Target
+from compliancectl.collectors.github.documents import DEFAULT_BRANCH
+from compliancectl.collectors.github.session import GitHubSession, Tally, at
+from compliancectl.errors import CollectError, Missing
+
+
+def organization_target(session: GitHubSession) -> Iterable[Target]:
+    """The organisation."""
+    return (Target(session.organization, session.root),)
+
+
+def production_targets(session: GitHubSession) -> Iterable[Target]:
+    """Every repository that the scope declares production."""
+    for repository in sorted(session.config.production):
+        yield Target(f"{session.organization}/{repository}", session.root)
+
+
+def repository_of(target: Target) -> str:
+    """`app` of the target `larkspur-learning/app`."""
+    return target.name.partition("/")[2]
+
+
+def audit_phrase(session: GitHubSession, target: Target) -> str | None:
+    """A search phrase for the organisation's audit log (API requests are there on Enterprise Cloud only)."""
+    try:
+        actor = session.principal().subject
+    except CollectError:
+        return None
+    day = clock.text(session.context.as_of)[:10]
+    return f"actor:{actor} created:>={day} action:api.request (GET /orgs/{session.organization}/audit-log?include=all)"
+
+
+def production_branches(session: GitHubSession, repository: str, tally: Tally) -> Generator[Reply, None, list[str]]:
+    """Return the production branches of a repository, sorted; where the scope names none, yield the look-up of the default.
+
+    Raises:
+        Missing: if the repository does not exist, is hidden, was renamed, or is empty.
+    """
+    declared = session.config.production[repository]
+    if declared:
+        return sorted(declared)
+    got = session.graphql(DEFAULT_BRANCH, {"organization": session.organization, "repository": repository}, tally)
+    name = at(got.data, "repository", "defaultBranchRef", "name")
+    if not isinstance(name, str):
+        raise gone(session, repository, "default branch")
+    yield got.reply
+    return [name]
+
+
+def gone(session: GitHubSession, repository: str, what: str) -> Missing:
+    """The error for a declared thing that GitHub does not show."""
+    return Missing(
+        f"{session.organization}/{repository}: GitHub shows no {what} (it does not exist, was renamed, or this token may not see it)",
+        hint="Correct `production` in the scope file, or grant the token access to the repository.",
+    )
+
+
+def login_of(actor: Any) -> str | None:
+    """Login of a GraphQL actor; bots get the `[bot]` that REST gives them."""
+    login = at(actor, "login")
+    if isinstance(login, str) and at(actor, "__typename") == "Bot" and not login.endswith("[bot]"):
+        return f"{login}[bot]"
+    return login if isinstance(login, str) else None
+
+
+def is_bot(actor: Any, machines: Iterable[str]) -> bool | None:
+    """True for GitHub Apps and declared machine users; None when the account is gone."""
+    login = login_of(actor)
+    if login is None:
+        return None
+    return at(actor, "__typename") == "Bot" or login in machines

@@ -1,0 +1,87 @@
+"""The GitHub section of the scope file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from compliancectl.model.base import Model
+
+GENERIC_SECRETS = (
+    "http_basic_authentication_header",
+    "http_bearer_authentication_header",
+    "mongodb_connection_string",
+    "mysql_connection_string",
+    "openssh_private_key",
+    "password",
+    "pgp_private_key",
+    "postgres_connection_string",
+    "rsa_private_key",
+)
+"""GitHub's names of secrets that belong to no provider; its listing of alerts leaves them out unless they are named."""
+
+
+class Repositories(Model):
+    """Which of the organisation's repositories are looked at, by shell patterns on their names."""
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+
+class AppAuth(Model):
+    """Authentication as the installation of a GitHub App."""
+
+    id: int
+    private_key: str
+    """Path of the PEM file, relative to the scope file."""
+    installation: int
+
+
+class GitHubConfig(Model):
+    """One organisation on github.com or on a GitHub Enterprise host."""
+
+    organization: str = Field(min_length=1)
+    production: dict[str, tuple[str, ...]] = Field(min_length=1)
+    """Repository → its production branches; an empty list means its default branch."""
+    repositories: Repositories = Repositories()
+    bots: tuple[str, ...] = ()
+    """Logins of machine users that GitHub counts as people; its own `Bot` accounts are known without this."""
+    generic_secret_types: tuple[str, ...] = GENERIC_SECRETS
+    """Secrets of no provider that alerts are asked for, besides those that GitHub lists by itself."""
+    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+")] = "https://api.github.com"
+    """REST root; the GraphQL address follows from it."""
+    token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
+    app: AppAuth | None = None
+    """When given, used instead of a token."""
+    page_limit: int = Field(default=10_000, ge=1)
+    """Pages of one listing after which collection stops and says so."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """How long one attempt may take, in seconds."""
+    retry_pause_s: float = Field(default=0.5, ge=0)
+    """First pause before a repeated request, doubled each time, in seconds."""
+    secondary_pause_s: float = Field(default=60.0, ge=0)
+    """Pause after a secondary rate limit that names no time, in seconds; GitHub asks for at least a minute."""
+
+    def covers(self, repository: str) -> bool:
+        """True if a repository of this name is to be looked at."""
+        return covered(repository, self.coverage)
+
+    @property
+    def coverage(self) -> dict[str, list[str]]:
+        """What `covered` goes by, ready to be kept beside a reply."""
+        return {
+            "include": list(self.repositories.include),
+            "exclude": list(self.repositories.exclude),
+            "production": sorted(self.production),
+        }
+
+
+def covered(repository: str, coverage: Mapping[str, Sequence[str]]) -> bool:
+    """True if patterns include a repository and do not exclude it; what is declared production always counts."""
+    if repository in coverage["production"]:
+        return True
+    inside = any(fnmatchcase(repository, pattern) for pattern in coverage["include"])
+    return inside and not any(fnmatchcase(repository, pattern) for pattern in coverage["exclude"])

@@ -1,0 +1,96 @@
+"""`compliancectl doctor` for GitHub: credentials first, then one read for each permission and each production repository."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from compliancectl.collectors.base import Diagnosis
+from compliancectl.collectors.github import columns
+from compliancectl.collectors.github.documents import PROPOSALS
+from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at
+from compliancectl.errors import CollectError, Denied
+
+Read = Callable[[], Got]
+
+
+def examine(session: GitHubSession) -> Iterator[Diagnosis]:
+    """One line for the credentials, one per thing that is read; keeps nothing."""
+    try:
+        who = session.principal()
+    except CollectError as error:
+        yield _failed("credentials", error)
+        return
+    yield Diagnosis("credentials", "ok", f"{who.subject} ({who.authentication}); read-only: {who.read_only}")
+    for subject, needs, read in _probes(session):
+        try:
+            got = read()
+        except CollectError as error:
+            yield _failed(subject, error, needs)
+            continue
+        yield Diagnosis(subject, "ok", needs) if got.status == 200 else _hidden(subject, got, needs)
+
+
+def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
+    tally = Tally("doctor")
+    organization = f"/orgs/{session.organization}"
+
+    def one(path: str) -> Read:
+        return lambda: session.get(path, tally)
+
+    def many(path: str, **parameters: Any) -> Read:
+        return lambda: session.get(path, tally, want=list, per_page=1, **parameters)
+
+    yield f"organisation {session.organization}", columns.ORGANIZATION, lambda: _settings(session, tally)
+    yield "members", columns.MEMBERS, many(f"{organization}/members")
+    yield "second factors of members", columns.OWNER, many(f"{organization}/members", filter="2fa_disabled")
+    yield "outside collaborators", columns.MEMBERS, many(f"{organization}/outside_collaborators")
+    yield "repositories", columns.METADATA, many(f"{organization}/repos", type="all")
+    yield "rulesets of the organisation", columns.RULESETS, many(f"{organization}/rulesets", targets="branch")
+    yield "Dependabot alerts", columns.DEPENDABOT, many(f"{organization}/dependabot/alerts")
+    yield "code scanning alerts", columns.CODE_SCANNING, many(f"{organization}/code-scanning/alerts")
+    yield "secret alerts", columns.SECRET_SCANNING, many(f"{organization}/secret-scanning/alerts", hide_secret=True)
+    for repository in sorted(session.config.production):
+        name = f"{session.organization}/{repository}"
+        suites = many(f"/repos/{name}/rulesets/rule-suites", rule_suite_result="bypass", time_period="month")
+        yield f"security settings of {name}", columns.ADMINISTRATION, lambda n=name: _security(session, n, tally)  # type: ignore[misc]
+        yield f"pull requests of {name}", columns.PULL_REQUESTS, lambda r=repository: _pulls(session, r, tally)  # type: ignore[misc]
+        yield f"rulesets of {name}", columns.METADATA, many(f"/repos/{name}/rulesets", targets="branch")
+        yield f"bypasses in {name}", columns.RULE_HISTORY, suites
+        yield f"bill of materials of {name}", columns.CONTENTS, one(f"/repos/{name}/dependency-graph/sbom")
+
+
+def _settings(session: GitHubSession, tally: Tally) -> Got:
+    """The organisation, as its owner sees it."""
+    got = session.get(f"/orgs/{session.organization}", tally)
+    if at(got.data, "two_factor_requirement_enabled") is None:
+        raise Denied("GitHub shows its settings to owners only, and not to this token", hint=f"Use {columns.OWNER}.")
+    return got
+
+
+def _security(session: GitHubSession, name: str, tally: Tally) -> Got:
+    """A repository, as its administrators see it."""
+    got = session.get(f"/repos/{name}", tally)
+    if not isinstance(at(got.data, "security_and_analysis"), dict):
+        raise Denied(f"GitHub does not show this token the security settings of {name}")
+    session.get(f"/repos/{name}/vulnerability-alerts", tally, also_fine=(404,))  # off is an answer
+    return got
+
+
+def _pulls(session: GitHubSession, repository: str, tally: Tally) -> Got:
+    variables = {"organization": session.organization, "repository": repository, "after": None}
+    found = Tally("doctor")
+    got = session.graphql(PROPOSALS, variables, found)
+    if at(got.data, "repository", "pullRequests") is None:
+        raise Denied(f"GitHub shows no pull requests of {repository}" + "".join(f": {w}" for w in found.warnings))
+    return got
+
+
+def _failed(subject: str, error: CollectError, needs: str = "") -> Diagnosis:
+    missing = error.status == "denied" or error.cause == "not-found"
+    fix = error.hint or (f"Grant {needs}." if needs else None)
+    return Diagnosis(subject, "missing" if missing else "unknown", error.message, fix)
+
+
+def _hidden(subject: str, got: Got, needs: str) -> Diagnosis:
+    return Diagnosis(subject, "unknown", f"GitHub answered {got.status}", f"Grant {needs}.")

@@ -1,0 +1,38 @@
+"""How to grant the least permissions; printed by `compliancectl collectors permissions github`."""
+
+from __future__ import annotations
+
+from compliancectl.model.table import Table
+
+_HEAD = """\
+# Least permissions for GitHub
+
+Make a fine-grained personal access token of an organisation owner (resource owner: the organisation; all repositories),
+or a GitHub App, and install it on all repositories. Grant:
+
+* repository permissions: Metadata: read · Contents: read · Pull requests: read · Administration: read ·
+  Dependabot alerts: read · Code scanning alerts: read · Secret scanning alerts: read
+* organization permissions: Members: read · Administration: read
+
+and, for the tables `github.ruleset`, `github.ruleset_version` and `github.bypass` only, Administration: read and write in
+both places. Nothing is ever written, but GitHub shows rulesets of the organisation, the histories of rulesets, who may bypass
+them and pushes that did to nothing less. Without it these tables are denied, and the tests that read them inconclusive.
+
+Only an owner's token sees the organisation's settings and who has no second factor. A GitHub App does not: these columns
+then stay NULL, and the checks are unknown, not passed. A token of an organisation with single sign-on must be authorised
+for it (Settings, Developer settings, the token, Configure SSO).
+
+    export GITHUB_TOKEN=…            # or, in compliancectl.yaml, under sources.github:
+    # app: {id: 12345, private_key: app.pem, installation: 678910}
+
+A classic token needs the scopes `repo`, `read:org` and `security_events`, and `admin:org` for what is said above of rulesets;
+`repo` and `admin:org` can write, and evidence says so.
+
+What each table needs:
+
+"""
+
+
+def text(tables: tuple[Table, ...]) -> str:
+    """The page, with one line per table."""
+    return _HEAD + "".join(f"* {table.name}: {'; '.join(table.permissions)}\n" for table in tables)

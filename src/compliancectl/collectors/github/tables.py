@@ -1,0 +1,191 @@
+"""Tables of the organisation, its people and its repositories. NULL always means: GitHub did not say."""
+
+from __future__ import annotations
+
+from compliancectl.collectors.github.columns import (
+    ADMINISTRATION,
+    CONTENTS,
+    MEMBERS,
+    METADATA,
+    OWNER,
+    PULL_REQUESTS,
+    SECRET_SCANNING,
+    column,
+    table,
+)
+from compliancectl.collectors.github.columns import ORGANIZATION as READ_ORGANIZATION
+from compliancectl.model.table import BOOL, INT, TEXT, TIME
+
+_ORG = "GET /orgs/{org}#"
+
+ORGANIZATION = table(
+    "organization",
+    "One row: the organisation and its settings.",
+    (READ_ORGANIZATION, OWNER),
+    column(
+        "two_factor_required",
+        BOOL,
+        "Members must use two factors; NULL when the token is not an owner's.",
+        _ORG + "two_factor_requirement_enabled",
+    ),
+    column(
+        "default_repository_permission",
+        TEXT,
+        "What every member may do: none, read, write or admin.",
+        _ORG + "default_repository_permission",
+    ),
+    column(
+        "members_can_create_public_repositories",
+        BOOL,
+        "Members may create public repositories.",
+        _ORG + "members_can_create_public_repositories",
+    ),
+    column(
+        "members_can_delete_repositories",
+        BOOL,
+        "Members may delete repositories.",
+        _ORG + "members_can_delete_repositories",
+    ),
+    column(
+        "members_can_change_repo_visibility",
+        BOOL,
+        "Members may make repositories public.",
+        _ORG + "members_can_change_repo_visibility",
+    ),
+    column(
+        "members_can_invite_outside_collaborators",
+        BOOL,
+        "Members may let outsiders in.",
+        _ORG + "members_can_invite_outside_collaborators",
+    ),
+    column(
+        "members_can_fork_private_repositories",
+        BOOL,
+        "Members may fork private repositories.",
+        _ORG + "members_can_fork_private_repositories",
+    ),
+    column(
+        "plan",
+        TEXT,
+        "Name of the plan, e.g. team or enterprise; NULL when the token may not see it.",
+        _ORG + "plan.name",
+    ),
+    column(
+        "saml_enabled",
+        BOOL,
+        "A SAML identity provider is configured; NULL when the token is not an owner's.",
+        "gql#Organization.samlIdentityProvider",
+    ),
+    column(
+        "ip_allow_list", TEXT, "ENABLED or DISABLED; NULL when withheld.", "gql#Organization.ipAllowListEnabledSetting"
+    ),
+)
+
+MEMBER = table(
+    "member",
+    "One row per member of the organisation and per outside collaborator.",
+    (MEMBERS, OWNER),
+    column("login", TEXT, "Login.", "GET /orgs/{org}/members#login", required=True),
+    column(
+        "role", TEXT, "admin (an owner), member or outside_collaborator.", "GET /orgs/{org}/members?role", required=True
+    ),
+    column(
+        "two_factor_disabled",
+        BOOL,
+        "No second factor; NULL when the token is not an owner's.",
+        "GET /orgs/{org}/members?filter=2fa_disabled",
+    ),
+    column(
+        "two_factor_insecure",
+        BOOL,
+        "A second factor by SMS; NULL when the token is not an owner's.",
+        "GET /orgs/{org}/members?filter=2fa_insecure",
+    ),
+)
+
+_REPO = "GET /orgs/{org}/repos#"
+_ANALYSIS = _REPO + "security_and_analysis."
+
+REPOSITORY = table(
+    "repository",
+    "One row per repository of the organisation that the scope covers, archived ones and forks included.",
+    (METADATA, CONTENTS, ADMINISTRATION, SECRET_SCANNING),
+    column("name", TEXT, "Name within the organisation.", "gql#Repository.name", required=True),
+    column("archived", BOOL, "Read-only for everyone.", "gql#Repository.isArchived", required=True),
+    column("fork", BOOL, "A fork of another repository.", "gql#Repository.isFork", required=True),
+    column("visibility", TEXT, "public, private or internal.", "gql#Repository.visibility", required=True),
+    column("default_branch", TEXT, "NULL when the repository is empty.", "gql#Repository.defaultBranchRef.name"),
+    column("pushed", TIME, "Last push to any branch.", "gql#Repository.pushedAt"),
+    column("production", BOOL, "The scope declares it production.", "scope", required=True),
+    column("secret_scanning", TEXT, "enabled or disabled; NULL when withheld.", _ANALYSIS + "secret_scanning.status"),
+    column(
+        "push_protection",
+        TEXT,
+        "enabled or disabled; NULL when withheld.",
+        _ANALYSIS + "secret_scanning_push_protection.status",
+    ),
+    column(
+        "non_provider_patterns",
+        TEXT,
+        "enabled or disabled; NULL when withheld.",
+        _ANALYSIS + "secret_scanning_non_provider_patterns.status",
+    ),
+    column(
+        "dependabot_security_updates",
+        TEXT,
+        "enabled or disabled; NULL when withheld.",
+        _ANALYSIS + "dependabot_security_updates.status",
+    ),
+    column(
+        "vulnerability_alerts",
+        BOOL,
+        "Dependabot alerts are on; NULL when withheld.",
+        "GET /repos/{owner}/{repo}/vulnerability-alerts",
+    ),
+    column(
+        "automated_fixes",
+        BOOL,
+        "Dependabot raises security fixes; NULL when withheld.",
+        "GET /repos/{owner}/{repo}/automated-security-fixes#enabled",
+    ),
+    column(
+        "automated_fixes_paused",
+        BOOL,
+        "Dependabot has paused itself for inactivity; NULL when withheld.",
+        "GET /repos/{owner}/{repo}/automated-security-fixes#paused",
+    ),
+    column(
+        "update_config",
+        BOOL,
+        "A configuration of Dependabot or Renovate is on the default branch; NULL when withheld.",
+        "gql#Repository.object",
+    ),
+    column(
+        "sbom_packages",
+        INT,
+        "Packages in the dependency graph's bill of materials; 0 when there is none, NULL when withheld.",
+        "GET /repos/{owner}/{repo}/dependency-graph/sbom#sbom.packages",
+    ),
+    column(
+        "backfill_completed",
+        BOOL,
+        "Every scan of the whole history has completed; false when none was run, NULL when withheld.",
+        "GET /repos/{owner}/{repo}/secret-scanning/scan-history#backfill_scans[].status",
+    ),
+)
+
+_PROPOSAL = "gql#PullRequest."
+
+PROPOSAL = table(
+    "proposal",
+    "One row per pull request opened, merged or not, in any repository that is not archived, since the start of the "
+    "period and at least in the last 90 days.",
+    (METADATA, PULL_REQUESTS),
+    column("repository", TEXT, "Name of the repository.", "gql#Repository.name", required=True),
+    column("number", INT, "Number.", _PROPOSAL + "number", required=True),
+    column(
+        "author", TEXT, "Login; NULL when the account was deleted. Bots end in `[bot]`.", _PROPOSAL + "author.login"
+    ),
+    column("created", TIME, "Opened.", _PROPOSAL + "createdAt", required=True),
+    column("state", TEXT, "OPEN, MERGED or CLOSED.", _PROPOSAL + "state", required=True),
+)

@@ -1,0 +1,65 @@
+"""The small part of GitHub's search language that counts pull requests."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from compliancectl import clock
+from compliancectl.sandbox.github.changes import Pull
+from compliancectl.sandbox.github.state import State
+
+_DAY = timedelta(days=1) - timedelta(seconds=1)
+
+
+def matches(state: State, query: str) -> list[tuple[str, Pull]]:
+    """Repository and pull request of every hit, the youngest first.
+
+    Raises:
+        ValueError: on a term that the sandbox does not know.
+    """
+    hits = [(name, pull) for name in state.visible for pull in state.changes[name].pulls]
+    for term in query.split():
+        hits = [hit for hit in hits if _fits(state, term, *hit)]
+    return sorted(hits, key=lambda hit: (hit[1].created, hit[1].number), reverse=True)
+
+
+def _fits(state: State, term: str, name: str, pull: Pull) -> bool:
+    key, _, value = term.partition(":")
+    if term == "is:pr":
+        return True
+    if term == "is:closed":  # what was merged is closed too
+        return pull.state != "OPEN"
+    if key == "is":
+        return value.upper() == pull.state
+    if key == "repo":
+        return value == f"{state.login}/{name}"
+    if key == "org":
+        return value == state.login
+    if key == "base":
+        return value == pull.base
+    if key == "author":
+        return value in (pull.author, f"app/{pull.author.removesuffix('[bot]')}")
+    if key in ("merged", "created"):
+        moment = pull.merged if key == "merged" else pull.created
+        return moment is not None and _within(value, moment)
+    raise ValueError(f"the sandbox does not know the search term {term!r}")
+
+
+def _within(span: str, moment: datetime) -> bool:
+    """`A..B`, `>=A`, `<=B` or a day; a bound without a time stands for the whole day."""
+    if ".." in span:
+        start, _, end = span.partition("..")
+        return _start(start) <= moment <= _end(end)
+    if span.startswith(">="):
+        return moment >= _start(span[2:])
+    if span.startswith("<="):
+        return moment <= _end(span[2:])
+    return _start(span) <= moment <= _end(span)
+
+
+def _start(text: str) -> datetime:
+    return clock.parse(text if "T" in text else f"{text}T00:00:00Z")
+
+
+def _end(text: str) -> datetime:
+    return clock.parse(text) if "T" in text else _start(text) + _DAY

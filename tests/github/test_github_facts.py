@@ -1,0 +1,488 @@
+"""What is collected from GitHub: the facts, where they come from, and what never stays."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from compliancectl.collectors.base import Reply
+from compliancectl.collectors.github import collector, redact
+from compliancectl.collectors.github.config import GENERIC_SECRETS
+from compliancectl.contract import RowContract
+
+ORG = "larkspur-learning"
+MARKS = (b"SEEDED-SECRET", b"seeded-person")
+
+
+# -- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def test_everything_is_collected_and_known_to_be_complete(whole):
+    items = whole.items
+    assert {item.status for item in items.values()} == {"collected"}
+    assert {name.partition(" ")[0] for name in items} == {feed.name for feed in collector.feeds}
+    for item in items.values():
+        assert item.completeness is not None
+        assert item.completeness.complete
+        assert item.completeness.method
+        assert not [record for rows in item.tables for record in rows.rejected]
+
+
+def test_every_reply_says_what_was_asked_when_and_by_whom(whole):
+    for name, item in whole.items.items():
+        assert item.principal is not None, name
+        assert item.principal.subject == "dilnoza-karimova"
+        assert item.principal.authentication == "personal access token (fine-grained)"
+        assert item.corroborate is not None
+        assert "actor:dilnoza-karimova" in item.corroborate
+        for reply in item.replies:
+            assert reply.request_id, name
+            assert reply.operation.startswith("GET http") or "query " in reply.operation, name
+            assert [attempt.outcome for attempt in reply.attempts] == [reply.status]
+            assert item.requested_at <= reply.requested_at <= reply.completed_at <= item.completed_at
+
+
+def test_graphql_replies_carry_the_document_and_its_variables(whole):
+    item = whole.items[f"changes {ORG}/infrastructure"]
+    asked = {reply.operation.split("(")[0].strip(): reply.parameters for reply in item.replies}
+    assert set(asked) == {"query PullRequests", "query Commits", "query MergedCount"}
+    assert asked["query Commits"]["ref"] == "refs/heads/main"
+
+
+def test_anybody_can_derive_the_rows_again(whole):
+    """Pure: the kept reply and its context are all that `shape` needs."""
+    feeds = {feed.name: feed for feed in collector.feeds}
+    contracts = {table.name: RowContract(table) for table in collector.tables}
+    for name, item in whole.items.items():
+        derived: dict[str, list[bytes]] = {rows.table: [] for rows in item.tables}
+        for reply in item.replies:
+            kept = Reply(
+                body=(whole.folder / "evidence" / item.id / reply.path).read_bytes(),
+                operation=reply.operation,
+                requested_at=reply.requested_at,
+                completed_at=reply.completed_at,
+                status=reply.status,
+                context=reply.context,
+            )
+            for table, row in feeds[name.partition(" ")[0]].shape(kept):
+                derived[table].append(contracts[table].encode(row))
+        assert {table: len(rows) for table, rows in derived.items()} == {rows.table: rows.rows for rows in item.tables}
+
+
+def test_no_secret_and_no_person_stays(whole):
+    files = [path for path in whole.folder.rglob("*") if path.is_file()]
+    assert len(files) > 50
+    for path in files:
+        content = path.read_bytes()
+        assert [mark for mark in MARKS if mark in content] == [], path
+
+
+def test_what_was_removed_is_counted(whole):
+    removed = {name: item.redactions for name, item in whole.items.items() if item.redactions}
+    assert removed[f"organization {ORG}"] == {"e-mail address": 2, "free text": 1}
+    assert removed[f"secret_alerts {ORG}"]["free text"] > 0
+    assert "secret value" not in removed[f"secret_alerts {ORG}"]  # GitHub was asked to hide it, and did
+
+
+def test_a_secret_that_github_sends_all_the_same_is_removed(hub):
+    alert = {
+        "number": 1, "repository": {"name": "study-companion"}, "state": "open", "created_at": "2026-01-01T00:00:00Z",
+        "secret": "SEEDED-SECRET-x", "resolution_comment": "SEEDED-SECRET-x", "push_protection_bypassed_by": {
+            "login": "bruno", "type": "User", "name": "seeded-person Bruno", "email": "seeded-person@x.example"},
+    }  # fmt: skip
+    hub.misbehave("GET /.*/secret-scanning/alerts", status=200, body=json.dumps([alert]).encode())
+    run = hub.collect("secret_alert")
+    # the other free text is the description of a repository, in the list that shows which ones the token sees
+    assert run.only.redactions == {"e-mail address": 1, "free text": 2, "personal data": 1, "secret value": 1}
+    assert run.by("secret_alert", "number")[1]["state"] == "open"
+    for path in run.folder.rglob("raw-*"):
+        assert [mark for mark in MARKS if mark in path.read_bytes()] == []
+
+
+def test_a_reply_without_anything_to_remove_keeps_its_bytes():
+    raw = b'{ "login" : "x",\n "email": null, "text": "" }'
+    assert redact.redact(raw, json.loads(raw)) == (raw, {})
+
+
+# -- people -----------------------------------------------------------------------------------------------------------
+
+
+def test_members_owners_outsiders_and_their_second_factors(whole):
+    people = whole.by("member", "login")
+    assert {login: row["role"] for login, row in people.items()} == {
+        "amara-okafor": "admin",
+        "dilnoza-karimova": "admin",
+        "bruno-keller": "member",
+        "chen-wei": "member",
+        "elias-lind": "member",
+        "harbour-audit": "outside_collaborator",
+    }
+    assert {login for login, row in people.items() if row["two_factor_insecure"]} == {"elias-lind"}
+    assert {row["two_factor_disabled"] for row in people.values()} == {False}
+
+
+def test_someone_without_a_second_factor_fails(start):
+    def change(github):
+        github["people"]["harbour-audit"]["two_factor"] = "none"
+
+    run = start(change).collect("member")
+    assert run.by("member", "login")["harbour-audit"]["two_factor_disabled"] is True
+    test = run.judged("IAM-08")["members-two-factor"]
+    assert (test.outcome, test.counts.failed, test.counts.passed) == ("deviations", 1, 5)
+
+
+def test_what_only_owners_see_is_unknown_to_others(hub):
+    hub.state.viewer["role"] = "member"
+    run = hub.collect("organization", "member")
+    (row,) = run.rows("organization")
+    hidden = ("two_factor_required", "members_can_delete_repositories", "saml_enabled")
+    assert {name: row[name] for name in hidden} == dict.fromkeys(hidden)
+    assert {r["two_factor_disabled"] for r in run.rows("member")} == {None}
+    tests = run.judged("IAM-08")
+    assert tests["organization-settings"].counts.unknown == 1
+    assert tests["members-two-factor"].counts.unknown == 6
+    assert tests["members-two-factor"].counts.passed == 0
+
+
+def test_a_token_of_somebody_who_is_no_member_sees_too_little(start):
+    def change(github):
+        github["viewer"]["login"] = "harbour-audit"
+
+    item = start(change).collect("member").only
+    assert (item.status, item.cause) == ("partial", "incomplete")
+
+
+def test_an_organisation_whose_two_answers_differ_is_partial(hub):
+    body = {"organization": {"requiresTwoFactorAuthentication": False, "viewerCanAdminister": True}}
+    hub.misbehave("POST /graphql Organization", status=200, body=json.dumps({"data": body}).encode())
+    item = hub.collect("organization").only
+    assert (item.status, item.reason) == ("partial", "two-factor requirement: REST says True, GraphQL says False")
+
+
+# -- who asks ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_github_app(hub):
+    app = hub.part.make_app(hub.sandbox.folder)
+    item = hub.collect("branch_rule", production={"infrastructure": []}, app=app).only
+    assert item.status == "collected"
+    assert item.principal.authentication == "GitHub App installation"
+    assert item.principal.subject == "larkspur-compliance[bot]"
+    assert item.principal.read_only == "no: the installation may write administration, organization_administration"
+
+
+def test_a_github_app_that_only_reads(start):
+    def change(github):
+        github["viewer"]["permissions"] = dict.fromkeys(github["viewer"]["permissions"], "read")
+
+    hub = start(change)
+    app = hub.part.make_app(hub.sandbox.folder)
+    item = hub.collect("secret_alert", app=app).only
+    assert item.principal.read_only == "yes: all 9 permissions of the installation are `read`"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "read_only"),
+    [
+        (["repo", "read:org"], "no: the token has the scopes repo"),
+        (["read:org", "user:email"], "yes: the token's scopes only read: read:org, user:email"),
+    ],
+)
+def test_a_classic_token(start, scopes, read_only):
+    def change(github):
+        github["viewer"].update(token="classic", scopes=scopes)
+
+    item = start(change).collect("secret_alert").only
+    assert (item.principal.authentication, item.principal.read_only) == ("personal access token (classic)", read_only)
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+
+def test_rules_of_rulesets_and_of_classic_protection(whole):
+    rules = whole.by("branch_rule", "repository")
+    assert rules["study-companion"]["ruleset_reviews"] == 1
+    assert rules["study-companion"]["ruleset_status_checks"] == 2
+    assert rules["study-companion"]["classic_reviews"] == 0
+    assert rules["study-companion"]["sources"] == ["ruleset 4410071 (organization)", "ruleset 4410102 (repository)"]
+    assert rules["infrastructure"]["ruleset_reviews"] == 0
+    assert rules["infrastructure"]["classic_reviews"] == 1
+    assert rules["infrastructure"]["classic_binds_admins"] is True
+    assert rules["infrastructure"]["classic_bypass"] == []
+    assert rules["infrastructure"]["sources"] == ["classic protection"]
+
+
+def test_who_may_merge_without_reviews_under_classic_protection(start):
+    def change(github):
+        github["repositories"]["infrastructure"]["protection"]["main"]["exempt"] = ["bruno-keller"]
+
+    run = start(change).collect("branch_rule", production={"infrastructure": ["main"]})
+    assert run.rows("branch_rule")[0]["classic_bypass"] == ["user bruno-keller"]
+
+
+def test_a_branch_without_any_protection(start):
+    def change(github):
+        del github["repositories"]["infrastructure"]["protection"]
+
+    run = start(change).collect("branch_rule", "repository", production={"infrastructure": ["main"]})
+    (row,) = run.rows("branch_rule")
+    assert (row["classic_reviews"], row["classic_blocks_force_push"], row["sources"]) == (0, False, [])
+    test = run.judged("SDL-03")["branch-rules"]
+    assert test.deviations[0].checks == dict.fromkeys(
+        ("review_required", "stale_reviews_handled", "checks_required", "no_force_push", "no_deletion"), "fail"
+    )
+
+
+def test_the_default_branch_is_looked_up_and_the_look_up_is_kept(hub):
+    run = hub.collect("branch_rule", production={"infrastructure": []})
+    assert run.rows("branch_rule")[0]["branch"] == "main"
+    assert run.only.replies[0].operation.strip().startswith("query DefaultBranch")
+
+
+@pytest.mark.parametrize(
+    ("branches", "exclude", "targets"),
+    [
+        (["~ALL"], [], True),
+        (["~DEFAULT_BRANCH"], [], True),
+        (["refs/heads/m*"], [], True),
+        (["refs/heads/release/*"], [], False),
+        (["~ALL"], ["refs/heads/main"], False),
+        (["~ALL"], ["refs/heads/*/*"], True),
+        ([], [], False),
+    ],
+)
+def test_whether_a_ruleset_speaks_about_production(start, branches, exclude, targets):
+    def change(github):
+        github["rulesets"] = {}
+        github["repositories"]["study-companion"]["rulesets"]["companion-extras"].update(
+            branches=branches, exclude=exclude
+        )
+
+    run = start(change).collect("ruleset", production={"study-companion": ["main"]})
+    assert run.by("ruleset", "name")["companion-extras"]["targets_production"] is targets
+
+
+def test_an_organisation_ruleset_for_other_repositories(start):
+    def change(github):
+        github["rulesets"]["production-branches"]["repositories"] = ["web*"]
+
+    run = start(change).collect("ruleset")
+    assert run.by("ruleset", "name")["production-branches"]["targets_production"] is False
+
+
+def test_bypass_lists_that_are_hidden_are_unknown(hub):
+    hub.state.viewer["role"] = "member"
+    run = hub.collect("ruleset", "branch_rule", production={"study-companion": ["main"]})
+    assert {row["bypass_actors"] is None for row in run.rows("ruleset")} == {True}
+    test = run.judged("SDL-03")["rulesets"]
+    assert (test.outcome, test.counts.passed, test.counts.unknown) == ("inconclusive", 0, 2)
+
+
+def test_bypass_actors_of_a_ruleset(start):
+    def change(github):
+        github["rulesets"]["production-branches"]["bypass"] = [
+            {"actor_id": 1, "actor_type": "OrganizationAdmin", "bypass_mode": "always"}
+        ]
+
+    run = start(change).collect("ruleset")
+    found = run.by("ruleset", "name")["production-branches"]
+    assert found["bypass_actors"] == [{"type": "OrganizationAdmin", "id": 1, "mode": "always"}]
+
+
+def test_a_ruleset_that_only_the_rules_of_a_branch_name_is_unknown(hub):
+    hub.misbehave(f"GET /orgs/{ORG}/rulesets$", status=200, body=b"[]")
+    run = hub.collect("ruleset", "branch_rule")
+    assert {item.status for item in run.items.values()} == {"collected"}
+    test = run.judged("SDL-03")["rulesets"]
+    assert (test.outcome, test.counts.passed, test.counts.unknown) == ("inconclusive", 1, 1)
+    assert test.deviations[0].resource == f"{ORG}/rulesets/4410071 (named only by rules of branches)"
+
+
+def test_versions_of_rulesets(whole):
+    versions = [row for row in whole.rows("ruleset_version") if row["ruleset"] == f"{ORG}/rulesets/4410071"]
+    assert [row["enforcement"] for row in versions] == ["evaluate", "active"]
+    assert [row["required_reviews"] for row in versions] == [1, 1]
+    assert [row["actor"] for row in versions] == ["User 5100001"] * 2
+
+
+def test_pushes_that_bypassed_rules(start):
+    def change(github):
+        github["repositories"]["study-companion"]["rule_suites"].append(
+            {"id": 1, "actor": "bruno-keller", "at": github["repositories"]["study-companion"]["pushed"], "result": "bypass",
+             "pull_request": 352}
+        )  # fmt: skip
+
+    run = start(change).collect("bypass", production={"study-companion": ["main"]})
+    row = run.by("bypass")[f"{ORG}/study-companion/rule-suites/1"]
+    assert (row["actor"], row["production"], len(row["after_sha"])) == ("bruno-keller", True, 40)
+
+
+# -- changes ----------------------------------------------------------------------------------------------------------
+
+
+def test_changes_of_the_period_and_nothing_older(whole):
+    numbers = {row["number"] for row in whole.rows("pull_request") if row["repository"] == "study-companion"}
+    assert 288 not in numbers  # merged before the period
+    assert {345, 346, 353}.isdisjoint(numbers)  # closed, merged elsewhere, open
+    assert len(numbers) == 17
+
+
+def test_bots_and_declared_machines(hub):
+    run = hub.collect("pull_request", production={"lesson-editor": ["main"]}, bots=["elias-lind"])
+    found = {(row["author"], row["author_is_bot"]) for row in run.rows("pull_request")}
+    assert found == {("chen-wei", False), ("dependabot[bot]", True), ("elias-lind", True)}
+    reviewers = {(row["author"], row["author_is_bot"]) for row in run.rows("review")}
+    assert ("elias-lind", True) in reviewers
+
+
+def test_deleted_accounts_have_no_name(start):
+    def change(github):
+        github["repositories"]["infrastructure"]["pull_requests"][0].update(author="mira-holm")
+        github["repositories"]["infrastructure"]["pull_requests"][1]["reviews"] = [{"by": "mira-holm"}]
+
+    run = start(change).collect("commit", "repository", production={"infrastructure": ["main"]})
+    pulls = run.by("pull_request", "number")
+    assert (pulls[74]["author"], pulls[74]["author_is_bot"]) == (None, None)
+    test = run.judged("SDL-04")["changes-reviewed"]
+    outcomes = {item.resource.partition("#")[2]: item.outcome for item in test.deviations}
+    assert outcomes == {"74": "unknown", "77": "fail"}
+    assert test.counts.passed == 2
+
+
+def test_more_reviews_than_one_page_holds(start):
+    def change(github):
+        pull = github["repositories"]["infrastructure"]["pull_requests"][0]
+        pull["reviews"] = [{"by": "chen-wei", "state": "COMMENTED", "hours": 2}] * 230 + [{"by": "amara-okafor"}]
+
+    run = start(change).collect("commit", "repository", production={"infrastructure": ["main"]})
+    assert sum(row["pull_request"] == 74 for row in run.rows("review")) == 231
+    pages = [r for r in run.items[f"changes {ORG}/infrastructure"].replies if "MoreReviews" in r.operation]
+    assert len(pages) == 2
+    test = run.judged("SDL-04")["changes-reviewed"]
+    assert (test.outcome, test.counts.passed) == ("no deviations", 4)  # the approval is on the last page
+
+
+def test_a_push_past_pull_requests_is_found(start, healthy):
+    at = healthy.sections["github"]["repositories"]["infrastructure"]["pushed"]
+
+    def change(github):
+        github["repositories"]["infrastructure"]["direct_pushes"] = [{"author": "bruno-keller", "at": at}]
+
+    run = start(change).collect("commit", production={"infrastructure": ["main"]})
+    assert [row["author"] for row in run.rows("commit") if row["pull_request"] is None] == ["bruno-keller"]
+    test = run.judged("SDL-04")["no-direct-push"]
+    assert (test.outcome, test.counts.failed, test.counts.passed) == ("deviations", 1, 4)
+
+
+def test_a_change_that_the_list_lacks_is_noticed(hub):
+    """Every pull request that a commit names must be in the list of merged ones."""
+    body = {
+        "repository": {"name": "x", "pullRequests": {"totalCount": 0, "nodes": [], "pageInfo": {"hasNextPage": False}}}
+    }
+    hub.misbehave("POST /graphql PullRequests", status=200, body=json.dumps({"data": body}).encode())
+    hub.misbehave("POST /graphql MergedCount", status=200, body=b'{"data": {"search": {"issueCount": 0}}}')
+    item = hub.collect("commit", production={"infrastructure": ["main"]}).only
+    assert (item.status, item.cause) == ("partial", "incomplete")
+    assert "which the list lacks" in item.reason
+
+
+def test_proposals_of_every_repository_that_is_not_archived(whole):
+    proposals = whole.rows("proposal")
+    assert {row["repository"] for row in proposals} == {"study-companion", "lesson-editor", "infrastructure", "website"}
+    assert {row["state"] for row in proposals} == {"OPEN", "MERGED", "CLOSED"}
+    window = whole.items[f"proposals {ORG}"].window
+    assert window is not None
+    assert all(window.start <= row["created"].replace(tzinfo=UTC) < window.end for row in proposals)
+
+
+def test_an_empty_organisation_of_pull_requests_is_no_failure(start):
+    def change(github):
+        for repository in github["repositories"].values():
+            repository["pull_requests"] = []
+
+    run = start(change).collect("commit", "proposal", "repository", production={"infrastructure": ["main"]})
+    assert {item.status for item in run.items.values()} == {"collected"}
+    tests = run.judged("SDL-04")
+    assert tests["changes-reviewed"].outcome == "no occurrences"
+    assert tests["changes-reviewed"].reason
+    assert run.judged("SDL-07")["update-prs"].outcome == "deviations"
+
+
+# -- repositories and alerts ------------------------------------------------------------------------------------------
+
+
+def test_repositories_and_their_features(whole):
+    found = whole.by("repository", "name")
+    assert len(found) == 6
+    companion, old = found["study-companion"], found["old-quiz-engine"]
+    assert (companion["production"], companion["visibility"], companion["default_branch"]) == (True, "private", "main")
+    assert (companion["vulnerability_alerts"], companion["automated_fixes"], companion["automated_fixes_paused"]) == (
+        True, True, False,
+    )  # fmt: skip
+    assert (companion["sbom_packages"], companion["backfill_completed"], companion["update_config"]) == (
+        214,
+        True,
+        True,
+    )
+    assert (old["archived"], old["vulnerability_alerts"], old["sbom_packages"]) == (True, None, None)
+    assert (found["website"]["visibility"], found["reading-aloud"]["fork"]) == ("public", True)
+
+
+def test_features_that_are_off_are_off_and_not_unknown(start):
+    def change(github):
+        github["switched_off"] = [
+            "dependabot larkspur-learning/lesson-editor",
+            "dependency-graph larkspur-learning/lesson-editor",
+        ]
+        github["repositories"]["lesson-editor"]["security"] = {
+            "secret_scanning": "disabled", "push_protection": "disabled", "dependabot_updates": "disabled"
+        }  # fmt: skip
+
+    run = start(change).collect("repository")
+    row = run.by("repository", "name")["lesson-editor"]
+    assert (row["vulnerability_alerts"], row["sbom_packages"], row["secret_scanning"]) == (False, 0, "disabled")
+
+
+def test_only_covered_repositories_are_looked_at_and_production_always_is(hub):
+    run = hub.collect(
+        "repository", "dependabot_alert", production={"infrastructure": ["main"]},
+        repositories={"include": ["*-*"], "exclude": ["lesson-*", "infra*"]},
+    )  # fmt: skip
+    names = set(run.by("repository", "name"))
+    assert names == {"study-companion", "infrastructure", "reading-aloud", "old-quiz-engine"}
+    assert {row["repository"] for row in run.rows("dependabot_alert")} == {"study-companion", "infrastructure"}
+
+
+def test_alerts_in_every_state(whole):
+    dependabot = whole.by("dependabot_alert")
+    assert {row["state"] for row in dependabot.values()} == {"open", "fixed", "dismissed"}
+    assert dependabot[f"{ORG}/study-companion#9"]["fixed"] is None
+    assert dependabot[f"{ORG}/lesson-editor#4"]["scope"] == "development"
+    code = whole.by("code_scanning_alert")
+    assert code[f"{ORG}/study-companion#22"]["severity"] is None
+    secrets = whole.by("secret_alert")
+    assert secrets[f"{ORG}/lesson-editor#1"]["bypass_reviewed_by"] == "dilnoza-karimova"
+    assert isinstance(secrets[f"{ORG}/lesson-editor#1"]["created"], datetime)
+
+
+def test_generic_secrets_and_passwords_are_asked_for_by_name(start):
+    def change(github):
+        github["secret_alerts"]["study-companion#2"]["type"] = "rsa_private_key"
+        github["secret_alerts"]["lesson-editor#1"]["type"] = "password"
+
+    hub = start(change)
+    assert hub.collect("secret_alert").rows("secret_alert") == []
+    run = hub.collect("secret_alert", generic_secret_types=list(GENERIC_SECRETS))
+    assert {row["secret_type"] for row in run.rows("secret_alert")} == {"rsa_private_key", "password"}
+    assert sum("/secret-scanning/alerts" in reply.operation for reply in run.only.replies) == 2
+
+
+def test_an_organisation_without_alerts_is_no_failure(start):
+    def change(github):
+        github["secret_alerts"] = {}
+
+    run = start(change).collect("secret_alert")
+    assert (run.only.status, run.rows("secret_alert")) == ("collected", [])
+    assert run.judged("SDL-08")["secret-alerts"].outcome == "no occurrences"
