@@ -1,0 +1,201 @@
+"""L1 and L2 at work: sessions as the application makes them, each asked about every table.
+
+Four states beside the declared contexts: settings never made (a connection of its own, because a setting once made
+stays as an empty string), made empty, made for a tenant that does not exist, and switches that only policies know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from compliancectl.collectors.postgres import redact
+from compliancectl.collectors.postgres.isolation import predicates, rows, variants
+from compliancectl.collectors.postgres.isolation.model import Facts, Relation
+from compliancectl.collectors.postgres.isolation.variants import Person, Row
+from compliancectl.errors import Denied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    from compliancectl.collectors.postgres.config import Database
+    from compliancectl.collectors.postgres.session import PostgresSession
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+SWITCHED_ON = ("on", "true", "1", "admin", "system", "service_role", "*")
+"""What is tried for a setting that policies read and the scope does not declare."""
+
+
+@dataclass(frozen=True)
+class State:
+    """One way in which a session can be."""
+
+    name: str
+    kind: str
+    """`tenant`, `nobody`, `unset`, `empty`, `unknown` or `switch`."""
+    settings: Mapping[str, str]
+    tenant: str | None = None
+    only: frozenset[str] | None = None
+    """Tables that it is about; None: all."""
+
+
+@dataclass
+class Probe:
+    """Probes one database; `found` is what is kept."""
+
+    session: PostgresSession
+    database: Database
+    facts: Facts
+    paths: Mapping[str, str]
+    found: list[dict[str, Any]] = field(default_factory=list)
+    tell: Callable[[str], None] = lambda text: None
+
+    def run(self) -> list[dict[str, Any]]:
+        """Probe every application role; returns one record per role, state, table and level."""
+        for role in self.database.app_roles:
+            people = self._people(role)
+            if len(people) >= 2:
+                self._role(role, people)
+        return self.found
+
+    def _people(self, role: str) -> list[Person]:
+        return [
+            Person(name, context.tenant, context.settings)
+            for name, context in self.database.contexts.items()
+            if context.tenant is not None and context.role in (None, role)
+        ]
+
+    def _tables(self, role: str, state: State | None = None) -> list[Relation]:
+        return [
+            relation
+            for relation in self.facts.relations.values()
+            if relation.is_table
+            and self.facts.holds_tenants(relation.qualified)
+            and relation.reachable(role)
+            and (state is None or state.only is None or relation.qualified in state.only)
+        ]
+
+    def _role(self, role: str, people: Sequence[Person]) -> None:
+        samples: dict[str, dict[str, Row]] = {}
+        with self.session.door.connect(self.database) as connection:
+            for person in people:
+                state = State(person.name, "tenant", person.settings, person.tenant)
+                with self._as(connection, role, state):
+                    samples[person.name] = rows.samples(connection, self.facts, self._tables(role), role, person)
+            for state in self._states(role, people):
+                if state.kind != "unset":
+                    self.tell(f"{role}: {state.name}")
+                    with self._as(connection, role, state):
+                        self._state(connection, role, state, people, samples)
+        with self.session.door.connect(self.database) as fresh:
+            state = State("unset", "unset", {})
+            self.tell(f"{role}: {state.name}")
+            with self._as(fresh, role, state):
+                self._state(fresh, role, state, people, samples)
+
+    def _states(self, role: str, people: Sequence[Person]) -> Iterator[State]:
+        for person in people:
+            yield State(person.name, "tenant", person.settings, person.tenant)
+        for name, context in self.database.contexts.items():
+            if context.tenant is None and context.role in (None, role):
+                yield State(name, "nobody", context.settings)
+        first = people[0]
+        if first.settings:
+            yield State("empty", "empty", dict.fromkeys(first.settings, ""))
+            yield State("unknown", "unknown", {n: unknown(v, first.tenant) for n, v in first.settings.items()})
+        yield from self._switches(role, first)
+
+    def _switches(self, role: str, person: Person) -> Iterator[State]:
+        """A state for each setting and value that policies know and the scope does not declare."""
+        declared = {name for context in self.database.contexts.values() for name in context.settings}
+        wanted: dict[tuple[str, str], set[str]] = {}
+        for relation in self._tables(role):
+            policies = [p for p in self.facts.policies.get(relation.qualified, ()) if role in p.applies_to]
+            constants = variants.literals(policies)
+            for name in variants.settings_read(policies, self.facts):
+                if "." in name:
+                    values = constants if name in declared else (*SWITCHED_ON, *constants)
+                    for value in values:
+                        wanted.setdefault((name, value), set()).add(relation.qualified)
+        shown: dict[str, int] = {}
+        for (name, value), tables in sorted(wanted.items()):
+            # The value is a constant of a policy: it is told only when it is a plain word.
+            title = f"{name} = {str(redact.literals(quote(value))[0])[1:-1]}"
+            shown[title] = shown.get(title, 0) + 1
+            title += f" ({shown[title]})" if shown[title] > 1 else ""
+            yield State(title, "switch", {**person.settings, name: value}, person.tenant, frozenset(tables))
+
+    @contextmanager
+    def _as(self, connection: psycopg.Connection[Any], role: str, state: State) -> Iterator[None]:
+        """One read-only transaction as the role, with the state's settings; always rolled back.
+
+        Raises:
+            Denied: if the collector may not take the role.
+        """
+        import psycopg
+
+        try:
+            local = {"row_security": "on", "search_path": self.paths.get(role, "public"), **state.settings}
+            for name, value in local.items():
+                connection.execute("select pg_catalog.set_config(%s, %s, true)", (name, value))
+            try:
+                connection.execute("select pg_catalog.set_config('role', %s, true)", (role,))
+            except psycopg.errors.InsufficientPrivilege:
+                raise Denied(
+                    f"database {self.database.name}: the collector may not take the role {role} (42501)",
+                    hint=f"GRANT {role} TO the collector's role WITH INHERIT FALSE, SET TRUE (before PostgreSQL 16 plainly).",
+                ) from None
+            yield
+        finally:
+            if not connection.closed and not connection.broken:
+                connection.rollback()
+
+    def _state(
+        self,
+        connection: psycopg.Connection[Any],
+        role: str,
+        state: State,
+        people: Sequence[Person],
+        samples: Mapping[str, Mapping[str, Row]],
+    ) -> None:
+        tables = self._tables(role, state)
+        active = rows.active(connection, tables)
+        me = next((place for place, person in enumerate(people) if person.name == state.name), 0)
+        mine, other = people[me], people[(me + 1) % len(people)]
+        for relation in tables:
+            record: dict[str, Any] = {
+                "level": "predicate",
+                "role": role,
+                "state": state.name,
+                "kind": state.kind,
+                "relation": relation.qualified,
+                "active": active[relation.qualified],
+            }
+            if active[relation.qualified]:
+                tried = variants.make(self.facts, relation, mine, other, samples[mine.name], samples[other.name])
+                asked = predicates.clauses(self.facts.policies.get(relation.qualified, ()))
+                results = predicates.evaluate(connection, relation, asked, tried)
+                record["rows"] = [[variant.kind, variant.note] for variant in tried]
+                record["results"] = {name: " ".join(outcomes) for name, outcomes in results.items()}
+            self.found.append(record)
+        if state.kind != "switch":
+            for record in rows.count(connection, self.facts, role, state.tenant):
+                self.found.append({**record, "role": role, "state": state.name, "kind": state.kind})
+
+
+def unknown(value: str, tenant: str) -> str:
+    """A setting's value for a tenant and a user that do not exist, of the same form."""
+    stranger = _UUID.sub("ffffffff-ffff-4fff-bfff-ffffffffffff", value)
+    if stranger != value:
+        return stranger
+    return "2147480001" if value.isdigit() else value.replace(tenant, "no-such-tenant")
+
+
+def quote(value: str) -> str:
+    """An SQL string literal."""
+    return "'" + value.replace("'", "''") + "'"
