@@ -99,7 +99,7 @@ def _tried(facts: Facts, relation: Relation, record: Record, operation: str, bas
         "own": sum(o.answer == "t" for o in own),
         "foreign": len(accepted),
         "denominator": len(foreign),
-        "notes": tuple(sorted({o.note for o in outcomes if o.kind == "reference" and o.answer == "t"})),
+        "notes": tuple(sorted({o.note for o in outcomes if _refers(facts, relation, record, operation, o)})),
     }
     if accepted:
         why = reasons.explain(facts, relation, record, operation, [(o.kind, o.note, o.policies) for o in accepted])
@@ -115,6 +115,16 @@ def _tried(facts: Facts, relation: Relation, record: Record, operation: str, bas
         return Cell(**base, **numbers, sqlstate=state, observed=observed, verdict="inconclusive", **why)
     observed = f"0 of {len(foreign)} rows accepted" + (f", refused with {state}" if state else "")
     return Cell(**base, **numbers, sqlstate=state, observed=observed, verdict="isolated")
+
+
+def _refers(facts: Facts, relation: Relation, record: Record, operation: str, outcome: Outcome) -> bool:
+    """Whether a row of the tenant's own that refers to another tenant's row can be written."""
+    if outcome.kind != "reference" or outcome.answer != "t" or operation not in ("INSERT", "UPDATE"):
+        return False
+    columns = {
+        c for key in facts.keys if key.relation == relation.qualified and key.name == outcome.note for c in key.columns
+    }
+    return columns <= set(relation.access[record["role"]]["insertable" if operation == "INSERT" else "updatable"])
 
 
 def refuses(sqlstate: str) -> bool:

@@ -25,6 +25,9 @@ TEMPLATE = (
 )
 """What is sent, for the reader of the evidence; `$1` holds the rows, which are not kept."""
 
+STALLED = ("57014", "55P03")
+"""statement_timeout and lock_timeout: asking again would only take as long again."""
+
 _STATEMENT = (
     'select "compliancectl row", {expressions} from (select e.n as "compliancectl row", r.* '
     "from pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb) with ordinality e(v, n) "
@@ -64,6 +67,8 @@ def evaluate(
     whole = _ask(connection, relation, asked, rows)
     if not isinstance(whole, str):
         return {clause.name: [row[place] for row in whole] for place, clause in enumerate(asked)}
+    if whole in STALLED:
+        return {clause.name: [whole] * len(rows) for clause in asked}
     return {clause.name: _one_clause(connection, relation, clause, rows) for clause in asked}
 
 

@@ -54,6 +54,8 @@ class Probe:
     paths: Mapping[str, str]
     found: list[dict[str, Any]] = field(default_factory=list)
     tell: Callable[[str], None] = lambda text: None
+    _stalled: dict[str, str] = field(default_factory=dict)
+    """Table → the SQLSTATE with which it once ran out of time; it is not asked again."""
 
     def run(self) -> list[dict[str, Any]]:
         """Probe every application role; returns one record per role, state, table and level."""
@@ -97,6 +99,10 @@ class Probe:
             self.tell(f"{role}: {state.name}")
             with self._as(fresh, role, state):
                 self._state(fresh, role, state, people, samples)
+
+    def _note(self, relation: str, outcomes: set[str]) -> None:
+        for state in outcomes & set(predicates.STALLED):
+            self._stalled[relation] = state
 
     def _states(self, role: str, people: Sequence[Person]) -> Iterator[State]:
         for person in people:
@@ -179,12 +185,18 @@ class Probe:
             if active[relation.qualified]:
                 tried = variants.make(self.facts, relation, mine, other, samples[mine.name], samples[other.name])
                 asked = predicates.clauses(self.facts.policies.get(relation.qualified, ()))
-                results = predicates.evaluate(connection, relation, asked, tried)
+                stalled = self._stalled.get(relation.qualified)
+                if stalled is None:
+                    results = predicates.evaluate(connection, relation, asked, tried)
+                    self._note(relation.qualified, {o for outcomes in results.values() for o in outcomes})
+                else:
+                    results = {clause.name: [stalled] * len(tried) for clause in asked}
                 record["rows"] = [[variant.kind, variant.note] for variant in tried]
                 record["results"] = {name: " ".join(outcomes) for name, outcomes in results.items()}
             self.found.append(record)
         if state.kind != "switch":
-            for record in rows.count(connection, self.facts, role, state.tenant):
+            for record in rows.count(connection, self.facts, role, state.tenant, self._stalled):
+                self._note(record["relation"], {record.get("sqlstate", "")})
                 self.found.append({**record, "role": role, "state": state.name, "kind": state.kind})
 
 

@@ -182,10 +182,12 @@ def _scoped_reading(facts: Facts, relation: Relation, role: str, policies: Seque
 
 
 def protect(facts: Facts, relation: Relation) -> str:
-    """SQL that puts a table under row-level security, its policy made of the declared tenant setting."""
-    policy = f"CREATE POLICY tenant ON {relation.qualified} USING ({scope(facts, relation)}) WITH CHECK ({scope(facts, relation)});"
-    table = f"ALTER TABLE {relation.qualified}"
-    return f"{table} ENABLE ROW LEVEL SECURITY; {table} FORCE ROW LEVEL SECURITY; {policy}"
+    """SQL that puts a table under row-level security; without a policy yet, one of the declared tenant setting."""
+    table, condition = f"ALTER TABLE {relation.qualified}", scope(facts, relation)
+    enable = f"{table} ENABLE ROW LEVEL SECURITY; {table} FORCE ROW LEVEL SECURITY;"
+    if facts.policies.get(relation.qualified):
+        return enable
+    return f"{enable} CREATE POLICY tenant ON {relation.qualified} USING ({condition}) WITH CHECK ({condition});"
 
 
 def scope(facts: Facts, relation: Relation) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.postgres.isolation.model import Facts, Relation
@@ -61,8 +61,13 @@ def _sample(
     return json.loads(answer[0][0]) if not isinstance(answer, str) and answer else None
 
 
-def count(connection: psycopg.Connection[Any], facts: Facts, role: str, tenant: str | None) -> Iterator[dict[str, Any]]:
-    """One record per relation with a tenant key that the role can read: rows of the tenant, and of others."""
+def count(
+    connection: psycopg.Connection[Any], facts: Facts, role: str, tenant: str | None, stalled: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """One record per relation with a tenant key that the role can read: rows of the tenant, and of others.
+
+    A table that has stalled before is not asked again.
+    """
     for relation in facts.relations.values():
         key = relation.tenant_key
         if key is None or relation.shared or relation.in_extension or relation.kind == "f":
@@ -70,7 +75,8 @@ def count(connection: psycopg.Connection[Any], facts: Facts, role: str, tenant: 
         if not relation.allows(role, "select") or key in relation.access[role]["hidden"]:
             continue
         statement = _counting(facts, relation, key)
-        answer = _ask(connection, statement, [tenant, sorted(facts.declared["shared_tenants"])])
+        values = [tenant, sorted(facts.declared["shared_tenants"])]
+        answer = stalled.get(relation.qualified) or _ask(connection, statement, values)
         record: dict[str, Any] = {"level": "rows", "relation": relation.qualified, "statement": statement}
         if isinstance(answer, str):
             yield {**record, "sqlstate": answer}
