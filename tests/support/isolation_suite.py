@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -27,7 +28,54 @@ ROLES = """
 create role schema_owner nologin; create role app login; create role auditor login noinherit;
 create role reporting nologin bypassrls; create role viewer nologin; create role auditor_role nologin;
 create role inherited_owner nologin; create role settable_owner nologin;
+create role authenticated nologin; create role anon nologin; create role tenant_a nologin; create role tenant_b nologin;
 """
+JWT = """
+create schema auth; grant usage on schema auth to public;
+create function auth.uid() returns uuid language sql stable as
+  $f$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $f$;
+create function auth.role() returns text language sql stable as
+  $f$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role' $f$;
+"""
+
+
+def _claims(user: str) -> dict[str, str]:
+    return {"request.jwt.claims": f'{{"sub": "{user}", "role": "authenticated"}}'}
+
+
+DECLARED: dict[str, dict[str, Any]] = {
+    "": {
+        "app_roles": ["app"],
+        "tenant_keys": ["tenant_id"],
+        "contexts": {
+            "tenant-a": {"tenant": A, "settings": {"app.tenant_id": A, "app.user_id": UA}},
+            "tenant-b": {"tenant": B, "settings": {"app.tenant_id": B, "app.user_id": UB}},
+        },
+    },
+    "_jwt": {
+        "app_roles": ["authenticated", "anon"],
+        "tenant_keys": ["user_id"],
+        "contexts": {
+            "user-a": {"tenant": A, "role": "authenticated", "settings": _claims(A)},
+            "user-b": {"tenant": B, "role": "authenticated", "settings": _claims(B)},
+            "anonymous": {"role": "anon", "settings": {"request.jwt.claims": '{"role": "anon"}'}},
+        },
+    },
+    "_text": {
+        "app_roles": ["app"],
+        "tenant_keys": ["tenant_id"],
+        "contexts": {
+            "acme": {"tenant": "acme", "settings": {"app.tenant_id": "acme"}},
+            "acme-two": {"tenant": "acme-two", "settings": {"app.tenant_id": "acme-two"}},
+        },
+    },
+    "_roles": {
+        "app_roles": ["tenant_a", "tenant_b"],
+        "tenant_keys": ["tenant_id"],
+        "contexts": {"a": {"tenant": "tenant_a", "role": "tenant_a"}, "b": {"tenant": "tenant_b", "role": "tenant_b"}},
+    },
+}
+"""Family of variants → what the scope says of it; `variants<family>.yaml` and `base<family>.sql` hold the rest."""
 
 
 @dataclass(frozen=True)
@@ -70,39 +118,44 @@ class Score:
         )
 
 
-def load(name: str = "variants.yaml") -> list[Variant]:
+def load(family: str = "") -> list[Variant]:
     from ruamel.yaml import YAML
 
-    entries = YAML(typ="safe", pure=True).load((FOLDER / name).read_text("utf-8"))
+    entries = YAML(typ="safe", pure=True).load((FOLDER / f"variants{family}.yaml").read_text("utf-8"))
     return [
         Variant(e["id"], e["sql"], tuple(e.get("finds", ())), e.get("declares", {}), e.get("from", 0)) for e in entries
     ]
 
 
 def fill(text: str, schema: str) -> str:
-    values = {"s": schema, "tenant": TENANT, "user": USER, "A": A, "B": B, "ua": UA, "ub": UB}
-    return re.sub(r"\{(s|tenant|user|A|B|ua|ub)\}", lambda match: values[match[1]], text)
-
-
-def declared(variants: Iterable[Variant]) -> dict[str, Any]:
-    """What the scope says, each variant's own declarations joined."""
-    said: dict[str, Any] = {
-        "app_roles": ["app"],
-        "tenant_keys": ["tenant_id"],
-        "contexts": {
-            "tenant-a": {"tenant": A, "settings": {"app.tenant_id": A, "app.user_id": UA}},
-            "tenant-b": {"tenant": B, "settings": {"app.tenant_id": B, "app.user_id": UB}},
-        },
+    values = {
+        "s": schema,
+        "tenant": TENANT,
+        "user": USER,
+        "A": A,
+        "B": B,
+        "ua": UA,
+        "ub": UB,
+        "TA": "acme",
+        "TB": "acme-two",
     }
+    return re.sub(r"\{(s|tenant|user|A|B|ua|ub|TA|TB)\}", lambda match: values[match[1]], text)
+
+
+def declared(variants: Iterable[Variant], family: str = "") -> dict[str, Any]:
+    """What the scope says, each variant's own declarations joined."""
+    said = copy.deepcopy(DECLARED[family])
     for variant in variants:
         for key, entries in variant.declares.items():
             said.setdefault(key, {}).update({fill(name, variant.schema): value for name, value in entries.items()})
     return said
 
 
-def build(connection: Any, variants: Iterable[Variant]) -> None:
+def build(connection: Any, variants: Iterable[Variant], family: str = "") -> None:
     """Make every variant's schema in an empty database."""
-    base = (FOLDER / "base.sql").read_text("utf-8")
+    base = (FOLDER / f"base{family}.sql").read_text("utf-8")
+    if family == "_jwt":
+        connection.execute(JWT.encode())
     for variant in variants:
         connection.execute(fill(base, variant.schema).encode())
         connection.execute(f"set search_path = {variant.schema}".encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import isolation_suite as suite
@@ -10,50 +11,67 @@ import pytest
 
 from compliancectl.sandbox.postgres.server import Server, start
 
-VARIANTS = suite.load()
+DEBIAN = Path("/usr/lib/postgresql/15")
+FAMILIES = sorted(suite.DECLARED)
+VARIANTS = {family: suite.load(family) for family in FAMILIES}
 
 
 def _grants(version: int) -> str:
-    if version >= 16:
-        return (
-            "grant inherited_owner to app; grant settable_owner to app with inherit false;"
-            "grant app to auditor with inherit false, set true"
-        )
-    return "grant inherited_owner to app; grant settable_owner to app; grant app to auditor"
+    options = (" with inherit false, set true", " with inherit false") if version >= 16 else ("", "")
+    return (
+        f"grant app, authenticated, anon, tenant_a, tenant_b to auditor{options[0]};"
+        f"grant inherited_owner to app; grant settable_owner to app{options[1]}"
+    )
 
 
-def _section(server: Server, database: str, variants: list[suite.Variant]) -> dict[str, Any]:
-    dsn = f"host={server.folder} dbname={database} user=auditor"
-    return {"databases": [{"name": database, "dsn": dsn, **suite.declared(variants)}]}
-
-
-@pytest.fixture(scope="module", params=[16, 18])
-def scored(request: pytest.FixtureRequest) -> Iterator[suite.Score]:
-    server = start(request.param)
+@pytest.fixture(
+    scope="module",
+    params=[
+        16,
+        18,
+        pytest.param(
+            15, marks=pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's PostgreSQL 15 is not installed")
+        ),
+    ],
+)
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    running = start(request.param, binaries=DEBIAN if request.param == 15 else None)
     try:
-        with server.connect() as connection:
+        with running.connect() as connection:
             connection.execute(suite.ROLES.encode())
             connection.execute(_grants(request.param).encode())
-            connection.execute(b"create database variants")
-        with server.connect("variants") as connection:
-            suite.build(connection, VARIANTS)
-        yield suite.score(_section(server, "variants", VARIANTS), VARIANTS)
+        yield running
     finally:
-        server.stop()
+        running.stop()
 
 
+def judged(server: Server, family: str) -> suite.Score:
+    variants = [v for v in VARIANTS[family] if v.since <= server.version]
+    name = f"variants{family}"
+    with server.connect() as connection:
+        connection.execute(f"create database {name}".encode())
+    with server.connect(name) as connection:
+        suite.build(connection, variants, family)
+    dsn = f"host={server.folder} dbname={name} user=auditor"
+    section: dict[str, Any] = {"databases": [{"name": name, "dsn": dsn, **suite.declared(variants, family)}]}
+    return suite.score(section, variants)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_fault_is_found_and_no_safe_schema_is_flagged(
-    scored: suite.Score, capsys: pytest.CaptureFixture[str]
+    family: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    scored = judged(server, family)
     with capsys.disabled():
-        print(f"\n{scored}")
+        print(f"\nPostgreSQL {server.version}{family}: {scored}")
     assert scored.missed == {}
     assert scored.false_alarms == {}
 
 
 def test_the_suite_covers_what_it_promises() -> None:
-    faulty = [v for v in VARIANTS if v.finds]
-    assert len(VARIANTS) == len({v.id for v in VARIANTS}) >= 150
+    variants = [v for family in VARIANTS.values() for v in family]
+    faulty = [v for v in variants if v.finds]
+    assert len(variants) == len({v.id for v in variants}) >= 150
     assert len(faulty) >= 100
     assert {rule for v in faulty for rule in v.finds} >= {
         "rls.disabled", "rls.not_forced", "rls.owner_can_disable", "rls.partition_child", "rls.truncate_granted",

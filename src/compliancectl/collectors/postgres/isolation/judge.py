@@ -53,7 +53,7 @@ class Cell:
 
 def cells(facts: Facts, found: Sequence[Record]) -> Iterator[Cell]:
     """Every cell of the matrix."""
-    counts = _owned(found)
+    counts = _owned(facts, found)
     for record in found:
         if record["level"] == "rows":
             yield _counted(facts, record, counts)
@@ -209,21 +209,25 @@ def _foreign(outcome: Outcome, record: Record, operation: str) -> bool:
     return outcome.kind in KEYED
 
 
-def _owned(found: Sequence[Record]) -> dict[tuple[str, str, str], int]:
-    """(role, relation, state) → how many rows a tenant's own session counts as its own."""
-    return {
-        (r["role"], r["relation"], r["state"]): r["own"]
-        for r in found
-        if r["level"] == "rows" and r["kind"] == "tenant" and r.get("own") is not None
-    }
+def _owned(facts: Facts, found: Sequence[Record]) -> dict[tuple[str, str], int]:
+    """(relation, tenant) → how many rows the tenant's own session counts as its own; the most that any role sees."""
+    counts: dict[tuple[str, str], int] = {}
+    for record in found:
+        if record["level"] == "rows" and record["kind"] == "tenant" and record.get("own") is not None:
+            key = (record["relation"], _tenant_of(facts, record["state"]))
+            counts[key] = max(counts.get(key, 0), record["own"])
+    return counts
 
 
-def _counted(facts: Facts, record: Record, counts: Mapping[tuple[str, str, str], int]) -> Cell:
+def _tenant_of(facts: Facts, state: str) -> str:
+    context = facts.declared["contexts"].get(state) or {}
+    return str(context.get("tenant"))
+
+
+def _counted(facts: Facts, record: Record, counts: Mapping[tuple[str, str], int]) -> Cell:
     relation = facts.relations[record["relation"]]
     others = sum(
-        number
-        for (role, name, state), number in counts.items()
-        if role == record["role"] and name == relation.qualified and state != record["state"]
+        number for (name, state), number in counts.items() if name == relation.qualified and state != record["state"]
     )
     tenant = record["kind"] == "tenant"
     base: dict[str, Any] = {

@@ -60,16 +60,15 @@ class Probe:
     def run(self) -> list[dict[str, Any]]:
         """Probe every application role; returns one record per role, state, table and level."""
         for role in self.database.app_roles:
-            people = self._people(role)
-            if len(people) >= 2:
-                self._role(role, people)
+            self._role(role)
         return self.found
 
-    def _people(self, role: str) -> list[Person]:
+    @property
+    def _people(self) -> list[Person]:
         return [
-            Person(name, context.tenant, context.settings)
+            Person(name, context.tenant, context.settings, context.role)
             for name, context in self.database.contexts.items()
-            if context.tenant is not None and context.role in (None, role)
+            if context.tenant is not None
         ]
 
     def _tables(self, role: str, state: State | None = None) -> list[Relation]:
@@ -82,39 +81,54 @@ class Probe:
             and (state is None or state.only is None or relation.qualified in state.only)
         ]
 
-    def _role(self, role: str, people: Sequence[Person]) -> None:
+    def _role(self, role: str) -> None:
+        people = self._people
+        own = [person for person in people if person.role in (None, role)]
         samples: dict[str, dict[str, Row]] = {}
         with self.session.door.connect(self.database) as connection:
             for person in people:
+                taken = person.role or role
                 state = State(person.name, "tenant", person.settings, person.tenant)
-                with self._as(connection, role, state):
-                    samples[person.name] = rows.samples(connection, self.facts, self._tables(role), role, person)
-            for state in self._states(role, people):
-                if state.kind != "unset":
-                    self.tell(f"{role}: {state.name}")
-                    with self._as(connection, role, state):
-                        self._state(connection, role, state, people, samples)
-        with self.session.door.connect(self.database) as fresh:
-            state = State("unset", "unset", {})
-            self.tell(f"{role}: {state.name}")
-            with self._as(fresh, role, state):
-                self._state(fresh, role, state, people, samples)
+                with self._as(connection, taken, state):
+                    samples[person.name] = rows.samples(connection, self.facts, self._tables(taken), taken, person)
+            for state in self._states(role, own):
+                self._try(connection, role, state, own, samples)
+        # Where the role itself is the identity, a session without settings is nobody in particular's.
+        if not own or any(person.settings for person in own):
+            with self.session.door.connect(self.database) as fresh:
+                self._try(fresh, role, State("unset", "unset", {}), own, samples)
+
+    def _try(
+        self,
+        connection: psycopg.Connection[Any],
+        role: str,
+        state: State,
+        own: Sequence[Person],
+        samples: Mapping[str, Mapping[str, Row]],
+    ) -> None:
+        self.tell(f"{role}: {state.name}")
+        people = self._people
+        mine = next((person for person in own if person.name == state.name), own[0] if own else people[0])
+        other = next(person for person in people if person.tenant != mine.tenant)
+        with self._as(connection, role, state):
+            self._state(connection, role, state, (mine, other), samples)
 
     def _note(self, relation: str, outcomes: set[str]) -> None:
         for state in outcomes & set(predicates.STALLED):
             self._stalled[relation] = state
 
-    def _states(self, role: str, people: Sequence[Person]) -> Iterator[State]:
-        for person in people:
+    def _states(self, role: str, own: Sequence[Person]) -> Iterator[State]:
+        for person in own:
             yield State(person.name, "tenant", person.settings, person.tenant)
         for name, context in self.database.contexts.items():
             if context.tenant is None and context.role in (None, role):
                 yield State(name, "nobody", context.settings)
-        first = people[0]
-        if first.settings:
+        first = next((person for person in own if person.settings), None)
+        if first is not None:
             yield State("empty", "empty", dict.fromkeys(first.settings, ""))
             yield State("unknown", "unknown", {n: unknown(v, first.tenant) for n, v in first.settings.items()})
-        yield from self._switches(role, first)
+        if own:
+            yield from self._switches(role, own[0])
 
     def _switches(self, role: str, person: Person) -> Iterator[State]:
         """A state for each setting and value that policies know and the scope does not declare."""
@@ -166,13 +180,12 @@ class Probe:
         connection: psycopg.Connection[Any],
         role: str,
         state: State,
-        people: Sequence[Person],
+        pair: tuple[Person, Person],
         samples: Mapping[str, Mapping[str, Row]],
     ) -> None:
         tables = self._tables(role, state)
         active = rows.active(connection, tables)
-        me = next((place for place, person in enumerate(people) if person.name == state.name), 0)
-        mine, other = people[me], people[(me + 1) % len(people)]
+        mine, other = pair
         for relation in tables:
             record: dict[str, Any] = {
                 "level": "predicate",

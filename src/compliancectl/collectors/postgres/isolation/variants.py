@@ -32,6 +32,8 @@ class Person:
     name: str
     tenant: str
     settings: Mapping[str, str]
+    role: str | None = None
+    """The role that it takes; None: whichever is probed."""
 
     @property
     def identities(self) -> tuple[str, ...]:
