@@ -260,17 +260,17 @@ def _counted(facts: Facts, record: Record, counts: Mapping[tuple[str, str], int]
 
 def _views(facts: Facts, found: Sequence[Record]) -> Iterator[Cell]:
     """Views whose owner is bound, but by policies that let it see every tenant."""
-    records = {(r["role"], r["state"], r["relation"]): r for r in found if r["level"] == "predicate" and r["active"]}
+    records: dict[str, list[Record]] = {}
+    for record in found:
+        if record["level"] == "predicate" and record["active"] and record["kind"] != "switch":
+            records.setdefault(record["relation"], []).append(record)
     for view in facts.relations.values():
-        for role, state, base in sorted(records):
-            record = records[role, state, base]
-            if view.kind != "v" or not view.allows(role, "select") or record["kind"] == "switch":
-                continue
-            owners = {
-                o for o, table in reasons.readers_as(facts, view.qualified) if table == base and facts.binds(o, base)
-            }
-            for owner in sorted(owners - {role}):
-                yield from _as_owner(facts, view, owner, record)
+        if view.kind != "v":
+            continue
+        for owner, table in sorted(set(reasons.readers_as(facts, view.qualified))):
+            for record in records.get(table, ()):
+                if owner != record["role"] and view.allows(record["role"], "select") and facts.binds(owner, table):
+                    yield from _as_owner(facts, view, owner, record)
 
 
 def _as_owner(facts: Facts, view: Relation, owner: str, record: Record) -> Iterator[Cell]:
