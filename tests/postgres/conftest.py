@@ -29,10 +29,6 @@ local all all scram-sha-256
 host all all 10.0.0.0/8 radius radiusservers=10.0.0.1 radiussecrets=SEEDED-SECRET-radius
 """
 PASSWORD = "correct-horse"
-SCHOOLS = {letter: f"00000000-0000-4000-8000-00000000000{letter}" for letter in "ab"}
-CONTEXTS = {
-    f"school-{letter}": {"tenant": key, "settings": {"app.organization_id": key}} for letter, key in SCHOOLS.items()
-}
 CONTRACTS = {table.name: RowContract(table) for table in collector.tables}
 
 
@@ -64,7 +60,7 @@ class Db:
     def section(self, **changes: Any) -> dict[str, Any]:
         """The scope section that reads this database."""
         said = company.load().sections["postgres"]["declarations"]
-        return {"databases": [{**said, "contexts": CONTEXTS, "dsn": self.box.dsn(self.name), **changes}]}
+        return {"databases": [{**said, "dsn": self.box.dsn(self.name), **changes}]}
 
 
 @dataclass
@@ -111,8 +107,6 @@ def _box(version: Any, folder: Path) -> Iterator[Box]:
     server = start_server(version, RULES)
     try:
         postgres.load(server, "app", self_managed=True, password=PASSWORD)
-        with server.connect() as connection:
-            connection.execute(f"grant app to {postgres.READER} with inherit false, set true".encode())
         passwords = folder / "pgpass"
         passwords.write_text(f"*:*:*:{postgres.READER}:{PASSWORD}\n")
         passwords.chmod(0o600)

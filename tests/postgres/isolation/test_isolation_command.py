@@ -39,7 +39,7 @@ def test_a_sound_database_is_isolated_and_the_matrix_says_so(box, whole, isolati
     code, text, _ = isolation(whole(box))
     assert code == 0
     assert "0 gaps" in text
-    assert "1 school-a  2 school-b  3 empty  4 unknown  5 unset" in text
+    assert "1 aldermoor  2 birchwood  3 empty  4 unknown  5 unset" in text
     row = next(line.split() for line in text.splitlines() if line.startswith("public.organizations"))
     assert row[1:] == ["●●●●●", "–––––", "●●●●●", "–––––", "●●●●●"]
 
@@ -88,10 +88,10 @@ def test_scripts_get_every_cell_with_its_evidence(box, whole, isolation):
     (found,) = json.loads(text)
     assert code == 0
     cells = {(c["level"], c["relation"], c["operation"], c["context"]): c for c in found["cells"]}
-    cell = cells["rows", "public.users", "SELECT", "school-a"]
+    cell = cells["rows", "public.users", "SELECT", "aldermoor"]
     assert (cell["own_rows"], cell["foreign_rows"], cell["denominator"], cell["verdict"]) == (20, 0, 20, "isolated")
     assert "count" in cell["statement"]
-    cell = cells["predicate", "public.users", "UPDATE", "school-b"]
+    cell = cells["predicate", "public.users", "UPDATE", "birchwood"]
     assert cell["verdict"] == "isolated"
     assert cell["denominator"] >= 3
     assert "jsonb_populate_record(null::public.users" in cell["statement"]

@@ -226,9 +226,8 @@ def _tenant_of(facts: Facts, state: str) -> str:
 
 def _counted(facts: Facts, record: Record, counts: Mapping[tuple[str, str], int]) -> Cell:
     relation = facts.relations[record["relation"]]
-    others = sum(
-        number for (name, state), number in counts.items() if name == relation.qualified and state != record["state"]
-    )
+    mine = _tenant_of(facts, record["state"])
+    others = sum(number for (name, whose), number in counts.items() if name == relation.qualified and whose != mine)
     tenant = record["kind"] == "tenant"
     base: dict[str, Any] = {
         "level": "rows",
