@@ -27,7 +27,7 @@ CONTRACTS = {table.name: RowContract(table) for table in collector.tables}
 ROLES = """
 create role schema_owner nologin; create role app login; create role auditor login noinherit;
 create role reporting nologin bypassrls; create role viewer nologin; create role auditor_role nologin;
-create role inherited_owner nologin; create role settable_owner nologin;
+create role inherited_owner nologin; create role settable_owner nologin; create role settable_reader nologin;
 create role authenticated nologin; create role anon nologin; create role tenant_a nologin; create role tenant_b nologin;
 """
 JWT = """

@@ -20,7 +20,7 @@ def _grants(version: int) -> str:
     options = (" with inherit false, set true", " with inherit false") if version >= 16 else ("", "")
     return (
         f"grant app, authenticated, anon, tenant_a, tenant_b to auditor{options[0]};"
-        f"grant inherited_owner to app; grant settable_owner to app{options[1]}"
+        f"grant inherited_owner to app; grant settable_owner, settable_reader to app{options[1]}"
     )
 
 

@@ -52,7 +52,13 @@ ISOLATION_PROBE = Table(
             "exist), or a setting that only policies know.",
             required=True,
         ),
-        Column("context_kind", TEXT, "`tenant`, `nobody`, `unset`, `empty`, `unknown` or `switch`.", required=True),
+        Column(
+            "context_kind",
+            TEXT,
+            "`tenant`, `nobody`, `unset`, `empty`, `unknown`, `switch` or `forged` (a column that policies believe and the "
+            "session may write, as if it were written).",
+            required=True,
+        ),
         Column("statement", TEXT, "Template of the statement; values are not kept.", required=True),
         Column("expected", TEXT, "What isolation demands.", required=True),
         Column("observed", TEXT, "What happened.", required=True),

@@ -40,17 +40,34 @@ PARTS = {
 """Query → whether it takes the application's roles."""
 
 
-def read(snapshot: Snapshot) -> dict[str, Answer]:
+def read(snapshot: Snapshot, database: Database) -> dict[str, Answer]:
     """Ask every query of the catalogue in one snapshot."""
-    roles = (sorted(snapshot.database.app_roles),)
+    roles = (sorted(database.app_roles),)
     return {part: snapshot.ask(query(f"isolation_{part}"), roles if takes else ()) for part, takes in PARTS.items()}
 
 
-def said(database: Database) -> dict[str, Any]:
-    """The declarations that the rules need, as they are kept beside the reply."""
+def widened(snapshot: Snapshot) -> Database:
+    """The database, its application roles joined by every role that they can become.
+
+    A role that no policy binds stays out: that it can be reached is a finding of its own, and there is nothing to probe.
+    """
+    database = snapshot.database
+    rows = snapshot.ask(query("isolation_reach"), (sorted(database.app_roles),)).records()
+    reached = sorted({str(row["role"]) for row in rows} - set(database.app_roles))
+    return database.model_copy(update={"app_roles": (*database.app_roles, *reached)})
+
+
+def said(database: Database, declared: Database) -> dict[str, Any]:
+    """The declarations that the rules need, as they are kept beside the reply.
+
+    Args:
+        database: with every role that matters.
+        declared: as the scope declares it.
+    """
     return {
         "name": database.name,
         "app_roles": list(database.app_roles),
+        "declared_roles": list(declared.app_roles),
         "tenant_keys": list(database.tenant_keys),
         "tenant_key_of": dict(database.tenant_key_of),
         "tenant_root": database.tenant_root,

@@ -175,12 +175,8 @@ def lookups(facts: Facts) -> Iterator[Finding]:
 
 def _consulted(facts: Facts, policy: Policy) -> set[str]:
     """Other tables that a policy reads, itself or through its functions."""
-    found = {relation for relation, _ in policy.lookups}
-    for signature in policy.functions:
-        function = facts.functions.get(signature)
-        if function is not None:
-            found |= facts.named(function.tables)
-    return {q for q in found if q in facts.relations and facts.relations[q].is_table and q != policy.relation}
+    tables = {q for q in facts.looked_into(policy) if q in facts.relations and facts.relations[q].is_table}
+    return tables - {policy.relation}
 
 
 def _lookup(facts: Facts, policy: Policy, table: str) -> Finding:

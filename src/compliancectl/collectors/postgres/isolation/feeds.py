@@ -28,7 +28,8 @@ def fetch_rules(session: PostgresSession, target: Target) -> Fetched:
     database = session.database(target.name)
     asked = clock.now()
     with session.snapshot(database) as snapshot:
-        answers = catalogue.read(snapshot)
+        database = catalogue.widened(snapshot)
+        answers = catalogue.read(snapshot, database)
     yield _reply(snapshot, database, answers, asked, {})
     return _complete(answers)
 
@@ -43,7 +44,8 @@ def fetch_probes(session: PostgresSession, target: Target) -> Fetched:
         )
     asked = clock.now()
     with session.snapshot(database) as snapshot:
-        answers = catalogue.read(snapshot)
+        database = catalogue.widened(snapshot)
+        answers = catalogue.read(snapshot, database)
     facts, paths = _facts(database, snapshot, answers)
     found = Probe(session, database, facts, paths, tell=session.context.progress).run()
     extra = {"found": found, "names_a_tenant": _naming(facts, database)}
@@ -60,7 +62,7 @@ def _facts(database: Database, snapshot: Snapshot, answers: Mapping[str, Answer]
     parts = {part: answer.records() for part, answer in answers.items()}
     paths = {str(row["role"]): str(row["search_path"]) for row in parts["paths"]}
     version = int(snapshot.facts["server_version_num"] or 0)
-    return catalogue.facts(parts, catalogue.said(database), version), paths
+    return catalogue.facts(parts, catalogue.said(database, snapshot.database), version), paths
 
 
 def _naming(facts: Facts, database: Database) -> list[str]:
@@ -81,7 +83,7 @@ def _reply(
     records = policies.records()
     replaced = sum(_EXPRESSIONS(record) for record in records)
     policies.rows = [[record[name] for name in policies.columns] for record in records]
-    said = catalogue.said(database)
+    said = catalogue.said(database, snapshot.database)
     for context in said["contexts"].values():
         context["settings"] = {n: v if v == context["tenant"] else redact.GONE for n, v in context["settings"].items()}
     body = canonical.to_bytes(

@@ -86,13 +86,17 @@ def _cell(facts: Facts, record: Record, operation: str) -> Cell:
 
 
 def _tenant(record: Record) -> bool:
-    return record["kind"] in ("tenant", "switch")
+    return record["kind"] in ("tenant", "switch", "forged")
 
 
 def _tried(facts: Facts, relation: Relation, record: Record, operation: str, base: dict[str, Any]) -> Cell:
     outcomes = outcomes_of(facts, relation, record, operation)
+    opening = _openings(facts, relation)
     membership = relation.qualified in facts.consulted and operation in ("SELECT", "DELETE")
     foreign = [o for o in outcomes if _foreign(o, record, operation) and not (membership and o.kind == "mixed")]
+    foreign += [
+        o for o in outcomes if o.kind == "reference" and o.note in opening and operation in ("INSERT", "UPDATE")
+    ]
     own = [o for o in outcomes if o.kind == "own"] if _tenant(record) else []
     accepted = [o for o in foreign if o.answer == "t"]
     numbers: dict[str, Any] = {
@@ -115,6 +119,16 @@ def _tried(facts: Facts, relation: Relation, record: Record, operation: str, bas
         return Cell(**base, **numbers, sqlstate=state, observed=observed, verdict="inconclusive", **why)
     observed = f"0 of {len(foreign)} rows accepted" + (f", refused with {state}" if state else "")
     return Cell(**base, **numbers, sqlstate=state, observed=observed, verdict="isolated")
+
+
+def _openings(facts: Facts, relation: Relation) -> set[str]:
+    """Foreign keys by which a row here opens a row there, because the policies there look into this table."""
+    return {
+        key.name
+        for key in facts.keys
+        if key.kind == "foreign key" and key.relation == relation.qualified and key.parent
+        if any(relation.qualified in facts.looked_into(p) for p in facts.policies.get(key.parent, ()))
+    }
 
 
 def _refers(facts: Facts, relation: Relation, record: Record, operation: str, outcome: Outcome) -> bool:
@@ -261,7 +275,7 @@ def _views(facts: Facts, found: Sequence[Record]) -> Iterator[Cell]:
     """Views whose owner is bound, but by policies that let it see every tenant."""
     records: dict[str, list[Record]] = {}
     for record in found:
-        if record["level"] == "predicate" and record["active"] and record["kind"] != "switch":
+        if record["level"] == "predicate" and record["active"] and record["kind"] not in ("switch", "forged"):
             records.setdefault(record["relation"], []).append(record)
     for view in facts.relations.values():
         if view.kind != "v":

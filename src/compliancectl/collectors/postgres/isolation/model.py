@@ -244,14 +244,19 @@ class Facts:
 
         A row there that names another tenant and this user is a membership of this user, not a row of others.
         """
-        found: set[str] = set()
-        for relation, policies in self.policies.items():
-            for policy in policies:
-                named = {name for name, _ in policy.lookups}
-                for signature in policy.functions:
-                    function = self.functions.get(signature)
-                    named |= self.named(function.tables) if function else set()
-                found |= named - {relation}
+        return frozenset(
+            name
+            for relation, policies in self.policies.items()
+            for policy in policies
+            for name in self.looked_into(policy) - {relation}
+        )
+
+    def looked_into(self, policy: Policy) -> frozenset[str]:
+        """Relations that a policy reads, itself or through its functions."""
+        found = {name for name, _ in policy.lookups}
+        for signature in policy.functions:
+            function = self.functions.get(signature)
+            found |= self.named(function.tables) if function else set()
         return frozenset(found)
 
     def holds_tenants(self, qualified: str) -> bool:

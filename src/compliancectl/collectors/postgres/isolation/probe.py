@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.postgres import redact
-from compliancectl.collectors.postgres.isolation import predicates, rows, variants
+from compliancectl.collectors.postgres.isolation import forged, predicates, rows, variants
 from compliancectl.collectors.postgres.isolation.model import Facts, Relation
 from compliancectl.collectors.postgres.isolation.variants import Person, Row
 from compliancectl.errors import Denied
@@ -93,6 +93,8 @@ class Probe:
                     samples[person.name] = rows.samples(connection, self.facts, self._tables(taken), taken, person)
             for state in self._states(role, own):
                 self._try(connection, role, state, own, samples)
+            if own:
+                self._forge(connection, role, own[0], samples)
         # Where the role itself is the identity, a session without settings is nobody in particular's.
         if not own or any(person.settings for person in own):
             with self.session.door.connect(self.database) as fresh:
@@ -112,6 +114,43 @@ class Probe:
         other = next(person for person in people if person.tenant != mine.tenant)
         with self._as(connection, role, state):
             self._state(connection, role, state, (mine, other), samples)
+
+    def _forge(
+        self,
+        connection: psycopg.Connection[Any],
+        role: str,
+        mine: Person,
+        samples: Mapping[str, Mapping[str, Row]],
+    ) -> None:
+        """Ask again as if columns that policies believe, and that the role may write, held what they look for."""
+        other = next(person for person in self._people if person.tenant != mine.tenant)
+        ways = [way for relation in self._tables(role) for way in forged.forgeries(self.facts, relation, role)]
+        if not ways:
+            return
+        shown: dict[str, int] = {}
+        with self._as(connection, role, State(mine.name, "tenant", mine.settings, mine.tenant)):
+            active = rows.active(connection, [self.facts.relations[way.relation] for way in ways])
+            for way in ways:
+                relation = self.facts.relations[way.relation]
+                if relation.qualified in self._stalled or not active[relation.qualified]:
+                    continue
+                title = f"{way.column} written"
+                shown[title] = shown.get(title, 0) + 1
+                title += f" ({shown[title]})" if shown[title] > 1 else ""
+                tried = variants.make(self.facts, relation, mine, other, samples[mine.name], samples[other.name])
+                results = predicates.evaluate(connection, relation, way.clauses, tried)
+                self.found.append(
+                    {
+                        "level": "predicate",
+                        "role": role,
+                        "state": title,
+                        "kind": "forged",
+                        "relation": relation.qualified,
+                        "active": True,
+                        "rows": [[variant.kind, variant.note] for variant in tried],
+                        "results": {name: " ".join(outcomes) for name, outcomes in results.items()},
+                    }
+                )
 
     def _note(self, relation: str, outcomes: set[str]) -> None:
         for state in outcomes & set(predicates.STALLED):
@@ -138,7 +177,7 @@ class Probe:
             policies = [p for p in self.facts.policies.get(relation.qualified, ()) if role in p.applies_to]
             constants = variants.literals(policies)
             for name in variants.settings_read(policies, self.facts):
-                if "." in name:
+                if "." in name or name == "application_name":
                     values = constants if name in declared else (*SWITCHED_ON, *constants)
                     for value in values:
                         wanted.setdefault((name, value), set()).add(relation.qualified)

@@ -101,6 +101,8 @@ _WORDS = {
     "policy.pattern_match": "policy {policies} takes a key that only resembles the session's for the session's.",
     "policy.null_tenant": "policy {policies} shows rows without a tenant to everybody.",
     "policy.open_rows": "policy {policies} opens rows by {column} to every tenant, and that is not declared shared.",
+    "policy.trusts_writable_table": "by {column} it opens another tenant's row, whose policies look into this table.",
+    "policy.trusts_writable_column": "policy {policies} believes a column that the session may write ({state}).",
     "policy.tenant_key_uncovered": "policy {policies} accepts a row whose {key} is another tenant's when the rest is its own.",
     "policy.fail_open": "policy {policies} accepts rows when no tenant is set ({state}).",
     "policy.bypass_switch": "policy {policies} is switched off by a setting that every session can make ({state}).",
@@ -121,6 +123,8 @@ def _rule(
     constant = [p for p in policies if _constant(p, operation)]
     if record["kind"] == "switch":
         return "policy.bypass_switch"
+    if record["kind"] == "forged":
+        return "policy.trusts_writable_column"
     if any(not p.permissive and role not in p.applies_to for p in facts.policies.get(relation.qualified, ())):
         return "policy.not_for_role"
     if constant:
@@ -154,6 +158,7 @@ _BY_KIND = {
     "pattern": "policy.pattern_match",
     "hard-coded": "policy.hard_coded",
     "sample": "policy.open_rows",
+    "reference": "policy.trusts_writable_table",
     "mixed": "policy.tenant_key_uncovered",
 }
 

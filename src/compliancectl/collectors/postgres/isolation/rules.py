@@ -6,6 +6,7 @@ round (`predicates`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Literal
 
@@ -44,27 +45,55 @@ def disabled(facts: Facts) -> Iterator[Finding]:
         )
 
 
+_TENANT = re.compile(
+    r"(tenant|org(ani[sz]ation)?|account|company|customer|client|workspace|school|team)_?(id|uuid|key|ref)$", re.I
+)
+_PERSONAL = re.compile(
+    r"(e_?mail|phone|first_?name|last_?name|full_?name|birth|address|iban|passport|ssn|password|token)", re.I
+)
+
+
 def unclassified(facts: Facts) -> Iterator[Finding]:
-    """A table that an application role reaches has a tenant key, belongs to one that has, or is declared shared."""
+    """A table that an application role reaches has a tenant key, belongs to one that has, or is declared shared.
+
+    With a column that looks like a tenant's key or like personal data it is a gap; otherwise nobody has said anything.
+    """
     for relation in facts.relations.values():
         if relation.kind not in ("r", "p", "f") or relation.shared or relation.in_extension:
             continue
         known = facts.holds_tenants(relation.qualified)
         reached = any(relation.reachable(role) for role in facts.app_roles)
+        telling = sorted(name for name in relation.columns if _TENANT.search(name) or _PERSONAL.search(name))
         yield Finding(
             "table.unclassified",
-            "gap",
+            "gap" if telling else "weakness",
             relation.qualified,
             reached and not known,
-            f"{relation.qualified} has no tenant key and no policies, and is not declared shared.",
+            f"{relation.qualified} has no tenant key and no policies, and is not declared shared"
+            + (f", though it has {', '.join(telling)}." if telling else "."),
             repair=f"-- declare {relation.qualified} under shared_tables with the reason, or give it a tenant key",
         )
+
+
+def metadata(facts: Facts) -> Iterator[Finding]:
+    """No policy believes what users may write about themselves into their token."""
+    for policies in facts.policies.values():
+        for policy in policies:
+            yield Finding(
+                "policy.trusts_user_metadata",
+                "gap",
+                f"{policy.relation}/{policy.name}",
+                "user_metadata" in f"{policy.using} {policy.check}",
+                f"Policy {policy.name} on {policy.relation} believes user_metadata, which users themselves may change.",
+                policy.text,
+                "-- read app_metadata, or a table of memberships, instead of user_metadata",
+            )
 
 
 def forced(facts: Facts) -> Iterator[Finding]:
     """No application role acts as owner of a table, or can become it: the owner may switch the policies off."""
     for relation in _tables(facts):
-        for role in facts.app_roles:
+        for role in facts.declared["declared_roles"]:
             acts = role == relation.owner or relation.owner in facts.reach(role, "inherit")
             becomes = acts or relation.owner in facts.reach(role, "set")
             yield Finding(
@@ -92,7 +121,7 @@ def forced(facts: Facts) -> Iterator[Finding]:
 
 def powers(facts: Facts) -> Iterator[Finding]:
     """No application role is beyond policies, or can become a role that is."""
-    for name in facts.app_roles:
+    for name in facts.declared["declared_roles"]:
         role = facts.roles[name]
         yield Finding(
             "role.bypassrls",
@@ -230,6 +259,7 @@ RULES: tuple[Rule, ...] = (
     grants,
     contexts,
     immutable,
+    metadata,
     unreachable,
     doors.views,
     doors.functions,

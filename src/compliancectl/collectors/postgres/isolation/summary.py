@@ -38,7 +38,7 @@ class Summary:
     contexts: list[str] = field(default_factory=list)
     """Columns of the matrix, in order."""
     cells: list[Row] = field(default_factory=list)
-    """Rows of `postgres.isolation_probe`, states that only try a switch left out."""
+    """Rows of `postgres.isolation_probe`, states that only try a switch or a forged column left out."""
     gaps: list[Gap] = field(default_factory=list)
     weaknesses: list[Gap] = field(default_factory=list)
     server: list[Gap] = field(default_factory=list)
@@ -90,9 +90,16 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
             )
     known = {(gap.rule, gap.object.partition(" for ")[0]) for gap in summary.gaps}
     seen = list(probes)
-    summary.cells = [row for row in seen if row["context_kind"] != "switch"]
+    summary.cells = [row for row in seen if row["context_kind"] not in ("switch", "forged")]
     summary.contexts = list(dict.fromkeys(row["context"] for row in summary.cells))
-    summary.gaps += [g for g in _grouped(seen, "open") if (g.rule, g.object) not in known]
+    # A switch or a forged column explains nothing where the door is open anyway.
+    plain = {(row["relation"], row["operation"]) for row in summary.cells if row["verdict"] == "open"}
+    telling = [
+        row
+        for row in seen
+        if row["context_kind"] not in ("switch", "forged") or (row["relation"], row["operation"]) not in plain
+    ]
+    summary.gaps += [g for g in _grouped(telling, "open") if (g.rule, g.object) not in known]
     explained = {gap.object.partition(" for ")[0] for gap in summary.gaps if gap.rule != "rows.visible"}
     summary.gaps = [gap for gap in summary.gaps if gap.rule != "rows.visible" or gap.object not in explained]
     failed = [row for row in seen if row["level"] == "predicate" or row["sqlstate"]]

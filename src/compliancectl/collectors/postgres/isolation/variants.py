@@ -222,13 +222,16 @@ class _Maker:
                 yield Variant("flag", column.name, {**base, column.name: True})
                 yield Variant("flag", column.name, {**base, column.name: False})
             if column.category in ("S", "U", "N", "E"):
-                usable = [v for v in literals(self.policies) if column.category == "E" or fits(column, v)]
+                tried = (*literals(self.policies), *(("0", "-1", "1000000") if column.category == "N" else ()))
+                usable = [v for v in tried if column.category == "E" or fits(column, v)]
                 yield from (Variant("literal", column.name, {**base, column.name: value}) for value in usable)
             if column.category == "S" and re.search(r"\b(current_user|session_user|current_role)\b", text, re.I):
                 for role in self.facts.app_roles:
                     yield Variant("user", column.name, {**base, column.name: role})
             if column.category == "D":
-                yield Variant("flag", column.name, {**base, column.name: "2001-01-01"})
+                yield from (
+                    Variant("flag", column.name, {**base, column.name: day}) for day in ("2001-01-01", "2999-01-01")
+                )
 
     def _odd_keys(self, column: Column) -> Iterator[Variant]:
         mine, other = self.me.tenant, self.other.tenant
