@@ -34,7 +34,7 @@ HEAVY = (
 )
 
 COMMANDS = [
-    *[name for name in registry.COMMANDS if name not in ("controls", "collectors", "keys")],
+    *[name for name in registry.COMMANDS if name not in ("controls", "collectors", "keys", "postgres")],
     "controls list",
     "controls show",
     "controls check",
@@ -44,6 +44,7 @@ COMMANDS = [
     "collectors show",
     "collectors permissions",
     "keys new",
+    "postgres isolation",
 ]
 
 

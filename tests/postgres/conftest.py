@@ -132,7 +132,7 @@ def fresh() -> Callable[[Box], Db]:
     def make(where: Box) -> Db:
         name = f"t{next(where.numbers)}"
         with where.server.connect() as connection:
-            connection.execute(f"create database {name} template app".encode())
+            connection.execute(f"create database {name} template app strategy file_copy".encode())
             connection.execute(f"grant connect on database {name} to {postgres.READER}".encode())
             connection.execute(f"revoke all on database {name} from public".encode())
         return Db(where, name)

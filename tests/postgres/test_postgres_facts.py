@@ -24,6 +24,10 @@ def test_every_feed_is_complete_and_keeps_its_contract(feed, version, request, c
         document = json.loads(reply.body)
         assert document["server"]["transaction_read_only"] == "on"
         assert document["server"]["row_security"] == "off"
+        if "catalogue" in document:
+            parts = document["catalogue"].values()
+            assert all(part["independent_count"] == len(part["rows"]) for part in parts)
+            continue
         assert document["row_count"] == document["independent_count"] == len(document["rows"])
         assert document["statement"] == reply.operation
 
@@ -123,6 +127,12 @@ def _door(name, column):
     return "bypass_objects", lambda got: got.by("name")[name][column]
 
 
+def _cell(relation, operation, context, level="predicate"):
+    """The rule that a session breaks through."""
+    name = f"app/{level}:app/{context}/public.{relation}/{operation}"
+    return "isolation_probes", lambda got: got.by("resource")[name]["rule"]
+
+
 CHANGES = {
     "rls-disabled": (*_relation("messages", "rls_enabled"), False),
     "rls-not-forced": (*_relation("documents", "rls_forced"), False),
@@ -132,6 +142,11 @@ CHANGES = {
     "tenant-key-unreferenced": (*_relation("knowledge_collections", "tenant_fk"), False),
     "role-bypasses-rls": (*_role("reporting", "bypass_rls"), True),
     "app-owns-table": (*_role("app", "owns_rls_tables"), 1),
+    "policy-fails-open": (*_cell("agents", "SELECT", "unset"), "policy.fail_open"),
+    "policy-second-permissive": (*_cell("messages", "SELECT", "birchwood"), "policy.second_permissive"),
+    "policy-write-gap": (*_cell("documents", "INSERT", "aldermoor"), "policy.write_gap"),
+    "policy-bypass-switch": (*_cell("share_links", "DELETE", "app.maintenance = on"), "policy.bypass_switch"),
+    "tenant-preset": ("isolation_rules", lambda got: got.by("object")["app.organization_id"]["broken"], True),
     "view-runs-as-superuser": (*_door("all_conversations", "owner_bound"), False),
     "definer-not-reviewed": (*_door("find_user", "trusted"), None),
     "materialized-view-granted": (*_door("conversation_counts", "granted_to_app"), True),
@@ -159,11 +174,14 @@ UNDO = {
     "app-creates-databases": "alter role app nocreatedb",
     "app-is-cloudsqlsuperuser": "revoke cloudsqlsuperuser from app",
     "row-security-preset": "alter role app reset row_security",
+    "tenant-preset": "alter role app reset app.organization_id",
 }
 
 
 def test_every_fault_of_the_database_is_tried():
-    assert set(CHANGES) == {name for name, fault in FAULTS.items() if fault.sql}
+    # A fault that only refuses the login or a grant changes no fact; test_postgres_failures has those.
+    refusals = {name for name, fault in FAULTS.items() if all(checks == ["*"] for checks in fault.turns.values())}
+    assert set(CHANGES) == {name for name, fault in FAULTS.items() if fault.sql} - refusals
 
 
 @pytest.mark.parametrize("name", sorted(CHANGES))

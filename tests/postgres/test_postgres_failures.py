@@ -380,6 +380,22 @@ def test_doctor_says_what_works_and_what_does_not(db, context, tmp_path):
     assert said["purge count of public.users on app"] == "ok"
 
 
+def test_doctor_tells_whether_the_application_role_may_be_taken_and_how(db, context, tmp_path):
+    config = collector.config.model_validate(db.section())
+    subject = "role app for the probes of isolation on app"
+
+    def ask():
+        with collector.open(config, context(tmp_path)) as session:
+            return next(line for line in session.doctor() if line.subject == subject)
+
+    assert ask().outcome == "ok"
+    db.sql("revoke app from compliance_ro")
+    missing = ask()
+    assert missing.outcome == "missing"
+    db.sql(missing.fix)
+    assert ask().outcome == "ok"
+
+
 def test_doctor_survives_a_dead_server(db, context, tmp_path):
     section = at(db, f"host={tmp_path} dbname=app user=compliance_ro")
     with collector.open(collector.config.model_validate(section), context(tmp_path)) as session:

@@ -47,6 +47,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("collectors", "List collectors, tables and the permissions they need.", "collectors"),
         ),
     ),
+    ("Sources", (Command("postgres", "Look into PostgreSQL databases: tenant isolation.", "postgres"),)),
     ("Keys", (Command("keys", "Make a signing key.", "keys"),)),
 )
 

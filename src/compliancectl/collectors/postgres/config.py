@@ -67,6 +67,17 @@ class PurgeColumn(Model):
     limit_hours: int = Field(gt=0)
 
 
+class ProbeContext(Model):
+    """What makes a session somebody: a member of one tenant, or nobody in particular."""
+
+    tenant: str | None = None
+    """The tenant's key, as text; None: a session that belongs to no tenant and must see none."""
+    role: str | None = None
+    """The application role that it takes; None: each of `app_roles`."""
+    settings: dict[str, str] = Field(default_factory=dict)
+    """Settings as the application makes them for a transaction: `app.organization_id: …`."""
+
+
 class Database(Model):
     """One database, and what must be declared about it because no catalogue can tell."""
 
@@ -95,6 +106,12 @@ class Database(Model):
     """`schema.table` with the people who log in."""
     purge_functions: tuple[PurgeFunction, ...] = ()
     purge_columns: tuple[PurgeColumn, ...] = ()
+    contexts: dict[str, ProbeContext] = Field(default_factory=dict)
+    """Name → who a session can be. Two of different tenants make it possible to probe isolation."""
+    shared_columns: dict[str, str] = Field(default_factory=dict)
+    """`schema.table.column` → why rows where it is set may be seen by every tenant."""
+    shared_tenants: dict[str, str] = Field(default_factory=dict)
+    """Tenant key → why every tenant may see that tenant's rows."""
 
     @field_validator("dsn")
     @classmethod
@@ -105,13 +122,23 @@ class Database(Model):
             )
         return value
 
-    @field_validator("shared_tables")
+    @field_validator("shared_tables", "shared_columns", "shared_tenants")
     @classmethod
     def _reasons(cls, value: dict[str, str]) -> dict[str, str]:
-        for table, reason in value.items():
+        for name, reason in value.items():
             if not reason.strip():
-                raise ValueError(f"{table}: say why the table is shared")
+                raise ValueError(f"{name}: say why it is shared")
         return value
+
+    @model_validator(mode="after")
+    def _two_tenants(self) -> Database:
+        tenants = [context.tenant for context in self.contexts.values() if context.tenant is not None]
+        if self.contexts and len(set(tenants)) < 2:
+            raise ValueError(f"database {self.name}: contexts need two different tenants to be told apart")
+        for name, context in self.contexts.items():
+            if context.role is not None and context.role not in self.app_roles:
+                raise ValueError(f"database {self.name}: the role of context {name} is not among app_roles")
+        return self
 
     @model_validator(mode="after")
     def _one_way(self) -> Database:

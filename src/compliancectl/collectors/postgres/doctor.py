@@ -29,6 +29,8 @@ def examine(session: PostgresSession, database: Database) -> Iterator[Diagnosis]
     if database.cloud_sql is None and facts["has_cloud_sql_admin"] != "t":
         yield _try(session, database, "pg_hba_file_rules", lambda snapshot: snapshot.ask(query("hba_rules")))
     yield _settings(session, database)
+    for role in database.app_roles if database.contexts else ():
+        yield _membership(session, database, role)
     for table, wanted, values in purge.questions(database):
         yield _try(session, database, f"purge count of {table}", lambda s, w=wanted, v=values: s.ask(w, v))  # type: ignore[misc]
 
@@ -48,6 +50,24 @@ def _role(database: Database, facts: dict[str, str | None]) -> Diagnosis:
             "Use a role that owns nothing; `compliancectl collectors permissions postgres` prints it.",
         )
     return Diagnosis(subject, "ok", "neither superuser nor BYPASSRLS")
+
+
+def _membership(session: PostgresSession, database: Database, role: str) -> Diagnosis:
+    """Whether the collector may take an application role, which the probes of isolation do."""
+    subject = f"role {role} for the probes of isolation on {database.name}"
+    try:
+        with session.snapshot(database) as snapshot:
+            (row,) = snapshot.ask(query("may_take"), (role,)).records()
+    except CollectError as error:
+        return _failed(subject, error)
+    if row["may_take"] == "t":
+        return Diagnosis(subject, "ok", "may be taken with SET ROLE")
+    return Diagnosis(
+        subject,
+        "missing",
+        "may not be taken with SET ROLE",
+        f"GRANT {purge.quoted(role)} TO {purge.quoted(str(row['asks']))} WITH INHERIT FALSE, SET TRUE;",
+    )
 
 
 def _settings(session: PostgresSession, database: Database) -> Diagnosis:

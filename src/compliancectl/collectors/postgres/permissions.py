@@ -28,10 +28,18 @@ GRANT pg_read_all_settings TO compliance_ro;
 GRANT SELECT ON pg_catalog.pg_hba_file_rules TO compliance_ro;
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO compliance_ro;
 
+-- postgres.isolation_probe: to take the application's role for the length of a READ ONLY transaction
+GRANT app TO compliance_ro WITH INHERIT FALSE, SET TRUE;   -- PostgreSQL 16 or later
+-- before 16: ALTER ROLE compliance_ro NOINHERIT; GRANT app TO compliance_ro;
+
 -- postgres.cron_run, where pg_cron is installed; its tables have policies, hence the policy for the collector
 GRANT USAGE ON SCHEMA cron TO compliance_ro;
 GRANT SELECT ON cron.job, cron.job_run_details TO compliance_ro;
 ```
+
+Every role under `app_roles` needs the grant of its own name. The probes evaluate the policies' expressions and count
+rows as that role; they write nothing, and no row's value is kept. Without the grant the probes are reported as denied;
+postgres.isolation_rule, which needs CONNECT alone, still says what the catalogue tells.
 
 pg_cron's tables carry row-level security that shows each role its own jobs only. The collector does not accept a
 filtered answer, so as long as that filter binds its role, postgres.cron_run is reported as denied.

@@ -13,6 +13,8 @@ revoke all on database app from public;
 revoke all on schema public from public;
 grant connect on database app to app, compliance_ro, "compliance-reader@larkspur-prod.iam";
 grant pg_read_all_settings to compliance_ro, "compliance-reader@larkspur-prod.iam";
+-- To probe isolation the collector becomes the application's role, whose rights it does not have by itself.
+grant app to compliance_ro, "compliance-reader@larkspur-prod.iam" with inherit false, set true;
 grant usage on schema public to app, app_owner, compliance_agg;
 grant create on schema public to app_owner;
 

@@ -82,13 +82,20 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start(version: Version = 16, rules: str | None = None, settings: Mapping[str, str] | None = None) -> Server:
+def start(
+    version: int = 16,
+    rules: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    *,
+    binaries: Path | None = None,
+) -> Server:
     """Make a new cluster and start it; about a second.
 
     Args:
-        version: major version.
+        version: major version; 16 and 18 are carried along.
         rules: content of `pg_hba.conf`; by default everybody on the socket is trusted.
         settings: of the server, beside and before those of every sandbox.
+        binaries: installation of another version, the folder above its `bin`.
     """
     folder = Path(tempfile.mkdtemp(prefix="larkspur-pg-"))
     server = Server(version, folder)
@@ -96,7 +103,7 @@ def start(version: Version = 16, rules: str | None = None, settings: Mapping[str
         account = _account()
         if account:
             os.chown(folder, account["user"], account["group"])
-        install = _installation(version, folder, reachable_by_all=bool(account))
+        install = binaries or _installation(version, folder, reachable_by_all=bool(account))
         _initialise(install, folder, account)
         if rules is not None:
             server.rules_file.write_text(rules, encoding="utf-8")
@@ -118,7 +125,7 @@ def _account() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _installation(version: Version, folder: Path, *, reachable_by_all: bool) -> Path:
+def _installation(version: int, folder: Path, *, reachable_by_all: bool) -> Path:
     """Where the binaries are; a copy when another account could not reach them."""
     import importlib.util
 

@@ -1,0 +1,180 @@
+"""`postgres isolation`: what each session can reach, and SQL for each gap."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compliancectl.cli.options import DEFAULT_SCOPE, Format, OutputFormat, ScopeFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compliancectl.collectors.postgres.isolation.summary import Gap, Summary
+
+app = typer.Typer(no_args_is_help=True)
+
+MARKS = {"isolated": "●", "open": "✕", "inconclusive": "○", "no access": "–"}
+_COLOURS = {"isolated": "green", "open": "red", "inconclusive": "yellow", "no access": "dim"}
+_OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+@app.callback()
+def postgres() -> None:
+    """Look into PostgreSQL databases: tenant isolation."""
+
+
+@app.command(epilog="Example: compliancectl postgres isolation --database app --format json")
+def isolation(
+    scope: ScopeFile = DEFAULT_SCOPE,
+    database: Annotated[
+        list[str] | None, typer.Option("--database", help="Only this database; may be repeated.", metavar="NAME")
+    ] = None,
+    format: OutputFormat = Format.text,
+) -> int:
+    """Print who can reach what across tenants, and for each gap a sentence, the policy, and SQL that would close it.
+
+    Everything runs in READ ONLY transactions. Exit code 0 when every tenant is isolated, 1 when there is a gap,
+    3 when something could not be judged.
+    """
+    from compliancectl.collectors.postgres.isolation.summary import examine
+
+    with _session(scope) as session:
+        chosen = _chosen(session.config.databases, database)
+        found = [examine(session, one) for one in chosen]
+    if format is Format.json:
+        typer.echo(json.dumps([_plain(summary) for summary in found], indent=2, ensure_ascii=False))
+    else:
+        for summary in found:
+            _print(summary)
+    return max(summary.exit_code for summary in found)
+
+
+def _session(scope: Any) -> Any:
+    """An open session with the scope's section on PostgreSQL; nothing else of the scope is needed."""
+    from datetime import timedelta
+
+    from compliancectl import clock, load, plugins
+    from compliancectl.cli.console import talk
+    from compliancectl.collectors.base import Context
+    from compliancectl.errors import FileError, UsageError
+    from compliancectl.model.evidence import Window
+    from compliancectl.sections import validate_sections
+
+    if not scope.is_file():
+        hint = "Write one with `compliancectl init`, or name it with --scope."
+        raise FileError("there is no scope file", file=scope, hint=hint)
+    read = load.load_scope(scope)
+    if "postgres" not in read.sources:
+        raise UsageError(
+            "the scope has no source called 'postgres'", hint="Declare its databases under sources.postgres."
+        )
+    installed = plugins.collector("postgres")
+    section = validate_sections(read, {"postgres": installed})["postgres"]
+    now = clock.now()
+    console = talk()
+    context = Context(
+        period=Window(start=now - timedelta(days=1), end=now),
+        as_of=now,
+        environment=read.environment,
+        folder=read.folder,
+        progress=(lambda text: console.print(f"[dim]{text}[/dim]", end="\r"))
+        if console.is_terminal
+        else (lambda text: None),
+    )
+    return installed.collector.open(section, context)
+
+
+def _chosen(databases: Sequence[Any], names: list[str] | None) -> list[Any]:
+    from compliancectl.errors import UsageError
+
+    known = [database.name for database in databases]
+    for name in names or ():
+        if name not in known:
+            raise UsageError(f"the scope has no database called {name!r}", hint=f"It has: {', '.join(known)}.")
+    return [database for database in databases if not names or database.name in names]
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    said = asdict(summary)
+    said["cells"] = [dict(cell) for cell in summary.cells]
+    said["errors"] = [{"cause": e.cause, "message": e.message, "hint": e.hint} for e in summary.errors]
+    return said
+
+
+def _print(summary: Summary) -> None:
+    from compliancectl.cli.console import out, safe, talk
+
+    console = out()
+    counts = f"{len(summary.gaps)} gaps, {len(summary.weaknesses)} weaknesses, {len(summary.unsettled)} unsettled"
+    console.print(f"[bold]{safe(summary.database)}[/bold]  {counts}")
+    if summary.cells:
+        _matrix(summary)
+    for title, gaps in (
+        ("Gaps", summary.gaps),
+        ("Not settled", summary.unsettled),
+        ("Weaknesses", summary.weaknesses),
+        ("Server", summary.server),
+    ):
+        _list(title, gaps)
+    for error in summary.errors:
+        talk().print(f"[yellow]○ {safe(error.cause)}[/yellow] {safe(error.message)}")
+        if error.hint:
+            talk().print(f"  {safe(error.hint)}")
+
+
+def _matrix(summary: Summary) -> None:
+    """Tables by operations; in each cell one sign per context."""
+    from rich.table import Table as Grid
+
+    from compliancectl.cli.console import out, safe
+
+    legend = "  ".join(f"{place} {safe(name)}" for place, name in enumerate(summary.contexts, 1))
+    out().print(f"\ncontexts: {legend}")
+    out().print("● isolated  ✕ open  ○ not settled  – no privilege; one sign per context\n")
+    verdicts: dict[tuple[str, str, str], str] = {}
+    for cell in summary.cells:
+        column = "rows" if cell["level"] == "rows" else cell["operation"]
+        key = (cell["relation"], column, cell["context"])
+        verdicts[key] = _worse(verdicts.get(key), cell["verdict"])
+    grid = Grid("table", *_OPERATIONS, "rows", box=None, pad_edge=False, header_style="dim")
+    for relation in dict.fromkeys(sorted(cell["relation"] for cell in summary.cells)):
+        signs = [
+            "".join(_sign(verdicts.get((relation, column, context))) for context in summary.contexts)
+            for column in (*_OPERATIONS, "rows")
+        ]
+        grid.add_row(safe(relation), *signs)
+    out().print(grid)
+
+
+def _worse(one: str | None, other: str) -> str:
+    """Of two roles' verdicts the one that matters more."""
+    order = ("open", "inconclusive", "isolated", "no access")
+    return other if one is None else min(one, other, key=order.index)
+
+
+def _sign(verdict: str | None) -> str:
+    if verdict is None:
+        return " "
+    return f"[{_COLOURS[verdict]}]{MARKS[verdict]}[/{_COLOURS[verdict]}]"
+
+
+def _list(title: str, gaps: Sequence[Gap]) -> None:
+    from compliancectl.cli.console import out, safe
+
+    console = out()
+    if gaps:
+        console.print(f"\n[bold]{title}[/bold]")
+    for number, gap in enumerate(gaps, 1):
+        console.print(f"{number:>3}. {safe(gap.sentence)}  [dim]{safe(gap.rule)}[/dim]")
+        if gap.operations:
+            where = f" in {', '.join(gap.contexts)}" if gap.contexts else ""
+            console.print(f"     {safe(', '.join(gap.operations))}{safe(where)}")
+        for policy in gap.policies:
+            console.print(f"     policy: {safe(policy)}")
+        if gap.repair:
+            console.print(f"     close:  {safe(gap.repair)}")

@@ -1,0 +1,149 @@
+"""Isolation of one database as people want it: the matrix, each gap once, each weakness once. No printing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from compliancectl.collectors.base import Fetched, Reply, Target
+from compliancectl.collectors.postgres.isolation import feeds
+from compliancectl.errors import CollectError
+
+if TYPE_CHECKING:
+    from compliancectl.collectors.postgres.config import Database
+    from compliancectl.collectors.postgres.session import PostgresSession
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Gap:
+    """One thing that is wrong, with everything that was seen of it."""
+
+    rule: str
+    object: str
+    sentence: str
+    operations: list[str] = field(default_factory=list)
+    contexts: list[str] = field(default_factory=list)
+    policies: list[str] = field(default_factory=list)
+    repair: str | None = None
+
+
+@dataclass
+class Summary:
+    """What is known about one database."""
+
+    database: str
+    contexts: list[str] = field(default_factory=list)
+    """Columns of the matrix, in order."""
+    cells: list[Row] = field(default_factory=list)
+    """Rows of `postgres.isolation_probe`, states that only try a switch or a forged column left out."""
+    gaps: list[Gap] = field(default_factory=list)
+    weaknesses: list[Gap] = field(default_factory=list)
+    server: list[Gap] = field(default_factory=list)
+    unsettled: list[Gap] = field(default_factory=list)
+    """What could not be judged."""
+    errors: list[CollectError] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 isolated, 1 a gap, 3 when something could not be looked at; the highest counts."""
+        if self.errors or self.unsettled:
+            return 3
+        return 1 if self.gaps else 0
+
+
+def examine(session: PostgresSession, database: Database) -> Summary:
+    """Read the catalogue, probe, and sum up; what fails is in `errors`, and the rest is done all the same."""
+    summary = Summary(database.name)
+    target = Target(database.name, database.endpoint)
+    rules = list(_rows(summary, feeds.fetch_rules(session, target), feeds.shape_rules))
+    probes = list(_rows(summary, feeds.fetch_probes(session, target), feeds.shape_probes))
+    return sum_up(summary, rules, probes)
+
+
+def _rows(summary: Summary, stream: Fetched, shape: Any) -> Iterator[Row]:
+    try:
+        for reply in _replies(stream):
+            yield from (row for _, row in shape(reply))
+    except CollectError as error:
+        summary.errors.append(error)
+
+
+def _replies(stream: Fetched) -> Iterator[Reply]:
+    while True:
+        try:
+            yield next(stream)
+        except StopIteration:
+            return
+
+
+def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Summary:
+    """Fill a summary from the rows of both tables."""
+    lists = {"gap": summary.gaps, "weakness": summary.weaknesses, "server": summary.server}
+    for row in rules:
+        if row["broken"]:
+            policies = [row["policy"]] if row.get("policy") else []
+            lists[row["kind"]].append(
+                Gap(row["rule"], row["object"], row["sentence"], policies=policies, repair=row.get("repair"))
+            )
+    known = {(gap.rule, gap.object.partition(" for ")[0]) for gap in summary.gaps}
+    seen = list(probes)
+    summary.cells = [row for row in seen if row["context_kind"] not in ("switch", "forged")]
+    summary.contexts = list(dict.fromkeys(row["context"] for row in summary.cells))
+    # A switch or a forged column explains nothing where the door is open anyway.
+    plain = {(row["relation"], row["operation"]) for row in summary.cells if row["verdict"] == "open"}
+    telling = [
+        row
+        for row in seen
+        if row["context_kind"] not in ("switch", "forged") or (row["relation"], row["operation"]) not in plain
+    ]
+    summary.gaps += [g for g in _grouped(telling, "open") if (g.rule, g.object) not in known]
+    explained = {gap.object.partition(" for ")[0] for gap in summary.gaps if gap.rule != "rows.visible"}
+    summary.gaps = [gap for gap in summary.gaps if gap.rule != "rows.visible" or gap.object not in explained]
+    failed = [row for row in seen if row["level"] == "predicate" or row["sqlstate"]]
+    summary.unsettled = [
+        g for g in _grouped(failed, "inconclusive") if g.object not in {gap.object for gap in summary.gaps}
+    ]
+    accepted = {gap.object: gap for gap in _references(seen)}
+    for gap in summary.weaknesses:
+        if gap.rule == "fk.existence_oracle" and gap.object in accepted:
+            accepted[gap.object].repair = gap.repair
+    summary.weaknesses = [
+        *accepted.values(),
+        *(g for g in summary.weaknesses if g.rule != "fk.existence_oracle" or g.object not in accepted),
+    ]
+    return summary
+
+
+def _grouped(rows: Iterable[Row], verdict: str) -> list[Gap]:
+    found: dict[tuple[Any, ...], Gap] = {}
+    for row in rows:
+        if row["verdict"] != verdict:
+            continue
+        rule, policies = row["rule"] or "unsettled", tuple(row["policies"])
+        sentence = row["sentence"] or f"{row['relation']} could not be judged: {row['observed']}."
+        gap = found.setdefault(
+            (rule, row["relation"], policies),
+            Gap(rule, row["relation"], sentence, policies=list(policies), repair=row["repair"]),
+        )
+        for value, where in ((row["operation"], gap.operations), (row["context"], gap.contexts)):
+            if value not in where:
+                where.append(value)
+    return list(found.values())
+
+
+def _references(rows: Iterable[Row]) -> Iterator[Gap]:
+    seen: set[str] = set()
+    for row in rows:
+        for name in row["references_accepted"] or ():
+            thing = f"{row['relation']}/{name}"
+            if thing not in seen:
+                seen.add(thing)
+                yield Gap(
+                    "fk.cross_tenant_reference",
+                    thing,
+                    f"A row of {row['relation']} may refer by {name} to another tenant's row: no policy looks at the parent.",
+                    operations=[row["operation"]],
+                )

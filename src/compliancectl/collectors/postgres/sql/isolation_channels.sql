@@ -1,0 +1,23 @@
+-- Other ways by which rows, or how many there are, can leave: sequences, grants on what is yet to come, publications, presets.
+-- parameters: app_roles
+select 'sequence' as kind, format('%I.%I', n.nspname, c.relname) as name, r.rolname as role, format('%I.%I', bn.nspname, bc.relname) as detail
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+join pg_class bc on bc.oid = d.refobjid join pg_namespace bn on bn.oid = bc.relnamespace
+join pg_roles r on r.rolname = any ($1::text[]) and has_sequence_privilege(r.oid, c.oid, 'SELECT') and has_schema_privilege(r.oid, n.oid, 'USAGE')
+where c.relkind = 'S'
+union all
+select 'default grant', coalesce(format('%I', n.nspname), '(every schema)'), case when x.grantee = 0 then 'PUBLIC' else pg_get_userbyid(x.grantee) end,
+       x.privilege_type || ' on tables of ' || pg_get_userbyid(a.defaclrole)
+from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace cross join lateral aclexplode(a.defaclacl) x
+where a.defaclobjtype = 'r' and (x.grantee = 0 or exists (
+  select from pg_roles r where r.rolname = any ($1::text[]) and r.oid <> a.defaclrole and pg_has_role(r.oid, x.grantee, 'USAGE')))
+union all
+select 'publication', p.pubname, '', format('%I.%I', t.schemaname, t.tablename) || case when to_jsonb(t) ->> 'rowfilter' is null then '' else ' (filtered)' end
+from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+union all
+select 'preset', split_part(l.line, '=', 1), coalesce(r.rolname, '*'), coalesce(d.datname, '*')
+from pg_db_role_setting s cross join lateral unnest(s.setconfig) l(line)
+left join pg_database d on d.oid = s.setdatabase left join pg_roles r on r.oid = s.setrole
+where (s.setrole = 0 or r.rolname = any ($1::text[])) and (s.setdatabase = 0 or d.datname = current_database())
+order by 1, 2, 3, 4
