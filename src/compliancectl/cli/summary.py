@@ -52,16 +52,18 @@ def _verb(count: int) -> str:
 
 
 def _counts(control: ControlResult) -> str:
-    """`31 of 34 items pass, 1 fails, 2 excluded`."""
+    """`31 of 34 items pass, 1 fails, 2 excluded; 1 of 3 tests not judged`."""
     sums = {name: sum(getattr(t.counts, name) for t in control.tests) for name in Counts.model_fields}
     total = sum(sums.values())
-    if not total:
-        return "no items"
+    silent = sum(1 for t in control.tests if t.outcome == "inconclusive" and t.items_path is None)
     parts = [f"{sums['passed']} of {total} items pass"]
     if sums["failed"]:
         parts.append(f"{sums['failed']} {'fails' if sums['failed'] == 1 else 'fail'}")
     parts += [f"{sums[name]} {name}" for name in ("unknown", "waived", "excluded") if sums[name]]
-    return ", ".join(parts)
+    said = [", ".join(parts)] if total else (["no items"] if not silent else [])
+    if silent:
+        said.append(f"{silent} of {len(control.tests)} tests not judged")
+    return "; ".join(said)
 
 
 def _show_test(test: TestResult) -> None:
