@@ -54,7 +54,7 @@ def test_show_of_the_sql_is_what_runs(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_check_and_test_pass_on_a_good_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["controls", "check", str(ROLE)]) == 0
-    assert capsys.readouterr().out == "1 controls, 0 problems\n"
+    assert capsys.readouterr().out == "1 control, 0 problems\n"
     assert app.run(["controls", "test", str(ROLE)]) == 0
     assert "0 controls fail" in capsys.readouterr().out
 
@@ -85,7 +85,7 @@ def test_test_fails_when_an_example_does_not_hold(tmp_path: Path, capsys: pytest
     )
     assert app.run(["controls", "test", str(file)]) == 1
     said = capsys.readouterr()
-    assert f"{file}:" in said.err and "1 controls fail" in said.out
+    assert f"{file}:" in said.err and "1 control fails" in said.out
 
 
 def test_a_file_that_does_not_exist_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,11 @@ def safe(text: str) -> str:
     return escape(printable(text))
 
 
+def counted(value: int, noun: str) -> str:
+    """`1 control`, `25 controls`."""
+    return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
+
+
 def out() -> Console:
     """The console for data."""
     from rich.console import Console

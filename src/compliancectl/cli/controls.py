@@ -51,11 +51,11 @@ def list_(
             json.dumps([c.model_dump(mode="json", include=fields) for c in chosen], indent=2, ensure_ascii=False)
         )
         return 0
-    width = max(len(c.title) for c in chosen)
+    width, owners = max(len(c.title) for c in chosen), max(len(c.owner) for c in chosen)
     for control in chosen:
         criteria = " ".join(f"{name}:{len(ids)}" for name, ids in sorted(control.satisfies.items()) if ids)
         out().print(
-            f"{control.id:<8} {control.title:<{width}}  {control.severity:<8} [dim]{control.owner:<12} {criteria}[/dim]"
+            f"{control.id:<8} {control.title:<{width}}  {control.severity:<8} [dim]{control.owner:<{owners}}  {criteria}[/dim]"
         )
     return 0
 
@@ -76,13 +76,14 @@ def show(id: Annotated[str, typer.Argument(help="Control id.")], folder: Extra =
 @app.command(epilog="Example: compliancectl controls check my-controls/ && compliancectl controls test my-controls/")
 def check(files: Files = None) -> int:
     """Check control files without any data: form, names, SQL, types. Exit code 2 when anything is wrong."""
+    from compliancectl.cli.console import counted
     from compliancectl.query.examples import Workbench
 
     found, chosen, problems = _load(files)
     bench = Workbench(found.tables)
     problems += [problem for control in chosen for problem in bench.check(control)]
     _say(problems)
-    typer.echo(f"{len(chosen)} controls, {len(problems)} problems")
+    typer.echo(f"{counted(len(chosen), 'control')}, {counted(len(problems), 'problem')}")
     return 2 if problems else 0
 
 
@@ -93,6 +94,7 @@ def test(files: Files = None) -> int:
     The null probe sets each field that a passing example reads to NULL, in turn: the item must still be there, and must
     not pass. Exit code 1 when an example does not come out as it says.
     """
+    from compliancectl.cli.console import counted
     from compliancectl.load.problems import raise_all
     from compliancectl.query.examples import Workbench
 
@@ -105,7 +107,9 @@ def test(files: Files = None) -> int:
         examples, probes = examples + report.examples, probes + report.probes
         _say(report.problems)
         failed += bool(report.problems)
-    typer.echo(f"{len(chosen)} controls: {examples} examples and {probes} null probes; {failed} controls fail")
+    tried = f"{counted(examples, 'example')} and {counted(probes, 'null probe')}"
+    fails = "1 control fails" if failed == 1 else f"{failed} controls fail"
+    typer.echo(f"{counted(len(chosen), 'control')}: {tried}; {fails}")
     return 1 if failed else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from compliancectl.cli.console import mark, out, safe
+from compliancectl.cli.console import counted, mark, out, safe
 from compliancectl.model.result import ControlResult, Counts, Results, TableUse, TestResult
 
 ORDER = ("deviations", "inconclusive", "no deviations", "no occurrences")
@@ -33,7 +33,7 @@ def sentence(results: Results) -> str:
     """Say how many controls came out how: `21 of 23 controls show no deviations; 2 show deviations.`."""
     found = Counter(control.outcome for control in results.controls)
     total = len(results.controls)
-    parts = [f"{found['no deviations']} of {_controls(total)} {_verb(found['no deviations'])} no deviations"]
+    parts = [f"{found['no deviations']} of {counted(total, 'control')} {_verb(found['no deviations'])} no deviations"]
     if found["deviations"]:
         parts.append(f"{found['deviations']} {_verb(found['deviations'])} deviations")
     if found["inconclusive"]:
@@ -41,10 +41,6 @@ def sentence(results: Results) -> str:
     if found["no occurrences"]:
         parts.append(f"{found['no occurrences']} had no occurrences")
     return "; ".join(parts) + "."
-
-
-def _controls(count: int) -> str:
-    return f"{count} control" if count == 1 else f"{count} controls"
 
 
 def _verb(count: int) -> str:
@@ -100,7 +96,7 @@ def _show_unread(results: Results) -> None:
 
 def _show_waivers(results: Results) -> None:
     for waiver in results.waivers:
-        findings = "1 finding" if waiver.applied == 1 else f"{waiver.applied} findings"
+        findings = counted(waiver.applied, "finding")
         state = "expired, no longer applied" if waiver.expired else f"until {waiver.expires}, {findings}"
         out().print(
             f"  [magenta]◐[/magenta] waiver {safe(waiver.id)} for {waiver.control} ({state}): {safe(waiver.reason)}"
