@@ -45,6 +45,7 @@ COMMANDS = [
     "collectors permissions",
     "keys new",
     "postgres isolation",
+    "postgres suggest",
 ]
 
 

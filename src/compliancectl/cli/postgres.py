@@ -1,4 +1,4 @@
-"""`postgres isolation`: what each session can reach, and SQL for each gap."""
+"""`postgres isolation|suggest`: what each session can reach, with SQL for each gap; a section of the scope to begin with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 @app.callback()
 def postgres() -> None:
-    """Look into PostgreSQL databases: tenant isolation."""
+    """Look into PostgreSQL databases: tenant isolation, and a scope section to begin with."""
 
 
 @app.command(epilog="Example: compliancectl postgres isolation --database app --format json")
@@ -50,6 +50,46 @@ def isolation(
         for summary in found:
             _print(summary)
     return max(summary.exit_code for summary in found)
+
+
+@app.command(epilog="Example: compliancectl postgres suggest 'host=db dbname=app user=compliance_ro' > section.yaml")
+def suggest(
+    dsn: Annotated[str, typer.Argument(help="Connection string of libpq, without a password.", metavar="DSN")],
+    name: Annotated[str, typer.Option("--name", help="How evidence will call the database.")] = "app",
+    format: OutputFormat = Format.text,
+) -> int:
+    """Read a database's catalogue and propose its section of the scope file, every guess marked. Reads no data."""
+    from compliancectl.collectors.postgres import suggest as proposals
+
+    with _open({"databases": [{"name": name, "dsn": dsn, "app_roles": ["?"]}]}) as session:
+        found = proposals.guess(proposals.read(session, session.config.databases[0]))
+    if format is Format.json:
+        typer.echo(json.dumps(proposals.declared(found), indent=2, ensure_ascii=False))
+    else:
+        typer.echo(proposals.write(name, dsn, found), nl=False)
+    return 0
+
+
+def _open(section: dict[str, Any]) -> Any:
+    """An open session with a section that no scope file holds."""
+    from datetime import timedelta
+    from pathlib import Path
+
+    import pydantic
+
+    from compliancectl import clock, plugins
+    from compliancectl.collectors.base import Context
+    from compliancectl.errors import UsageError
+    from compliancectl.model.evidence import Window
+
+    installed = plugins.collector("postgres")
+    try:
+        config = installed.collector.config.model_validate(section)
+    except pydantic.ValidationError as error:
+        raise UsageError(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")) from None
+    now = clock.now()
+    period = Window(start=now - timedelta(days=1), end=now)
+    return installed.collector.open(config, Context(period, now, "production", Path()))
 
 
 def _session(scope: Any) -> Any:
