@@ -147,6 +147,11 @@ CHANGES = {
     "policy-write-gap": (*_cell("documents", "INSERT", "aldermoor"), "policy.write_gap"),
     "policy-bypass-switch": (*_cell("share_links", "DELETE", "app.maintenance = on"), "policy.bypass_switch"),
     "tenant-preset": ("isolation_rules", lambda got: got.by("object")["app.organization_id"]["broken"], True),
+    "truncate-granted": (
+        "isolation_rules",
+        lambda got: got.by("resource")["app/rls.truncate_granted:public.audit_events for app"]["broken"],
+        True,
+    ),
     "view-runs-as-superuser": (*_door("all_conversations", "owner_bound"), False),
     "definer-not-reviewed": (*_door("find_user", "trusted"), None),
     "materialized-view-granted": (*_door("conversation_counts", "granted_to_app"), True),
