@@ -34,12 +34,16 @@ def test_every_feed_is_complete_and_keeps_its_contract(feed, version, request, c
 
 def test_healthy_tables_are_bound_and_classified(db, collect):
     rows = collect(db.section(), "relations").rows
-    assert len(rows) == 13
+    assert len(rows) == 14
     for row in rows:
         if row["declared_shared"] is None:
             assert row["rls_enabled"] and row["rls_forced"] and row["policy_count"] >= 1
             assert row["tenant_not_null"] and (row["tenant_fk"] or row["tenant_root"])
-    assert {row["name"] for row in rows if row["declared_shared"]} == {"subject_areas", "schema_migrations"}
+    assert {row["name"] for row in rows if row["declared_shared"]} == {
+        "role_permissions",
+        "subject_areas",
+        "schema_migrations",
+    }
 
 
 def test_settings_are_the_servers_and_not_the_sessions(db, collect):
@@ -152,6 +156,12 @@ CHANGES = {
         lambda got: got.by("resource")["app/rls.truncate_granted:public.audit_events for app"]["broken"],
         True,
     ),
+    "role-grew": (
+        "role_permissions",
+        lambda got: got.by("resource")["app/teacher/users.manage"]["published"],
+        False,
+    ),
+    "role-shrank": ("role_permissions", lambda got: got.by("resource")["app/student/notes.read"]["granted"], False),
     "view-runs-as-superuser": (*_door("all_conversations", "owner_bound"), False),
     "definer-not-reviewed": (*_door("find_user", "trusted"), None),
     "materialized-view-granted": (*_door("conversation_counts", "granted_to_app"), True),

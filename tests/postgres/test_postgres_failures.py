@@ -180,6 +180,17 @@ def test_a_catalogue_that_the_role_may_not_read_is_denied_and_not_empty(feed, ca
     assert raised.value.hint == f"GRANT SELECT ON {catalogue} to the collector's role."
 
 
+def test_roles_and_permissions_without_the_grant_are_denied(db, collect):
+    db.sql("revoke select (role, permission) on public.role_permissions from compliance_ro")
+    with pytest.raises(Denied, match="permission denied for table role_permissions"):
+        collect(db.section(), "role_permissions")
+
+
+def test_roles_and_permissions_that_nobody_declared_are_missing_and_not_none(db, collect):
+    with pytest.raises(Missing, match="does not say where"):
+        collect(db.section(role_matrix=None), "role_permissions")
+
+
 def test_connection_rules_without_the_function_are_denied(db, collect):
     db.sql("revoke execute on function pg_catalog.pg_hba_file_rules() from compliance_ro")
     with pytest.raises(Denied, match="pg_hba_file_rules"):

@@ -38,7 +38,11 @@ def test_what_the_company_declares_is_what_is_guessed(box, whole, suggest):
     assert said["tenant_keys"][0] == "organization_id"
     assert said["tenant_root"] == "public.organizations"
     assert said["tenant_key_of"] == {"public.organizations": "id"}
-    assert set(said["shared_tables"]) == {"public.subject_areas", "public.schema_migrations"}
+    assert set(said["shared_tables"]) == {
+        "public.subject_areas",
+        "public.schema_migrations",
+        "public.role_permissions",
+    }
     assert said["identity_table"] == "public.users"
     assert "app.organization_id" in text
     assert "compliance.user_purge(interval)" in text
@@ -68,7 +72,7 @@ def test_hostile_names_stay_within_their_strings(db, suggest):
     code, text = suggest(db)
     (said,) = load(text)["databases"]
     assert code == 0
-    assert len(said["shared_tables"]) == 2 + len(names)
+    assert len(said["shared_tables"]) == 3 + len(names)
     assert "\u202e" not in text
 
 

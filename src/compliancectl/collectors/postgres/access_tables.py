@@ -124,6 +124,19 @@ BYPASS_OBJECT = Table(
     NO_GRANT,
     ("definitions and bodies are never asked for, only a digest",),
 )
+ROLE_PERMISSION = Table(
+    "postgres.role_permission",
+    "One row per pair of role and permission of the application that is granted, published, or both.",
+    (
+        *identity("`database/role/permission`."),
+        Column("role", TEXT, "Role of the application, not of the database.", required=True),
+        Column("permission", TEXT, "Permission.", required=True),
+        Column("granted", BOOL, "Whether the application's table holds the pair.", required=True),
+        Column("published", BOOL, "Whether it is published.", "scope", required=True),
+    ),
+    ("database", "role", "permission"),
+    (*NO_GRANT, "USAGE on the schema and SELECT on the two columns that role_matrix names"),
+)
 PURGE_COUNT = Table(
     "postgres.purge_count",
     "One row per table and kind of data that must disappear in time: how much of it is still there.",

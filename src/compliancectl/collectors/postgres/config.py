@@ -67,6 +67,19 @@ class PurgeColumn(Model):
     limit_hours: int = Field(gt=0)
 
 
+class RoleMatrix(Model):
+    """The application's own table of roles and permissions, and what is published about them."""
+
+    table: str
+    """`schema.table`, a list that is the same for all tenants and holds nobody's data."""
+    role: str = "role"
+    """Column with the role."""
+    permission: str = "permission"
+    """Column with the permission."""
+    published: dict[str, tuple[str, ...]] = Field(min_length=1)
+    """Role → its permissions, as the documentation tells the public."""
+
+
 class ProbeContext(Model):
     """What makes a session somebody: a member of one tenant, or nobody in particular."""
 
@@ -104,6 +117,7 @@ class Database(Model):
     """`schema.table` that holds temporary content."""
     identity_table: str | None = None
     """`schema.table` with the people who log in."""
+    role_matrix: RoleMatrix | None = None
     purge_functions: tuple[PurgeFunction, ...] = ()
     purge_columns: tuple[PurgeColumn, ...] = ()
     contexts: dict[str, ProbeContext] = Field(default_factory=dict)
@@ -162,6 +176,7 @@ class Database(Model):
         named = {*self.tenant_key_of, *self.temporary_tables}
         named |= {self.tenant_root} if self.tenant_root else set()
         named |= {self.identity_table} if self.identity_table else set()
+        named |= {self.role_matrix.table} if self.role_matrix else set()
         named |= {p.table for p in self.purge_functions} | {p.table for p in self.purge_columns}
         return tuple(sorted(named))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from compliancectl.collectors.base import Diagnosis
-from compliancectl.collectors.postgres import purge
+from compliancectl.collectors.postgres import matrix, purge
 from compliancectl.collectors.postgres.queries import query
 from compliancectl.errors import CollectError
 
@@ -31,6 +31,9 @@ def examine(session: PostgresSession, database: Database) -> Iterator[Diagnosis]
     yield _settings(session, database)
     for role in database.app_roles if database.contexts else ():
         yield _membership(session, database, role)
+    if database.role_matrix is not None:
+        asked = matrix.question(database.role_matrix)
+        yield _try(session, database, f"roles and permissions in {database.role_matrix.table}", lambda s: s.ask(asked))
     for table, wanted, values in purge.questions(database):
         yield _try(session, database, f"purge count of {table}", lambda s, w=wanted, v=values: s.ask(w, v))  # type: ignore[misc]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl import canonical, clock
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
-from compliancectl.collectors.postgres import access_tables, isolation_tables, purge, redact, shape, tables
+from compliancectl.collectors.postgres import access_tables, isolation_tables, matrix, purge, redact, shape, tables
 from compliancectl.collectors.postgres.isolation import feeds as isolation
 from compliancectl.collectors.postgres.queries import query
 from compliancectl.collectors.postgres.session import PostgresSession, Snapshot, reply
@@ -284,6 +284,7 @@ FEEDS: tuple[Feed[PostgresSession], ...] = (
         "purge_counts", access_tables.PURGE_COUNT, fetch_purge, shape.shaper("postgres.purge_count", shape.purge_count)
     ),
     _feed("cron_runs", tables.CRON_RUN, fetch_cron, shape.cron_run, _period),
+    _feed("role_permissions", access_tables.ROLE_PERMISSION, matrix.fetch, matrix.shaped),
     _feed("isolation_rules", isolation_tables.ISOLATION_RULE, isolation.fetch_rules, isolation.shape_rules),
     _feed("isolation_probes", isolation_tables.ISOLATION_PROBE, isolation.fetch_probes, isolation.shape_probes),
 )

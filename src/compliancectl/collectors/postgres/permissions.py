@@ -32,6 +32,10 @@ GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO compliance_ro;
 GRANT app TO compliance_ro WITH INHERIT FALSE, SET TRUE;   -- PostgreSQL 16 or later
 -- before 16: ALTER ROLE compliance_ro NOINHERIT; GRANT app TO compliance_ro;
 
+-- postgres.role_permission: the application's list of roles and permissions, which holds nobody's data
+GRANT USAGE ON SCHEMA public TO compliance_ro;
+GRANT SELECT (role, permission) ON public.role_permissions TO compliance_ro;
+
 -- postgres.cron_run, where pg_cron is installed; its tables have policies, hence the policy for the collector
 GRANT USAGE ON SCHEMA cron TO compliance_ro;
 GRANT SELECT ON cron.job, cron.job_run_details TO compliance_ro;

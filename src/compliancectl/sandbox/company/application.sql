@@ -28,6 +28,9 @@ create table public.subject_areas (
 create table public.schema_migrations (
   version text primary key, applied_at timestamptz not null default now());
 
+create table public.role_permissions (
+  role text not null, permission text not null, primary key (role, permission));
+
 create table public.organizations (
   id uuid primary key, name text not null, plan text not null default 'school', created_at timestamptz not null default now(), deleted_at timestamptz);
 create table public.users (
@@ -88,12 +91,16 @@ create policy tenant on public.organizations
   using (id = nullif(current_setting('app.organization_id', true), '')::uuid)
   with check (id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant select, update on public.organizations to app;
-grant select on public.subject_areas to app;
+grant select on public.subject_areas, public.role_permissions to app;
 
 create view public.conversation_overview with (security_invoker = true) as
   select c.id, c.title, count(m.id) as messages
   from public.conversations c left join public.messages m on m.conversation_id = c.id group by c.id, c.title;
 grant select on public.conversation_overview to app;
+
+-- Roles and permissions hold nobody's data; the collector compares them with what is published.
+grant usage on schema public to compliance_ro, "compliance-reader@larkspur-prod.iam";
+grant select (role, permission) on public.role_permissions to compliance_ro, "compliance-reader@larkspur-prod.iam";
 
 -- How the collector counts what should be gone, without seeing a row: counts alone leave these functions.
 reset role;
@@ -134,6 +141,9 @@ end $$;
 
 -- Two schools with people, and what must never leave the database: addresses, hashes, tokens, what students wrote.
 insert into public.subject_areas values (1, 'Mathematics'), (2, 'History'), (3, 'Biology');
+insert into public.role_permissions values
+  ('student', 'chat.write'), ('student', 'notes.read'), ('teacher', 'chat.write'), ('teacher', 'notes.read'), ('teacher', 'notes.write'),
+  ('teacher', 'agents.manage'), ('administrator', 'agents.manage'), ('administrator', 'users.manage'), ('administrator', 'audit.read');
 insert into public.schema_migrations (version) values ('0001'), ('0002');
 insert into public.organizations (id, name) values
   ('00000000-0000-4000-8000-00000000000a', 'Aldermoor School'), ('00000000-0000-4000-8000-00000000000b', 'Birchwood College');
