@@ -1,6 +1,6 @@
 """Stage 4: a bundle → a PDF that an assessor can read, search, link through and repeat.
 
-    source    reads the bundle (folder or ZIP) or the evaluated run folder
+    source    reads the bundle (folder or ZIP) or the evaluated run folder; population: the items of one test
     book      what the report says: sentences, orders, references
     figures   the geometry of bars, strips and the rosette on the cover
     text      makes foreign text safe to read
@@ -78,6 +78,7 @@ def render(
     Raises:
         UsageError: for a kind, paper or bundle that does not exist.
         NotReadyError: if the bundle holds no results.
+        VerifyError: if a file of a sealed bundle is not the one that was sealed.
         FileError: if a file in the bundle is damaged.
         OutputError: if `out` cannot be written.
     """
@@ -93,7 +94,7 @@ def render(
     html = template.html(chosen, reports, {"book": content}, pdf.glyphs(reports / "shared" / "fonts"))
     progress("laying out pages")
     made = pdf.write(
-        html, reports, identifier=content.identifier, created=content.generated, enclosures=_enclosures(read)
+        html, reports, identifier=content.identifier, created=content.generated, enclosures=_enclosures(read, content)
     )
     progress("writing")
     _write(out, made.data)
@@ -101,12 +102,14 @@ def render(
     return ReportRecord(kind, out, digest, len(made.data), made.pages, read.digest, read.sealed, made.remarks)
 
 
-def _enclosures(read: source.Source) -> list[pdf.Enclosure]:
+def _enclosures(read: source.Source, content: book.Book) -> list[pdf.Enclosure]:
     found = [pdf.Enclosure("results.json", "Results of every control, test and check", "Data", read.results_bytes)]
     if read.sums is not None:
         found.append(pdf.Enclosure("SHA256SUMS", "Digest of every file of the bundle", "Supplement", read.sums))
     if read.statement is not None:
         found.append(pdf.Enclosure("statement.json", "The signed statement of the seal", "Supplement", read.statement))
+    for table in content.tables:
+        found.append(pdf.Enclosure(table.name, f"All {table.rows:,} items of the population", "Data", table.data))
     return found
 
 

@@ -17,6 +17,7 @@ from compliancectl.report.counts import OUTCOMES, add, control_bar, headline, it
 from compliancectl.report.evidence import EvidenceView, SourceView, evidence_views, source_views
 from compliancectl.report.figures import Bar, Rosette, bar, rosette
 from compliancectl.report.matrix import FrameworkView, framework_views
+from compliancectl.report.population import Table
 from compliancectl.report.sections import ControlView, CriterionLink, control_view
 from compliancectl.report.source import Source
 
@@ -51,6 +52,8 @@ class Book:
     name: str
     """The bundle's file or folder name."""
     sealed: bool
+    signer: str | None
+    """Id of the key that sealed it."""
     digest: str
     identifier: str
     incomplete: bool
@@ -83,6 +86,8 @@ class Book:
     overrides: tuple[Override, ...]
     waivers_in_force: tuple[WaiverUse, ...]
     waivers_expired: tuple[WaiverUse, ...]
+    tables: tuple[Table, ...]
+    """Populations that are enclosed whole."""
     catalog: tuple[tuple[str, str], ...]
     rosette: Rosette
 
@@ -105,6 +110,7 @@ def compose(source: Source, *, generated: datetime, paper: str, classification: 
         environment=results.environment,
         name=source.name,
         sealed=source.sealed,
+        signer=source.signer,
         digest=source.digest,
         identifier=source.digest[:32],
         incomplete=source.incomplete,
@@ -131,6 +137,7 @@ def compose(source: Source, *, generated: datetime, paper: str, classification: 
         overrides=_overrides(controls),
         waivers_in_force=tuple(w for w in results.waivers if not w.expired),
         waivers_expired=tuple(w for w in results.waivers if w.expired),
+        tables=tuple(t.table for c in controls for t in c.tests if t.table is not None),
         catalog=source.catalog,
         rosette=rosette(source.digest),
     )
@@ -144,7 +151,7 @@ def _controls(
             control,
             criteria=_criteria(control, frameworks),
             evidence=evidence,
-            passes=source.passes,
+            populations=source.populations,
             waivers=source.results.waivers,
         )
         for control in source.results.controls

@@ -24,6 +24,8 @@ class EvidenceView:
     digest: str
     """SHA-256 of its item.json."""
     completeness: str
+    brief: str
+    """How much was read, in a few words."""
     rows: int
     rejected: int
     bytes: int
@@ -59,6 +61,7 @@ def evidence_views(items: tuple[EvidenceItem, ...], digests: dict[str, str]) -> 
             anchor=f"evidence-{number}",
             digest=digests[item.id],
             completeness=completeness(item.completeness),
+            brief=_brief(item),
             rows=sum(table.rows for table in item.tables),
             rejected=sum(len(table.rejected) for table in item.tables),
             bytes=sum(reply.bytes for reply in item.replies),
@@ -81,6 +84,13 @@ def completeness(signal: Completeness | None) -> str:
     parts += [f"filter {name}" for name in signal.filters]
     parts += [f"warning {warning}" for warning in signal.warnings]
     return "; ".join(parts) + "."
+
+
+def _brief(item: EvidenceItem) -> str:
+    signal = item.completeness
+    if signal is None:
+        return item.status
+    return f"{count(signal.items, 'record')} in {count(signal.pages, 'page')}"
 
 
 def source_views(items: tuple[EvidenceItem, ...], run: RunRecord) -> tuple[SourceView, ...]:

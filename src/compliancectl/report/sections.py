@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,14 +19,21 @@ from compliancectl.model.result import (
 from compliancectl.report.counts import add, check_sentence, control_sentence, item_parts, population
 from compliancectl.report.evidence import EvidenceView
 from compliancectl.report.figures import Bar, bar
-from compliancectl.report.source import PASSES_PRINTED
+from compliancectl.report.population import Population, Table
 from compliancectl.report.text import compact, count
 
 EVIDENCE_PRINTED = 12
 """Evidence items listed beside a table; all of them are in the index."""
 OBSERVED = 320
 """Characters of observed values printed for an item."""
-OBSERVED_PASS = 110
+CELL = 90
+"""Characters of one value in a column."""
+COLUMNS = 3
+"""Observed values that get a column of their own: those that the checks read."""
+
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_LITERAL = re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,10 @@ class ItemView:
 
     result: ItemResult
     sentences: tuple[str, ...]
+    cells: tuple[str, ...]
+    """One for each column of the test."""
     observed: tuple[tuple[str, str], ...]
+    """The other values, of an item that does not pass."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +91,14 @@ class TestView:
     bar: Bar
     checks: tuple[CheckView, ...]
     tables: tuple[TableView, ...]
-    deviations: tuple[ItemView, ...]
-    deviations_note: str | None
-    passes: tuple[ItemView, ...]
-    passes_note: str | None
+    columns: tuple[str, ...]
+    """Names of the observed values that are shown for every item."""
+    items: tuple[ItemView, ...]
+    """Those that are printed, what does not pass first."""
+    shown: str | None
+    """How many of how many are printed, when not all are."""
+    table: Table | None
+    """All items as CSV, when not all are printed."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +125,7 @@ def control_view(
     *,
     criteria: tuple[tuple[str, tuple[CriterionLink, ...]], ...],
     evidence: Mapping[str, EvidenceView],
-    passes: Mapping[tuple[str, str], tuple[ItemResult, ...]],
+    populations: Mapping[tuple[str, str], Population],
     waivers: tuple[WaiverUse, ...],
 ) -> ControlView:
     """Prepare one control."""
@@ -122,7 +137,7 @@ def control_view(
         sentence=control_sentence(control, counts),
         criteria=criteria,
         tests=tuple(
-            _test(control, number, test, evidence, passes.get((control.id, test.id), ()))
+            _test(control, number, test, evidence, populations[control.id, test.id])
             for number, test in enumerate(control.tests, start=1)
         ),
         waivers=tuple(w for w in waivers if w.control == control.id),
@@ -134,9 +149,9 @@ def _test(
     number: int,
     test: TestResult,
     evidence: Mapping[str, EvidenceView],
-    passes: tuple[ItemResult, ...],
+    items: Population,
 ) -> TestView:
-    others = test.counts.total - test.counts.passed
+    columns = _columns(test, items)
     return TestView(
         result=test,
         anchor=f"test-{control.id}-{number}",
@@ -145,15 +160,26 @@ def _test(
         bar=bar(item_parts(test.counts)),
         checks=tuple(CheckView(c, check_sentence(c), _worst(c)) for c in test.checks),
         tables=tuple(_table(use, evidence) for use in test.tables),
-        deviations=tuple(_item(item, OBSERVED) for item in test.deviations),
-        deviations_note=_note(len(test.deviations), others),
-        passes=tuple(_item(item, OBSERVED_PASS) for item in passes),
-        passes_note=_note(len(passes), test.counts.passed),
+        columns=columns,
+        items=tuple(_item(item, columns) for item in items.first),
+        shown=_shown(len(items.first), test.counts),
+        table=items.table,
     )
 
 
-def _note(shown: int, total: int) -> str | None:
-    return f"First {shown:,} of {total:,}." if shown < total else None
+def _columns(test: TestResult, items: Population) -> tuple[str, ...]:
+    """The observed values that the checks read, in the order in which the checks name them."""
+    known = {name for item in items.first for name in item.observed} - {"resource", "excluded"}
+    named = (word for check in test.checks for word in _WORD.findall(_LITERAL.sub("", check.expect)))
+    return tuple(dict.fromkeys(word for word in named if word in known))[:COLUMNS]
+
+
+def _shown(shown: int, counts: Counts) -> str | None:
+    if shown == counts.total:
+        return None
+    other = counts.failed + counts.unknown + counts.waived
+    first = ", those that do not pass first" if other and counts.passed + counts.excluded else ""
+    return f"The first {shown:,} of {counts.total:,} are shown{first}."
 
 
 def _worst(check: CheckResult) -> str:
@@ -172,26 +198,28 @@ def _table(use: TableUse, evidence: Mapping[str, EvidenceView]) -> TableView:
     return TableView(use, shown, len(found) - len(shown), tuple(id for id in use.items if id not in evidence))
 
 
-def _item(item: ItemResult, limit: int) -> ItemView:
+def _item(item: ItemResult, columns: tuple[str, ...]) -> ItemView:
     sentences = [f.sentence + (f" [waiver {f.waiver}]" if f.waiver else "") for f in item.findings]
     if item.reason and item.reason not in sentences:
         sentences.append(item.reason)
-    return ItemView(item, tuple(sentences), _observed(item, limit))
+    cells = tuple(_short(compact(item.observed[name]), CELL) if name in item.observed else "" for name in columns)
+    plain = item.outcome in ("pass", "excluded")
+    return ItemView(item, tuple(sentences), cells, () if plain else _observed(item, columns))
 
 
-def _observed(item: ItemResult, limit: int) -> tuple[tuple[str, str], ...]:
-    """The item's other columns while there is room; what is left out is counted."""
-    pairs = [(k, compact(v)) for k, v in item.observed.items() if k not in ("resource", "excluded")]
+def _observed(item: ItemResult, columns: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The item's other values while there is room; what is left out is counted."""
+    left_out = {"resource", "excluded", *columns}
+    pairs = [(name, compact(value)) for name, value in item.observed.items() if name not in left_out]
     shown: list[tuple[str, str]] = []
-    room = limit
+    room = OBSERVED
     for index, (key, value) in enumerate(pairs):
         if shown and len(key) + len(value) + 3 > room:
-            return (*shown, ("", f"and {count(len(pairs) - index, 'more column')}"))
-        shown.append(
-            (key, value if len(value) <= limit else f"{value[:limit]} … ({len(value) - limit:,} more characters)")
-        )
+            return (*shown, ("", f"and {count(len(pairs) - index, 'more value')}"))
+        shown.append((key, _short(value, OBSERVED)))
         room -= len(key) + len(value) + 3
     return tuple(shown)
 
 
-__all__ = ["PASSES_PRINTED", "ControlView", "CriterionLink", "TestView", "control_view"]
+def _short(value: str, limit: int) -> str:
+    return value if len(value) <= limit else f"{value[:limit]} … ({len(value) - limit:,} more characters)"

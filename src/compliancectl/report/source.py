@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -12,21 +10,24 @@ from typing import TypeVar
 import pydantic
 
 from compliancectl import canonical
-from compliancectl.errors import FileError, NotReadyError, UsageError
+from compliancectl.errors import FileError, NotReadyError, UsageError, VerifyError
 from compliancectl.load.frameworks import load_frameworks
 from compliancectl.model.base import Wire
 from compliancectl.model.evidence import EvidenceItem, RunRecord
 from compliancectl.model.framework import Framework
-from compliancectl.model.result import ItemResult, Results, TestResult
-from compliancectl.seal import Problem, archive, container
+from compliancectl.model.result import Results, TestResult
+from compliancectl.report import population
+from compliancectl.report.population import Population
+from compliancectl.seal import Problem, archive, container, dsse, sums
 
 RESULTS = "results/results.json"
 RUN = "run.json"
 SUMS = "SHA256SUMS"
 STATEMENT = "seal/statement.json"
 FRAMEWORKS = "catalog/frameworks/"
-PASSES_PRINTED = 50
-"""Items that passed are printed up to this many for a test; the file in the bundle has them all."""
+ENVELOPE = "seal/evidence.intoto.jsonl"
+PRINTED = 25
+"""Items printed for a test; a longer population is enclosed whole."""
 
 _SMALL = 64 * 1024**2
 _LARGE = 1024**3
@@ -52,8 +53,10 @@ class Source:
     sums: bytes | None
     """SHA256SUMS, or None when the run is not sealed."""
     statement: bytes | None
-    passes: dict[tuple[str, str], tuple[ItemResult, ...]] = field(repr=False)
-    """(control, test) → the first items that passed."""
+    signer: str | None
+    """Id of the key that sealed the bundle, as its envelope names it."""
+    populations: dict[tuple[str, str], Population] = field(repr=False)
+    """(control, test) → its items."""
 
     @property
     def sealed(self) -> bool:
@@ -70,28 +73,39 @@ class Source:
         return self.run.status != "complete" or any(i.status != "collected" for i in self.items)
 
 
-def load(path: Path) -> Source:
+def load(path: Path, *, printed: int = PRINTED) -> Source:
     """Read a bundle or an evaluated run folder.
+
+    Every file that is read of a sealed bundle is held against SHA256SUMS: nothing gets into a report that was changed
+    after the sealing.
+
+    Args:
+        path: the bundle (folder or ZIP) or the run folder.
+        printed: how many items of each population the report will show.
 
     Raises:
         UsageError: if there is nothing at `path`.
         NotReadyError: if it was not evaluated.
+        VerifyError: if a file of a sealed bundle is not the one that was sealed.
         FileError: if a file in it is damaged.
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle (folder or .zip) or a run folder.")
     try:
         with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
-            return _Reader(path, members).source()
+            return _Reader(path, members, printed).source()
     except Problem as problem:
         file = f"{path}/{problem.member}" if problem.member else path
         raise FileError(problem.message, file=file, hint=problem.hint or "Make the bundle again.") from None
 
 
 class _Reader:
-    def __init__(self, path: Path, members: container.Container) -> None:
+    def __init__(self, path: Path, members: container.Container, printed: int) -> None:
         self.path = path
         self.members = members
+        self.printed = printed
+        self.sums = self._seal(SUMS)
+        self.listed = sums.parse(self.sums) if self.sums is not None else {}
 
     def source(self) -> Source:
         results_bytes = self._required(RESULTS, "Run `compliancectl evaluate` first.")
@@ -109,21 +123,33 @@ class _Reader:
             item_digests={item.id: canonical.sha256(item_bytes[name]) for name, item in items.items()},
             frameworks=self._frameworks(),
             catalog=tuple((n, canonical.sha256(self.read(n))) for n in self.members.sizes if n.startswith("catalog/")),
-            sums=self._optional(SUMS),
-            statement=self._optional(STATEMENT),
-            passes={(c.id, t.id): tuple(self._passes(t)) for c in results.controls for t in c.tests},
+            sums=self.sums,
+            statement=self._seal(STATEMENT),
+            signer=self._signer(),
+            populations={(c.id, t.id): self._population(c.id, t) for c in results.controls for t in c.tests},
         )
 
     def read(self, name: str, limit: int = _SMALL) -> bytes:
-        return container.read(self.members, name, limit=limit)
+        """Read a member; in a sealed bundle, only if it is the one that was sealed."""
+        data = container.read(self.members, name, limit=limit)
+        if self.sums is not None and self.listed.get(name) != canonical.sha256(data):
+            what = "was changed after the bundle was sealed" if name in self.listed else "was added to a sealed bundle"
+            hint = f"Obtain the bundle again; `compliancectl verify {self.path}` says all that is wrong with it."
+            raise VerifyError(f"{name} {what}", step=9 if name in self.listed else 4, file=self.path, hint=hint)
+        return data
+
+    def _seal(self, name: str) -> bytes | None:
+        """A file of the seal itself, which cannot be listed in SHA256SUMS."""
+        return container.read(self.members, name, limit=_LARGE) if name in self.members.sizes else None
+
+    def _signer(self) -> str | None:
+        line = self._seal(ENVELOPE)
+        return dsse.parse(line, member=ENVELOPE).key_id if line is not None else None
 
     def _required(self, name: str, hint: str) -> bytes:
         if name not in self.members.sizes:
             raise NotReadyError(f"{self.path} holds no {name}", hint=hint)
         return self.read(name, _LARGE)
-
-    def _optional(self, name: str) -> bytes | None:
-        return self.read(name, _LARGE) if name in self.members.sizes else None
 
     def _parse(self, kind: type[W], name: str, data: bytes) -> W:
         try:
@@ -143,21 +169,15 @@ class _Reader:
                 (Path(folder) / Path(name).name).write_bytes(self.read(name))
             return load_frameworks(Path(folder))
 
-    def _passes(self, test: TestResult) -> Iterator[ItemResult]:
-        """Yield the first items that passed, from a file whose digest is the one the results state."""
-        if test.items_path is None or not test.counts.passed:
-            return
+    def _population(self, control: str, test: TestResult) -> Population:
+        """Read the items of a test, from a file whose digest is the one that the results state."""
+        if test.items_path is None or not test.counts.total:
+            return population.NOTHING
         data = self.read(test.items_path, _LARGE)
         if canonical.sha256(data) != test.items_sha256:
             message = "The digest differs from the one in results.json."
             raise FileError(message, file=f"{self.path}/{test.items_path}", hint="Evaluate again.")
-        found = 0
-        for line in data.splitlines():
-            if json.loads(line)["outcome"] == "pass":
-                yield ItemResult.model_validate_json(line)
-                found += 1
-                if found == PASSES_PRINTED:
-                    return
+        return population.read(data, name=f"{control}.{test.id}.csv", shown=self.printed)
 
 
 def _is_item(name: str) -> bool:
