@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from compliancectl import canonical
 from compliancectl.collectors.calls import Answer
 from compliancectl.collectors.github.question import Question
-from compliancectl.errors import CollectError, RateLimited, Unreachable
+from compliancectl.errors import CollectError, RateLimited, SourceFailed, Unreachable
 
 if TYPE_CHECKING:
     from compliancectl.collectors.github.client import Client
@@ -43,6 +43,8 @@ class _Asked:
     parts: dict[str, Part] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     """Repositories that need not, or can not, be asked together with others any more."""
+    most: int = 1000
+    """How many at once GitHub was able to answer; less than the question's own size after it was not."""
 
 
 class Batches:
@@ -77,9 +79,10 @@ class Batches:
             asked = self._asked.setdefault(_key(question, shared), _Asked())
         with asked.lock:
             if repository not in asked.parts and repository not in asked.begun:
+                size = min(question.size, asked.most)
                 waiting = sorted(name for name in {*others, repository} - asked.begun if name not in asked.parts)
-                start = waiting.index(repository)
-                self._ask(asked, question, waiting[start : start + question.size], shared, subject)
+                start = min(waiting.index(repository), max(0, len(waiting) - size))
+                self._ask(asked, question, waiting[start : start + size], shared, subject)
             return asked.parts.pop(repository, None)
 
     def waiting(self, question: Question, shared: Mapping[str, Any]) -> dict[str, Part]:
@@ -106,6 +109,11 @@ class Batches:
             answer = self._client.graphql(document, variables, parts=True)
         except (RateLimited, Unreachable):
             raise  # asking more often would be the wrong answer
+        except SourceFailed:  # most likely it takes too long: half as many at once, now and later
+            asked.most = half = (len(names) + 1) // 2
+            for some in (names[:half], names[half:]):
+                self._ask(asked, question, some, shared, subject)
+            return
         except CollectError:
             asked.begun.update(names)
             return

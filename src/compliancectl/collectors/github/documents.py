@@ -60,7 +60,7 @@ query Repositories($organization: String!, $after: String) {{
 }}
 """
 
-DEFAULT_BRANCH = Question("DefaultBranch", "name defaultBranchRef { name }", size=50)
+DEFAULT_BRANCH = Question("DefaultBranch", "name defaultBranchRef { name }", size=100)
 
 _REVIEWS = f"""
 {PAGE}
@@ -144,6 +144,7 @@ MERGED_COUNT = Question(
     arguments="type: ISSUE, query: $SUBJECT, first: 1",
     kind="SearchResultItemConnection",
     owner=False,
+    size=66,
 )
 
 BRANCH_RULES = Question(
@@ -188,6 +189,7 @@ BRANCH_RULES = Question(
     }}
 """,
     (("ref", "String!"),),
+    size=66,
 )
 
 RULESETS = Question(
@@ -199,7 +201,7 @@ RULESETS = Question(
       nodes {{ databaseId name enforcement }}
     }}
 """,
-    size=50,
+    size=100,
 )
 
 ALL_PROPOSALS = f"""

@@ -32,8 +32,8 @@ class Question:
     kind: str = "Repository"
     owner: bool = True
     """Whether the arguments speak of `$organization`."""
-    size: int = 25
-    """About how many it may be asked at once, for GitHub to finish within its ten seconds."""
+    size: int = 33
+    """About how many it is asked at once; half as many if GitHub cannot finish that within its ten seconds."""
 
     @property
     def one(self) -> str:
