@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MEASURES = ("help", "join", "verify", "logs", "isolation")
+MEASURES = tuple(sorted(file.stem.removeprefix("bench_") for file in HERE.glob("bench_*.py")))
+"""Every `bench_NAME.py` beside this file."""
 
 
 def main() -> int:

@@ -147,7 +147,8 @@ class ItemWriter:
             reason=reason,
             hint=problem.hint if problem else None,
             principal=principal,
-            requested_at=self.requested_at,
+            # an answer that is about several targets may have come before this item was begun
+            requested_at=min([self.requested_at, *(reply.requested_at for reply in self.replies)]),
             completed_at=clock.now(),
             window=window,
             completeness=completeness,

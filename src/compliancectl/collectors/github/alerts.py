@@ -8,7 +8,7 @@ from typing import Any
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import alert_tables
-from compliancectl.collectors.github.common import audit_phrase, gone, organization_target
+from compliancectl.collectors.github.common import audit_phrase, gone, organization_target, repositories
 from compliancectl.collectors.github.config import covered
 from compliancectl.collectors.github.documents import ALERT_COUNTS
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
@@ -47,7 +47,7 @@ def _fetch(path: str, recount: Recount | None, queries: Queries) -> Callable[[Gi
 def _look_for_production(session: GitHubSession, target: Target, tally: Tally) -> Generator[Reply, None, None]:
     """Warn of a production repository that the token does not see: the listings leave out its alerts without a word."""
     items = tally.items
-    listed = yield from session.pages(f"/orgs/{target.name}/repos", tally, type="all")
+    listed = yield from repositories(session, tally)
     tally.items = items
     tally.method += "; every production repository is one that the token sees"
     for name in sorted(session.config.production.keys() - {at(entry, "name") for entry in listed}):

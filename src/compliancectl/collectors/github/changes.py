@@ -19,12 +19,14 @@ from compliancectl.collectors.github.common import (
     gone,
     is_bot,
     login_of,
+    neighbours,
     production_branches,
     production_targets,
     repository_of,
 )
 from compliancectl.collectors.github.documents import COMMITS, MERGED_COUNT, MORE_REVIEWS, PULL_REQUESTS
-from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
+from compliancectl.collectors.github.question import Question
+from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
 
@@ -47,6 +49,14 @@ class _Branch:
     @property
     def variables(self) -> dict[str, Any]:
         return {"organization": self.session.organization, "repository": self.repository}
+
+    def ask(self, question: Question, more: dict[str, Any]) -> Got:
+        """Ask about this branch; its first page together with those of the same branch of other repositories."""
+        if more["after"] is not None:
+            return self.session.graphql(question.one, {**self.variables, **more}, self.tally, facts=self.facts)
+        shared = {"organization": self.session.organization, **more}
+        others = neighbours(self.session, self.name)
+        return self.session.ask(question, self.repository, shared, self.tally, others=others, facts=self.facts)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -79,8 +89,7 @@ def _pull_requests(branch: _Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"pull requests of {branch.repository}")
     while not cursor.done:
         branch.session.context.progress(f"{branch.repository}: pull requests, {cursor.count} so far")
-        variables = {**branch.variables, "branch": branch.name, "after": cursor.after}
-        got = branch.session.graphql(PULL_REQUESTS, variables, branch.tally, facts=branch.facts)
+        got = branch.ask(PULL_REQUESTS, {"branch": branch.name, "after": cursor.after})
         repository = at(got.data, "repository")
         if repository is None:
             raise gone(branch.session, branch.repository, "repository")
@@ -114,8 +123,7 @@ def _commits(branch: _Branch) -> Generator[Reply, None, None]:
     window = {"since": clock.text(period.start), "until": clock.text(period.end)}
     while not cursor.done:
         branch.session.context.progress(f"{branch.repository}: commits, {cursor.count} so far")
-        variables = {**branch.variables, **window, "ref": f"refs/heads/{branch.name}", "after": cursor.after}
-        got = branch.session.graphql(COMMITS, variables, branch.tally, facts=branch.facts)
+        got = branch.ask(COMMITS, {**window, "ref": f"refs/heads/{branch.name}", "after": cursor.after})
         history = at(got.data, "repository", "ref", "target", "history")
         if history is None:
             raise gone(branch.session, branch.repository, f"branch {branch.name}")
@@ -144,11 +152,15 @@ def _reconcile(branch: _Branch, node: Any) -> None:
 def _count_again(branch: _Branch) -> Generator[Reply, None, None]:
     """The search index may lag behind, so only a larger count is a contradiction."""
     facts = branch.facts
-    query = (
-        f"repo:{branch.session.organization}/{branch.repository} is:pr is:merged base:{branch.name} "
-        f"merged:{facts['from']}..{facts['to']}"
-    )
-    got = branch.session.graphql(MERGED_COUNT, {"query": query}, branch.tally)
+
+    def query(repository: str) -> str:
+        return (
+            f"repo:{branch.session.organization}/{repository} is:pr is:merged base:{branch.name} "
+            f"merged:{facts['from']}..{facts['to']}"
+        )
+
+    others = neighbours(branch.session, branch.name)
+    got = branch.session.ask(MERGED_COUNT, branch.repository, {}, branch.tally, others=others, subject=query)
     yield got.reply
     count = at(got.data, "search", "issueCount")
     if not isinstance(count, int):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from compliancectl import __version__
@@ -116,14 +117,14 @@ class Client:
         judge = Judge(self._config.secondary_pause_s, also_fine)
         return self._call("GET", path, judge, parameters=dict(parameters))
 
-    def graphql(self, document: str, variables: dict[str, Any]) -> Answer:
-        """POST one GraphQL document.
+    def graphql(self, document: str, variables: Mapping[str, Any], *, parts: bool = False) -> Answer:
+        """POST one GraphQL document; with `parts`, one that asks about many things and may be refused some of them.
 
         Raises:
             CollectError: see `judge`.
         """
-        judge = Judge(self._config.secondary_pause_s)
-        body = {"query": document, "variables": variables}
+        judge = Judge(self._config.secondary_pause_s, parts=parts)
+        body = {"query": document, "variables": dict(variables)}
         return self._call("POST", self.requester.graphql_url, judge.graphql, input=body)
 
     def _call(self, verb: str, url: str, judge: Any, **more: Any) -> Answer:

@@ -9,7 +9,7 @@ from compliancectl import clock
 from compliancectl.collectors.base import Reply, Target
 from compliancectl.collectors.github.documents import DEFAULT_BRANCH
 from compliancectl.collectors.github.session import GitHubSession, Tally, at
-from compliancectl.errors import CollectError, Missing
+from compliancectl.errors import CollectError, Denied, Missing
 
 
 def organization_target(session: GitHubSession) -> Iterable[Target]:
@@ -47,17 +47,52 @@ def production_branches(session: GitHubSession, repository: str, tally: Tally) -
     declared = session.config.production[repository]
     if declared:
         return sorted(declared)
-    got = session.graphql(DEFAULT_BRANCH, {"organization": session.organization, "repository": repository}, tally)
-    name = at(got.data, "repository", "defaultBranchRef", "name")
+    shared = {"organization": session.organization}
+    if repository not in session.defaults:
+        others = [name for name, branches in session.config.production.items() if not branches]
+        session.defaults[repository] = session.ask(DEFAULT_BRANCH, repository, shared, tally, others=others)
+    else:
+        tally.pages += 1
+    name = at(session.defaults[repository].data, "repository", "defaultBranchRef", "name")
     if not isinstance(name, str):
         raise gone(session, repository, "default branch")
-    yield got.reply
+    yield session.defaults[repository].reply
     return [name]
 
 
-def gone(session: GitHubSession, repository: str, what: str) -> Missing:
-    """The error for a declared thing that GitHub does not show."""
-    return Missing(
+def neighbours(session: GitHubSession, branch: str) -> list[str]:
+    """The production repositories of which this branch is production too, as far as that is known."""
+    known = {name: at(got.data, "repository", "defaultBranchRef", "name") for name, got in session.defaults.items()}
+    for name, part in session.batches.waiting(DEFAULT_BRANCH, {"organization": session.organization}).items():
+        known[name] = at(part.body, "data", "repository", "defaultBranchRef", "name")
+    return [
+        name
+        for name, declared in session.config.production.items()
+        if branch in declared or (not declared and known.get(name) == branch)
+    ]
+
+
+def repositories(session: GitHubSession, tally: Tally) -> Generator[Reply, None, list[Any]]:
+    """Yield the pages of the organisation's repositories and return their entries; GitHub is asked once in a run."""
+    with session.listing:
+        if session.listed is None:
+            first, replies = Tally(""), []
+            pages = session.pages(f"/orgs/{session.organization}/repos", first, type="all")
+            try:
+                while True:
+                    replies.append(next(pages))
+            except StopIteration as done:
+                session.listed = replies, done.value, first
+        replies, entries, first = session.listed
+    tally.add(first)
+    yield from replies
+    return entries
+
+
+def gone(session: GitHubSession, repository: str, what: str) -> CollectError:
+    """The error for a declared thing that GitHub does not show; a repository may just as well be hidden from the token."""
+    kind = Denied if what == "repository" else Missing
+    return kind(
         f"{session.organization}/{repository}: GitHub shows no {what} (it does not exist, was renamed, or this token may not see it)",
         hint="Correct `production` in the scope file, or grant the token access to the repository.",
     )

@@ -5,6 +5,8 @@ No document asks for the e-mail address or the name of a committer.
 
 from __future__ import annotations
 
+from compliancectl.collectors.github.question import Question
+
 PAGE = "pageInfo { hasNextPage endCursor } totalCount"
 
 VIEWER = "query Viewer { viewer { login } rateLimit { limit remaining resetAt } }"
@@ -42,6 +44,7 @@ query Repositories($organization: String!, $after: String) {{
         isFork
         visibility
         pushedAt
+        hasVulnerabilityAlertsEnabled
         defaultBranchRef {{ name }}
         dependabot: object(expression: "HEAD:.github/dependabot.yml") {{ oid }}
         dependabotLong: object(expression: "HEAD:.github/dependabot.yaml") {{ oid }}
@@ -57,23 +60,16 @@ query Repositories($organization: String!, $after: String) {{
 }}
 """
 
-DEFAULT_BRANCH = """
-query DefaultBranch($organization: String!, $repository: String!) {
-  repository(owner: $organization, name: $repository, followRenames: false) {
-    name
-    defaultBranchRef { name }
-  }
-}
-"""
+DEFAULT_BRANCH = Question("DefaultBranch", "name defaultBranchRef { name }", size=100)
 
 _REVIEWS = f"""
 {PAGE}
 nodes {{ id state submittedAt author {{ __typename login }} commit {{ oid }} }}
 """
 
-PULL_REQUESTS = f"""
-query PullRequests($organization: String!, $repository: String!, $branch: String!, $after: String) {{
-  repository(owner: $organization, name: $repository, followRenames: false) {{
+PULL_REQUESTS = Question(
+    "PullRequests",
+    f"""
     name
     pullRequests(
       first: 50, after: $after, states: [MERGED], baseRefName: $branch,
@@ -91,12 +87,12 @@ query PullRequests($organization: String!, $repository: String!, $branch: String
         author {{ __typename login }}
         mergedBy {{ __typename login }}
         mergeCommit {{ oid }}
-        reviews(first: 100) {{ {_REVIEWS} }}
+        reviews(first: 50) {{ {_REVIEWS} }}
       }}
     }}
-  }}
-}}
-"""
+""",
+    (("branch", "String!"), ("after", "String")),
+)
 
 MORE_REVIEWS = f"""
 query MoreReviews($organization: String!, $repository: String!, $number: Int!, $after: String) {{
@@ -115,11 +111,9 @@ _PULLS_OF_COMMIT = f"""
 nodes {{ number mergedAt baseRefName baseRepository {{ nameWithOwner }} }}
 """
 
-COMMITS = f"""
-query Commits(
-  $organization: String!, $repository: String!, $ref: String!, $since: GitTimestamp!, $until: GitTimestamp!, $after: String
-) {{
-  repository(owner: $organization, name: $repository, followRenames: false) {{
+COMMITS = Question(
+    "Commits",
+    f"""
     name
     ref(qualifiedName: $ref) {{
       name
@@ -138,14 +132,94 @@ query Commits(
         }}
       }}
     }}
+""",
+    (("ref", "String!"), ("since", "GitTimestamp!"), ("until", "GitTimestamp!"), ("after", "String")),
+)
+
+MERGED_COUNT = Question(
+    "MergedCount",
+    "issueCount",
+    field="search",
+    subject="query",
+    arguments="type: ISSUE, query: $SUBJECT, first: 1",
+    kind="SearchResultItemConnection",
+    owner=False,
+    size=66,
+)
+
+BRANCH_RULES = Question(
+    "BranchRules",
+    f"""
+    name
+    viewerCanAdminister
+    ref(qualifiedName: $ref) {{
+      name
+      rules(first: 100) {{
+        {PAGE}
+        nodes {{
+          type
+          repositoryRuleset {{ databaseId source {{ __typename }} }}
+          parameters {{
+            ... on PullRequestParameters {{
+              requiredApprovingReviewCount
+              dismissStaleReviewsOnPush
+              requireLastPushApproval
+              requireCodeOwnerReview
+            }}
+            ... on RequiredStatusChecksParameters {{ requiredStatusChecks {{ context }} }}
+          }}
+        }}
+      }}
+      branchProtectionRule {{
+        requiresApprovingReviews
+        requiredApprovingReviewCount
+        dismissesStaleReviews
+        requireLastPushApproval
+        requiresCodeOwnerReviews
+        requiresStatusChecks
+        requiredStatusCheckContexts
+        isAdminEnforced
+        allowsForcePushes
+        allowsDeletions
+        bypassPullRequestAllowances(first: 100) {{
+          {PAGE}
+          nodes {{ actor {{ __typename ... on User {{ login }} ... on Team {{ slug }} ... on App {{ slug }} }} }}
+        }}
+      }}
+    }}
+""",
+    (("ref", "String!"),),
+    size=66,
+)
+
+RULESETS = Question(
+    "Rulesets",
+    f"""
+    name
+    rulesets(first: 100, includeParents: false, targets: [BRANCH]) {{
+      {PAGE}
+      nodes {{ databaseId name enforcement }}
+    }}
+""",
+    size=100,
+)
+
+ALL_PROPOSALS = f"""
+query AllProposals($organization: String!, $after: String) {{
+  organization(login: $organization) {{
+    repositories(first: 50, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+      {PAGE}
+      nodes {{
+        name
+        isArchived
+        pullRequests(first: 50, orderBy: {{field: CREATED_AT, direction: DESC}}) {{
+          {PAGE}
+          nodes {{ number createdAt state author {{ __typename login }} }}
+        }}
+      }}
+    }}
   }}
 }}
-"""
-
-MERGED_COUNT = """
-query MergedCount($query: String!) {
-  search(type: ISSUE, query: $query, first: 1) { issueCount }
-}
 """
 
 PROPOSALS = f"""
@@ -171,17 +245,26 @@ query AlertCounts($organization: String!, $after: String) {{
 }}
 """
 
+QUESTIONS = (DEFAULT_BRANCH, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS)
+"""What is asked of one repository, or of many at once."""
+
 ALL = {
     "VIEWER": VIEWER,
     "ORGANIZATION": ORGANIZATION,
     "MEMBER_COUNT": MEMBER_COUNT,
     "REPOSITORIES": REPOSITORIES,
-    "DEFAULT_BRANCH": DEFAULT_BRANCH,
-    "PULL_REQUESTS": PULL_REQUESTS,
     "MORE_REVIEWS": MORE_REVIEWS,
-    "COMMITS": COMMITS,
-    "MERGED_COUNT": MERGED_COUNT,
+    "ALL_PROPOSALS": ALL_PROPOSALS,
     "PROPOSALS": PROPOSALS,
     "ALERT_COUNTS": ALERT_COUNTS,
+    **{question.name: question.one for question in QUESTIONS},
+    **{f"{question.name} of many": question.many(question.size) for question in QUESTIONS},
 }
 """Every document by name; tests validate each against GitHub's published schema."""
+
+
+def is_known(text: str) -> bool:
+    """True for a document that may be sent: one of `ALL`, or a question put about fewer at once."""
+    if text in ALL.values():
+        return True
+    return any(text == q.many(count) for q in QUESTIONS for count in range(2, q.size))

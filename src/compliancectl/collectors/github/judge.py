@@ -39,6 +39,8 @@ class Judge:
     secondary_pause_s: float
     also_fine: tuple[int, ...] = ()
     """Statuses that are an answer for this very request, e.g. 404 for `switched off`."""
+    parts: bool = False
+    """Whether a GraphQL document asks about many repositories, of which some may be refused or not be found."""
 
     def __call__(self, response: requests.Response) -> TryAgain | CollectError | None:
         """None when the answer is to be used."""
@@ -88,10 +90,16 @@ class Judge:
             return TryAgain(_rate_limited(response, pause if pause is not None else 0), pause)
         if any(text in said for text in _BUSY_TEXTS):
             return TryAgain(SourceFailed(f"GitHub could not finish the GraphQL query: {said}"))
-        if _has_data(body) and all(t in _DENIED_TYPES for t in types) and _names_fields(errors):
+        refusals = (*_DENIED_TYPES, "NOT_FOUND") if self.parts else _DENIED_TYPES
+        if _has_data(body) and all(t in refusals for t in types) and _names_fields(errors):
             return None  # partial data: the fields are null, the caller warns
         if any(t in _DENIED_TYPES for t in types):
             return Denied(f"GitHub refused the GraphQL query: {said}", hint=_grant(response))
+        if "NOT_FOUND" in types and "to a Repository" in said:
+            return Denied(
+                f"GitHub answers for the GraphQL query: {said} (it does not exist, was renamed, or this token may not see it)",
+                hint="Correct `production` in the scope file, or grant the token access to the repository.",
+            )
         if "NOT_FOUND" in types:
             return _hidden(f"GitHub answers for the GraphQL query: {said}")
         return SourceFailed(f"GitHub answered the GraphQL query with errors: {said}")

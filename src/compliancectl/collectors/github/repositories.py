@@ -7,14 +7,19 @@ fetched first and their facts travel in the context of the GraphQL page that giv
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import tables
-from compliancectl.collectors.github.common import audit_phrase, gone, organization_target
+from compliancectl.collectors.github.common import audit_phrase, gone, organization_target, repositories
 from compliancectl.collectors.github.documents import REPOSITORIES
 from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import ApiDisabled, Denied
+
+AT_ONCE = 8
+"""Repositories whose own settings are asked for at the same time."""
 
 _ANALYSIS = {
     "secret_scanning": "secret_scanning",
@@ -37,14 +42,17 @@ _CONFIGS = (
 
 def _fetch(session: GitHubSession, target: Target) -> Fetched:
     tally = Tally("GraphQL pages to hasNextPage = false, against totalCount, counted again in the REST listing")
-    listed = yield from session.pages(f"/orgs/{target.name}/repos", tally, type="all")
+    listed = yield from repositories(session, tally)
     tally.items = 0
     facts: dict[str, Any] = {}
-    for entry in sorted(listed, key=lambda e: str(at(e, "name"))):
-        name = str(at(entry, "name"))
-        if session.config.covers(name):
-            session.context.progress(name)
-            facts[name] = yield from _details(session, name, entry, tally)
+    covered = {str(at(e, "name")): e for e in listed if session.config.covers(str(at(e, "name")))}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for some in _some(sorted(covered), 4 * AT_ONCE):
+            session.context.progress(f"{some[0]}: repository {len(facts) + 1} of {len(covered)}")
+            for name, found in zip(some, pool.map(lambda n: _drained(session, n, covered[n]), some), strict=True):
+                facts[name], replies, counted = found
+                tally.add(counted)
+                yield from replies
     yield from _graphql(session, target, facts, tally)
     tally.counted = len(listed)
     absent = sorted(set(session.config.production) - set(facts))
@@ -70,6 +78,24 @@ def _graphql(
     tally.expect(cursor.total)
 
 
+def _some(names: list[str], size: int) -> Iterator[list[str]]:
+    """So many at a time, so that answers do not pile up in memory."""
+    following = iter(names)
+    while some := list(islice(following, size)):
+        yield some
+
+
+def _drained(session: GitHubSession, name: str, entry: Any) -> tuple[dict[str, Any], list[Reply], Tally]:
+    """The details of one repository, their replies, and what was counted; runs in a thread of its own."""
+    counted, replies = Tally(""), []
+    details = _details(session, name, entry, counted)
+    while True:
+        try:
+            replies.append(next(details))
+        except StopIteration as done:
+            return done.value, replies, counted
+
+
 def _details(session: GitHubSession, name: str, entry: Any, tally: Tally) -> Generator[Reply, None, dict[str, Any]]:
     """What only REST knows of one repository; nothing is asked of archived ones, whose features are frozen."""
     found: dict[str, Any] = {
@@ -81,8 +107,9 @@ def _details(session: GitHubSession, name: str, entry: Any, tally: Tally) -> Gen
     # `security_and_analysis`, so that its absence tells which of the two it is.
     shown = isinstance(at(entry, "security_and_analysis"), dict)
     root = f"/repos/{session.organization}/{name}"
-    alerts = yield from _feature(session, f"{root}/vulnerability-alerts", shown, tally)
-    found["vulnerability_alerts"] = _on(alerts)
+    if not shown:  # to an administrator GraphQL tells it for all repositories at once
+        alerts = yield from _feature(session, f"{root}/vulnerability-alerts", shown, tally)
+        found["vulnerability_alerts"] = _on(alerts)
     fixes = yield from _feature(session, f"{root}/automated-security-fixes", shown, tally)
     for column, field in (("automated_fixes", "enabled"), ("automated_fixes_paused", "paused")):
         found[column] = False if _on(fixes) is False else at(fixes.data if fixes else None, field)
@@ -167,7 +194,7 @@ def _row(node: Any, withheld: set[str]) -> dict[str, Any]:
         "visibility": visibility.lower() if isinstance(visibility, str) else visibility,
         "default_branch": at(node, "defaultBranchRef", "name"),
         "pushed": time_of(at(node, "pushedAt")),
-        "vulnerability_alerts": at(node, "hasVulnerabilityAlertsEnabled"),
+        "vulnerability_alerts": None if at(node, "isArchived") else at(node, "hasVulnerabilityAlertsEnabled"),
         "update_config": True if present else (None if withheld & set(_CONFIGS) else False),
     }
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Generator, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
-from compliancectl.collectors.github import merged_rules, rule_tables
+from compliancectl.collectors.github import graphql_rules, merged_rules, rule_tables
 from compliancectl.collectors.github.common import (
     audit_phrase,
     gone,
+    neighbours,
     organization_target,
     production_branches,
     production_targets,
     repository_of,
 )
-from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
+from compliancectl.collectors.github.documents import BRANCH_RULES, RULESETS
+from compliancectl.collectors.github.session import (
+    GitHubSession,
+    Tally,
+    at,
+    connection,
+    data_of,
+    facts_of,
+    time_of,
+)
 from compliancectl.errors import Denied
 from compliancectl.model.evidence import Window
 
@@ -26,28 +37,37 @@ _NONE = "Branch not protected"
 
 
 def _fetch_branch_rules(session: GitHubSession, target: Target) -> Fetched:
-    tally = Tally("every production branch that the scope declares; all pages of its active rules")
+    tally = Tally("every production branch that the scope declares; all of its active rules, and classic protection")
     repository = repository_of(target)
     branches = yield from production_branches(session, repository, tally)
     for branch in branches:
-        root = f"/repos/{target.name}"
-        rules = yield from session.pages(f"{root}/rules/branches/{quote(branch, safe='')}", tally)
-        got = session.get(
-            f"{root}/branches/{quote(branch, safe='')}/protection",
-            tally,
-            also_fine=(404,),
-            facts={
-                "repository": repository,
-                "branch": branch,
-                **merged_rules.from_rulesets(rules),
-                "sources": merged_rules.sources(rules, None),
-            },
-        )
-        if got.status == 404:
-            _check_unprotected(session, repository, branch, str(at(got.data, "message")))
-        yield got.reply
+        yield from _rules_of(session, repository, branch, tally)
     tally.items = len(branches)
     return tally.result()
+
+
+def _rules_of(session: GitHubSession, repository: str, branch: str, tally: Tally) -> Generator[Reply, None, None]:
+    """What GraphQL says of one branch; REST is asked where GraphQL does not show all of it."""
+    shared = {"organization": session.organization, "ref": f"refs/heads/{branch}"}
+    facts: dict[str, Any] = {"repository": repository, "branch": branch}
+    got = session.ask(BRANCH_RULES, repository, shared, tally, others=neighbours(session, branch), facts=facts)
+    found = at(got.data, "repository")
+    if found is None:
+        raise gone(session, repository, "repository")
+    if at(found, "ref") is None:
+        raise gone(session, repository, f"branch {branch}")
+    if graphql_rules.is_whole(found):
+        yield got.reply
+        return
+    root = f"/repos/{session.organization}/{repository}"
+    yield dataclasses.replace(got.reply, context={**got.reply.context, "facts": "{}"})
+    rules = yield from session.pages(f"{root}/rules/branches/{quote(branch, safe='')}", tally)
+    facts = {**facts, **merged_rules.from_rulesets(rules), "sources": merged_rules.sources(rules, None)}
+    path = f"{root}/branches/{quote(branch, safe='')}/protection"
+    protection = session.get(path, tally, also_fine=(404,), facts=facts)
+    if protection.status == 404:
+        _check_unprotected(session, repository, branch, str(at(protection.data, "message")))
+    yield protection.reply
 
 
 def _check_unprotected(session: GitHubSession, repository: str, branch: str, said: str) -> None:
@@ -63,11 +83,15 @@ def _check_unprotected(session: GitHubSession, repository: str, branch: str, sai
 
 
 def _shape_branch_rule(reply: Reply) -> Iterator[Row]:
-    facts = facts_of(reply)
+    facts, organization = facts_of(reply), reply.context["organization"]
     if "branch" not in facts:
         return
-    protection = data_of(reply) if reply.status == "200" else {}
-    organization = reply.context["organization"]
+    if reply.context["kind"] == "graphql":
+        ref = at(data_of(reply), "data", "repository", "ref")
+        rules, protection = graphql_rules.rules(ref), graphql_rules.protection(ref)
+        facts = {**facts, **merged_rules.from_rulesets(rules), "sources": merged_rules.sources(rules, None)}
+    else:
+        protection = data_of(reply) if reply.status == "200" else {}
     yield (
         "github.branch_rule",
         {
@@ -94,13 +118,34 @@ def _fetch_rulesets(session: GitHubSession, target: Target) -> Fetched:
             branches = yield from production_branches(session, name, tally)
             production[name] = {"branches": branches, "default": not session.config.production[name]}
     root = f"/repos/{target.name}" if repository else f"/orgs/{target.name}"
-    parameters: dict[str, Any] = {"includes_parents": False} if repository else {}
-    listed = yield from session.pages(f"{root}/rulesets", tally, targets="branch", **parameters)
+    numbers = yield from _numbers(session, repository, tally)
     tally.items = 0
-    for entry in sorted(listed, key=lambda e: at(e, "id") or 0):
+    for number in sorted(numbers):
         facts = {"repository": repository, "production": production}
-        yield from _ruleset(session, f"{root}/rulesets/{at(entry, 'id')}", facts, tally)
+        yield from _ruleset(session, f"{root}/rulesets/{number}", facts, tally)
     return tally.result()
+
+
+def _numbers(session: GitHubSession, repository: str, tally: Tally) -> Generator[Reply, None, list[int]]:
+    """Numbers of the rulesets of a repository, from GraphQL if that shows them all; of the organisation from REST."""
+    root = f"/repos/{session.organization}/{repository}"
+    parameters: dict[str, Any] = {"includes_parents": False}
+    if not repository:
+        root, parameters = f"/orgs/{session.organization}", {}
+    else:
+        shared = {"organization": session.organization}
+        got = session.ask(RULESETS, repository, shared, tally, others=session.config.production)
+        if at(got.data, "repository") is None:
+            raise gone(session, repository, "repository")
+        yield got.reply
+        rulesets = at(got.data, "repository", "rulesets")
+        if isinstance(rulesets, dict):
+            nodes, total, following = connection(rulesets, f"rulesets of {repository}")
+            numbers = [at(node, "databaseId") for node in nodes]
+            if following is None and len(numbers) == total and None not in numbers:
+                return numbers
+    listed = yield from session.pages(f"{root}/rulesets", tally, targets="branch", **parameters)
+    return [at(entry, "id") or 0 for entry in listed]
 
 
 def _ruleset(session: GitHubSession, path: str, facts: dict[str, Any], tally: Tally) -> Generator[Reply, None, None]:

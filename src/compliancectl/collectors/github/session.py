@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from compliancectl.collectors.base import Context, Diagnosis, Reply, Session
 from compliancectl.collectors.calls import Answer
+from compliancectl.collectors.github.batches import Batches
 from compliancectl.collectors.github.client import PAGE_SIZE, Client
 from compliancectl.collectors.github.config import GitHubConfig
 from compliancectl.collectors.github.judge import graphql_errors
+from compliancectl.collectors.github.question import Question
 from compliancectl.collectors.github.redact import redact
 from compliancectl.errors import Garbage, Truncated
 from compliancectl.model.evidence import Completeness, Principal
@@ -43,6 +45,13 @@ class Tally:
         """Note once why something may be missing."""
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def add(self, other: Tally) -> None:
+        """Add the pages, filters and warnings of a part that was counted for itself."""
+        self.pages += other.pages
+        self.filters += [text for text in other.filters if text not in self.filters]
+        for warning in other.warnings:
+            self.warn(warning)
 
     def result(self) -> Completeness:
         """The finished statement."""
@@ -73,6 +82,12 @@ class GitHubSession(Session):
     def __init__(self, config: GitHubConfig, context: Context) -> None:
         self.config, self.context = config, context
         self.client = Client(config, context)
+        self.batches = Batches(self.client)
+        self.listed: tuple[list[Reply], list[Any], Tally] | None = None
+        """The organisation's repositories as REST lists them, once that was asked; see `common.repositories`."""
+        self.listing = threading.Lock()
+        self.defaults: dict[str, Got] = {}
+        """The answers that say what the default branch of a repository is."""
         self._principal: Principal | None = None
         self._lock = threading.Lock()
 
@@ -142,8 +157,40 @@ class GitHubSession(Session):
         self, document: str, variables: Mapping[str, Any], tally: Tally, *, facts: Mapping[str, Any] | None = None
     ) -> Got:
         """Run one GraphQL document; fields that GitHub refuses are null and become a warning."""
-        answer = self.client.graphql(document, dict(variables))
+        answer = self.client.graphql(document, variables)
         body = _json(answer, dict)
+        return self._got(answer, body, document, variables, tally, self._context("graphql", facts))
+
+    def ask(
+        self,
+        question: Question,
+        repository: str,
+        shared: Mapping[str, Any],
+        tally: Tally,
+        *,
+        others: Iterable[str],
+        facts: Mapping[str, Any] | None = None,
+        subject: Callable[[str], str] = str,
+    ) -> Got:
+        """The first page of the answer to a question about one repository, asked together with `others` if that works."""
+        part = self.batches.part(question, repository, shared, others, subject)
+        if part is None:
+            return self.graphql(question.one, {**shared, question.subject: subject(repository)}, tally, facts=facts)
+        context = {**self._context("graphql", facts), "alias": part.alias, "whole_sha256": part.whole_sha256}
+        raw = json.dumps(part.body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+        return self._got(part.answer, part.body, part.document, part.variables, tally, context, raw)
+
+    def _got(
+        self,
+        answer: Answer,
+        body: Any,
+        document: str,
+        variables: Mapping[str, Any],
+        tally: Tally,
+        context: dict[str, str],
+        raw: bytes | None = None,
+    ) -> Got:
+        """A GraphQL answer, or the part of it that is about one repository; `raw` is what to keep of it, if not all."""
         for error in graphql_errors(body):
             path = ".".join(str(p) for p in error.get("path") or () if not isinstance(p, int))
             tally.warn(f"GitHub withheld {path or 'a field'}: {error.get('message', 'no message')}")
@@ -151,7 +198,7 @@ class GitHubSession(Session):
             raise Garbage("a GraphQL answer whose data is not an object")
         self._warn_sso(answer, tally)
         tally.pages += 1
-        reply = self._reply(answer, body, document, dict(variables), self._context("graphql", facts))
+        reply = self._reply(answer, body, document, dict(variables), context, raw)
         return Got(reply, body["data"], 200)
 
     def _warn_sso(self, answer: Answer, tally: Tally) -> None:
@@ -167,10 +214,16 @@ class GitHubSession(Session):
         return base
 
     def _reply(
-        self, answer: Answer, data: Any, operation: str, parameters: dict[str, Any], context: dict[str, str]
+        self,
+        answer: Answer,
+        data: Any,
+        operation: str,
+        parameters: dict[str, Any],
+        context: dict[str, str],
+        raw: bytes | None = None,
     ) -> Reply:
         response = answer.response
-        body, redactions = redact(response.content, data)
+        body, redactions = redact(response.content if raw is None else raw, data)
         return Reply(
             body=body,
             operation=operation,

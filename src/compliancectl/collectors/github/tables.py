@@ -140,7 +140,7 @@ REPOSITORY = table(
         "vulnerability_alerts",
         BOOL,
         "Dependabot alerts are on; NULL when withheld.",
-        "GET /repos/{owner}/{repo}/vulnerability-alerts",
+        "gql#Repository.hasVulnerabilityAlertsEnabled",
     ),
     column(
         "automated_fixes",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from compliancectl.sandbox.github.alerts import dependabot_state
 from compliancectl.sandbox.github.ids import node_id, sha
 from compliancectl.sandbox.github.pulls import PullNodes
+from compliancectl.sandbox.github.rule_nodes import parameters, protection
 from compliancectl.sandbox.github.rules import Rules, Ruleset, rules_of
 from compliancectl.sandbox.github.search import matches
 from compliancectl.sandbox.github.state import State
@@ -235,7 +236,7 @@ class Nodes:
             "updatedAt": it["pushed"],
             "hasVulnerabilityAlertsEnabled": it.get("dependabot_alerts", True)
             and not self.state.is_off("dependabot", name),
-            "viewerCanAdminister": self.state.is_owner,
+            "viewerCanAdminister": self.state.is_owner and self.state.may("administration=read", name),
             "defaultBranchRef": lambda info: self.ref(name, "main"),
             "object": lambda info, expression=None, oid=None: self._object(name, expression),
             "ref": lambda info, qualifiedName: self._find_ref(name, qualifiedName),  # noqa: N803 - GitHub's name
@@ -292,6 +293,7 @@ class Nodes:
             "repository": lambda info: self.repository(name),
             "target": lambda info: self.pulls.tip(name, branch),
             "rules": connection(self.rules.applied(name, branch), lambda pair: self._rule(*pair)),
+            "branchProtectionRule": lambda info: protection(self, name, branch),
         }
 
     # -- rules --------------------------------------------------------------------------------------------------------
@@ -350,32 +352,9 @@ class Nodes:
         return {
             "id": node_id("RR", ruleset.data["id"], rule["type"]),
             "type": rule["type"].upper(),
-            "parameters": _parameters(rule),
+            "parameters": parameters(rule),
             "repositoryRuleset": lambda info: self._ruleset(ruleset),
         }
-
-
-def _parameters(rule: dict[str, Any]) -> dict[str, Any] | None:
-    it = rule.get("parameters")
-    if it is None:
-        return None
-    if rule["type"] == "required_status_checks":
-        checks = [{"context": check["context"], "integrationId": None} for check in it["required_status_checks"]]
-        return {
-            "__typename": "RequiredStatusChecksParameters",
-            "doNotEnforceOnCreate": False,
-            "requiredStatusChecks": checks,
-            "strictRequiredStatusChecksPolicy": it["strict_required_status_checks_policy"],
-        }
-    return {
-        "__typename": "PullRequestParameters",
-        "allowedMergeMethods": None,
-        "dismissStaleReviewsOnPush": it["dismiss_stale_reviews_on_push"],
-        "requireCodeOwnerReview": it["require_code_owner_review"],
-        "requireLastPushApproval": it["require_last_push_approval"],
-        "requiredApprovingReviewCount": it["required_approving_review_count"],
-        "requiredReviewThreadResolution": it["required_review_thread_resolution"],
-    }
 
 
 def _page(asked: dict[str, Any]) -> dict[str, Any]:

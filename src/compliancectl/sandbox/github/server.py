@@ -50,7 +50,8 @@ class GitHubServer:
         """What the sandbox itself could not do; a test that sees one fails."""
         self.observers: list[Callable[[Exchange], None]] = []
         """Called with every request and its answer; for tests that check both against GitHub's contract."""
-        self._used = dict.fromkeys(_LIMITS, 0)
+        self.used = dict.fromkeys(_LIMITS, 0)
+        """Points of each rate limit that were spent."""
         self._reset = int(clock.now().timestamp()) + 3600
         self._numbers = itertools.count(1)  # of requests, and of cursors that must differ; threads share it
 
@@ -74,8 +75,9 @@ class GitHubServer:
         path = re.sub(
             rf"^/organizations/{self.state.organization['id']}(?=/|$)", f"/orgs/{self.state.login}", request.path
         )
-        for name, it in self.state.repositories.items():
-            path = re.sub(rf"^/repositories/{it['id']}(?=/|$)", f"/repos/{self.state.login}/{name}", path)
+        if by_number := re.match(r"/repositories/(\d+)(?=/|$)", path):
+            names = [name for name, it in self.state.repositories.items() if str(it["id"]) == by_number.group(1)]
+            path = "".join(f"/repos/{self.state.login}/{name}" for name in names) + path[by_number.end() :]
         found = contract.rest().find(request.method, path)
         return (found[0], {k: unquote(v) for k, v in found[1].items()}) if found else (None, {})
 
@@ -142,9 +144,9 @@ class GitHubServer:
             for name in ("endless-cursor", "repeated-cursor", "short-total")
             if self.web.take(request, "vendor", name)
         )
-        remaining = _LIMITS["graphql"] - self._used["graphql"]
+        remaining = _LIMITS["graphql"] - self.used["graphql"]
         result, cost, gaps = self.graphql.run(request.body, token, twists, (remaining, self._reset))
-        self._used["graphql"] += cost
+        self.used["graphql"] += cost
         if gaps:
             raise AssertionError(f"the sandbox could not resolve {gaps[:3]}")
         return Response.of(result)
@@ -220,14 +222,14 @@ class GitHubServer:
     def _headers(self, request: Request, response: Response, operation: Operation | None) -> None:
         resource = "graphql" if operation is None and request.path == "/graphql" else "core"
         if resource == "core" and response.status not in (304, 401):
-            self._used["core"] += 1
+            self.used["core"] += 1
         headers = {
             "X-GitHub-Request-Id": f"{0xC0DE:04X}:{next(self._numbers):06X}:{self._reset:08X}",
             "X-GitHub-Media-Type": "github.v3; format=json",
             "X-GitHub-Api-Version-Selected": request.headers.get("x-github-api-version", API_VERSIONS[0]),
             "X-RateLimit-Limit": str(_LIMITS[resource]),
-            "X-RateLimit-Used": str(self._used[resource]),
-            "X-RateLimit-Remaining": str(max(0, _LIMITS[resource] - self._used[resource])),
+            "X-RateLimit-Used": str(self.used[resource]),
+            "X-RateLimit-Remaining": str(max(0, _LIMITS[resource] - self.used[resource])),
             "X-RateLimit-Reset": str(self._reset),
             "X-RateLimit-Resource": resource,
         }

@@ -8,6 +8,7 @@ from typing import Any
 
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.github.changes import Changes, expand
+from compliancectl.sandbox.github.size import generated
 
 _LEVELS = {"read": 1, "write": 2, "admin": 3}
 
@@ -21,7 +22,9 @@ class State:
         self.organization: dict[str, Any] = self.data["organization"]
         self.login: str = self.organization["login"]
         self.people: dict[str, dict[str, Any]] = self.data["people"]
-        self.repositories: dict[str, dict[str, Any]] = self.data["repositories"]
+        self.repositories: dict[str, dict[str, Any]] = self.data["repositories"] | generated(
+            self.data["generated"], company.now
+        )
         self.viewer: dict[str, Any] = {"role": self.people[self.data["viewer"]["login"]]["role"], **self.data["viewer"]}
         """`login`, `token`, `permissions`; `role` is that of the person, and can be changed."""
         self.denied: set[str] = set(self.data["denied_permissions"])
