@@ -40,6 +40,10 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         ),
     ),
     (
+        "From bundles",
+        (Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),),
+    ),
+    (
         "Catalogue",
         (
             Command("controls", "List, show, check, test and begin controls.", "controls"),
