@@ -41,7 +41,10 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     ),
     (
         "From bundles",
-        (Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),),
+        (
+            Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
+            Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),
+        ),
     ),
     (
         "Catalogue",

@@ -7,8 +7,10 @@ an apostrophe; numbers are left alone.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TextIO
 
 from compliancectl.export import tables
 from compliancectl.export.source import Bundle
@@ -35,11 +37,22 @@ def write(bundle: Bundle, folder: Path) -> None:
 
 
 def write_table(file: Path, sheet: Sheet, rows: Iterable[Row]) -> None:
-    """Write one table."""
+    """Write one table into a file."""
     with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(sheet.columns)
-        writer.writerows([_cell(value) for value in row] for row in rows)
+        _table(stream, sheet, rows)
+
+
+def text(sheet: Sheet, rows: Iterable[Row]) -> str:
+    """One table as text."""
+    stream = io.StringIO(newline="")
+    _table(stream, sheet, rows)
+    return stream.getvalue()
+
+
+def _table(stream: TextIO, sheet: Sheet, rows: Iterable[Row]) -> None:
+    writer = csv.writer(stream)
+    writer.writerow(_cell(name) for name in sheet.columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value: Value) -> str:
