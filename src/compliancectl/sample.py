@@ -113,7 +113,7 @@ def find(bundle: Bundle, wanted: Wanted) -> tuple[ControlResult, TestResult]:
 
 
 def _draw(bundle: Bundle, test: TestResult, wanted: Wanted, size: int) -> tuple[tuple[Stratum, ...], list[Drawn]]:
-    frame = dict.fromkeys([None] if wanted.by is None else [], 0)
+    frame: dict[str | None, int] = {}
     for value, _ in _frame(bundle, test, wanted):
         frame[value] = frame.get(value, 0) + 1
         if len(frame) > MAX_STRATA:
