@@ -25,6 +25,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.evidence import EvidenceItem, RunRecord
     from compliancectl.model.manifest import BundleRecord, Statement, Trust, Verification
     from compliancectl.model.result import ItemResult, Results
+    from compliancectl.model.sample import Sample
 
     control = _of(ControlForm, "Control", "validation")
     control["anyOf"] = [{"required": ["tests"]}, {"required": ["evidence"]}]
@@ -35,6 +36,7 @@ def schemas() -> dict[str, bytes]:
         "item": (ItemResult, "results/items/*.jsonl: one item of a population, a line each"),
         "bundle": (BundleRecord, "bundle.json: what is handed over"),
         "statement": (Statement, "The in-toto statement that is signed: the manifest of a bundle"),
+        "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "verification": (Verification, "What `verify --format json` prints"),
     }
     found = {

@@ -40,6 +40,13 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         ),
     ),
     (
+        "From bundles",
+        (
+            Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
+            Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),
+        ),
+    ),
+    (
         "Catalogue",
         (
             Command("controls", "List, show, check, test and begin controls.", "controls"),

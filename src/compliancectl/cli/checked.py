@@ -1,0 +1,40 @@
+"""A bundle must verify before anything is made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compliancectl.cli import console
+from compliancectl.errors import UsageError
+
+BundlePath = Annotated[Path, typer.Argument(help="Sealed bundle: folder or ZIP.", metavar="BUNDLE")]
+SignerKey = Annotated[
+    Path | None,
+    typer.Option("--key", help="Public key of the signer, obtained from them, not from the bundle.", metavar="FILE"),
+]
+TrustFile = Annotated[
+    Path | None, typer.Option("--trust", help="Trust policy (JSON) instead of one key.", metavar="FILE")
+]
+
+
+def check(bundle: Path, key: Path | None, policy: Path | None) -> None:
+    """Verify a bundle; say on stderr if nobody said whose signature to accept.
+
+    Raises:
+        UsageError: there is nothing at `bundle`.
+        VerifyError: the first step that fails.
+    """
+    from compliancectl.seal import trust
+    from compliancectl.verify import verify
+
+    if not bundle.exists():
+        raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
+    with console.step(f"verifying {bundle}"):
+        found = verify(bundle, trust=trust.load(policy, (key,) if key else ()))
+    if found.failure is not None:
+        raise found.failure
+    if found.verdict != "verified":
+        typer.echo("The bundle is unaltered; whose signature it bears was not checked (--key, --trust).", err=True)
