@@ -17,6 +17,7 @@ from compliancectl import canonical, snapshots
 from compliancectl.errors import OutputError
 from compliancectl.freeze import catalog_path, config, freeze, publish, refuse_sealed, scratch_folder
 from compliancectl.load import check_overrides
+from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
 from compliancectl.model.framework import Framework
 from compliancectl.model.result import (
@@ -50,6 +51,7 @@ def evaluate(
     scope: Scope | None = None,
     waivers: Sequence[Waiver] = (),
     frameworks: Sequence[Framework] = (),
+    claims: ClaimRegister | None = None,
     as_of: datetime | None = None,
     catalogue: Iterable[Control] | None = None,
     limits: Limits | None = None,
@@ -64,6 +66,7 @@ def evaluate(
         scope: gives parameter overrides; its selection is recorded.
         waivers: all waivers; those past their date are reported and do nothing.
         frameworks: kept beside the controls, for the reader of the bundle.
+        claims: likewise.
         as_of: the instant of judgement; by default the end of the run.
         catalogue: all controls that exist, if `controls` are a selection (so that an override of one that is not
             selected is no mistake).
@@ -105,7 +108,7 @@ def evaluate(
             ),
             waivers=work.waiver_uses(),
         )
-        freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope))
+        freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
         publish(scratch, run_folder)
     except OSError as error:

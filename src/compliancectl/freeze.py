@@ -9,6 +9,7 @@ from typing import Any
 
 from compliancectl import canonical
 from compliancectl.errors import FileError, OutputError
+from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
 from compliancectl.model.framework import Framework
 from compliancectl.model.result import Results
@@ -46,6 +47,7 @@ def freeze(
     frameworks: Iterable[Framework],
     waivers: Sequence[Waiver],
     settings: Mapping[str, Any],
+    claims: ClaimRegister | None = None,
 ) -> None:
     """Keep the exact bytes that were judged by."""
     for control in controls:
@@ -55,6 +57,8 @@ def freeze(
             _copy(Path(framework.file), folder / "frameworks" / Path(framework.file).name, framework.sha256)
     for file in sorted({waiver.file for waiver in waivers if waiver.file}):
         _copy(Path(file), folder / "waivers.yaml", None)
+    if claims is not None and claims.file:
+        _copy(Path(claims.file), folder / "claims.yaml", claims.sha256)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_bytes(canonical.to_bytes(settings))
 

@@ -19,9 +19,11 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schemas() -> dict[str, bytes]:
     """Every schema as it is committed, by path from the top of the tree."""
+    from compliancectl.load.claims import ClaimsForm
     from compliancectl.load.forms import ControlForm
     from compliancectl.load.scope import ScopeForm
     from compliancectl.load.waivers import WaiversForm
+    from compliancectl.model.claim import ClaimsResult
     from compliancectl.model.evidence import EvidenceItem, RunRecord
     from compliancectl.model.manifest import BundleRecord, Statement, Trust, Verification
     from compliancectl.model.result import ItemResult, Results
@@ -37,10 +39,12 @@ def schemas() -> dict[str, bytes]:
         "bundle": (BundleRecord, "bundle.json: what is handed over"),
         "statement": (Statement, "The in-toto statement that is signed: the manifest of a bundle"),
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
+        "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "verification": (Verification, "What `verify --format json` prints"),
     }
     found = {
         CONTROL: control,
+        "docs/schema/claims.schema.json": _of(ClaimsForm, "Claims", "validation"),
         "docs/schema/waivers.schema.json": _of(WaiversForm, "Waivers", "validation"),
         "docs/schema/scope.schema.json": _of(ScopeForm, "Scope", "validation"),
         "docs/schema/trust.schema.json": _of(Trust, "Trust policy", "validation"),

@@ -34,7 +34,9 @@ HEAVY = (
 )
 
 COMMANDS = [
-    *[name for name in registry.COMMANDS if name not in ("controls", "collectors", "keys", "postgres")],
+    *[name for name in registry.COMMANDS if name not in ("claims", "controls", "collectors", "keys", "postgres")],
+    "claims show",
+    "claims check",
     "controls list",
     "controls show",
     "controls check",

@@ -23,6 +23,12 @@ SYMBOLS = {
     "unknown": ("○", "yellow"),
     "waived": ("◐", "magenta"),
     "excluded": ("–", "dim"),
+    "contradicted": ("✕", "red"),
+    "unproven": ("○", "yellow"),
+    "evidenced": ("●", "green"),
+    "inherited": ("◆", "green"),
+    "planned": ("◇", "cyan"),
+    "not testable": ("–", "dim"),
 }
 """Outcome → (shape, colour): never colour alone."""
 

@@ -76,6 +76,7 @@ def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Re
             waivers=project.waivers,
             as_of=as_of,
             frameworks=project.catalogue.frameworks,
+            claims=project.claims,
             catalogue=project.catalogue.controls,
         )
 

@@ -8,13 +8,18 @@ from pathlib import Path
 
 from compliancectl import load, plugins
 from compliancectl.errors import FileError, UsageError
+from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
 from compliancectl.model.framework import Framework
 from compliancectl.model.scope import Scope
 from compliancectl.model.table import Table
 from compliancectl.model.waiver import Waiver
 from compliancectl.plugins import Installed
+from compliancectl.resources import controls_folder
 from compliancectl.sections import validate_sections
+
+CLAIMS = "claims.yaml"
+"""The reference register of claims, in the catalogue's folder."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Project:
     catalogue: Catalogue
     selected: tuple[Control, ...]
     waivers: tuple[Waiver, ...]
+    claims: ClaimRegister
+    """The organisation's own register, or the one that ships."""
 
 
 def catalogue(folders: Iterable[Path] = ()) -> Catalogue:
@@ -75,7 +82,17 @@ def select(
         found.controls, tuple(only or scope.controls.only), tuple(frameworks or scope.controls.frameworks)
     )
     waivers = load.load_waivers(scope.folder / scope.waivers, found.controls) if scope.waivers else ()
-    return Project(scope, _collectors(scope), found, selected, waivers)
+    return Project(scope, _collectors(scope), found, selected, waivers, claims_of(scope, found))
+
+
+def claims_of(scope: Scope | None, found: Catalogue) -> ClaimRegister:
+    """The register of claims that a scope names, or the reference register that ships.
+
+    Raises:
+        FileError: naming file and line of what is wrong.
+    """
+    own = scope.folder / scope.claims if scope is not None and scope.claims else None
+    return load.load_claims(own or controls_folder() / CLAIMS, found.controls)
 
 
 def tables_of(controls: Iterable[Control], tables: dict[str, Table]) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         "Catalogue",
         (
             Command("controls", "List, show, check, test and begin controls.", "controls"),
+            Command("claims", "Show which public sentences the evidence supports or contradicts.", "claims"),
             Command("frameworks", "Show which controls cover which criteria.", "frameworks"),
             Command("collectors", "List collectors, tables and the permissions they need.", "collectors"),
         ),

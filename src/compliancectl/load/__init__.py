@@ -1,4 +1,4 @@
-"""Loading of the files that people write: scope, controls, frameworks, waivers.
+"""Loading of the files that people write: scope, controls, frameworks, waivers, claims.
 
 Nothing is executed and nothing is guessed. Every mistake carries its file and line, all mistakes of a file are
 reported in one go, and a misspelt name comes with the name that was probably meant.
@@ -6,6 +6,7 @@ reported in one go, and a misspelt name comes with the name that was probably me
 
 from __future__ import annotations
 
+from compliancectl.load.claims import load_claims
 from compliancectl.load.controls import check_criteria, check_overrides, load_control, load_controls
 from compliancectl.load.frameworks import load_frameworks
 from compliancectl.load.problems import FileErrors
@@ -17,6 +18,7 @@ __all__ = [
     "FileErrors",
     "check_criteria",
     "check_overrides",
+    "load_claims",
     "load_control",
     "load_controls",
     "load_frameworks",

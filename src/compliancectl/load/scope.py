@@ -31,6 +31,7 @@ class ScopeForm(Form):
     period: PeriodSpec | None = None
     controls: SelectionForm = SelectionForm()
     waivers: Text | None = None
+    claims: Text | None = None
     sources: dict[str, dict[str, Any]] = Field(min_length=1)
 
 

@@ -42,6 +42,8 @@ class Scope(Model):
     controls: Selection = Selection()
     waivers: str | None = None
     """Path of the waivers file, relative to the scope file."""
+    claims: str | None = None
+    """Path of the register of public statements, relative to the scope file; absent: the one that ships."""
     sources: dict[str, dict[str, Any]]
     """Collector name → its section, unvalidated here."""
     file: Path = Field(exclude=True)
