@@ -12,6 +12,7 @@
     10 records     run, evidence and results agree with the files and with each other
     11 totals      the counts in the statement are those of the files
     12 status      says whether the run was complete
+    13 demands     the bundle is what your trust policy asks for: whose, complete, how old
 
 The first step that fails ends the verification; later ones would rest on it. A step that could not be taken is
 `skipped`, and then the answer is `not established`: never `verified`.
@@ -21,12 +22,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from compliancectl import clock
 from compliancectl.canonical import sha256
 from compliancectl.errors import UsageError, VerifyError
-from compliancectl.model.manifest import RunInfo, Signer, Statement, StepResult, Trust, Verification, VerifyStep
+from compliancectl.model.manifest import RunInfo, Signer, Statement, StepResult, Verification, VerifyStep
+from compliancectl.model.trust import Trust
 from compliancectl.seal import Problem, container, dsse, keys, names, records, statement, sums
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
@@ -52,6 +55,7 @@ TITLES = {
     VerifyStep.RECORDS: "Records agree with the files",
     VerifyStep.TOTALS: "Totals",
     VerifyStep.STATUS: "Status of the run",
+    VerifyStep.DEMANDS: "What you ask of it",
 }
 _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
@@ -74,7 +78,9 @@ def verify(
     *,
     trust: Trust | None = None,
     subset_ok: bool = False,
+    now: datetime | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    tell: Callable[[StepResult], None] = lambda step: None,
 ) -> Verification:
     """Verify a bundle, a folder or a ZIP. Nothing is written and nothing is unpacked.
 
@@ -82,7 +88,9 @@ def verify(
         path: The bundle.
         trust: Whose signatures you accept. Without it the best answer is `not established`.
         subset_ok: The bundle is a sample: files may be missing. The best answer is then `not established` too.
+        now: The present, for a trust policy that says how old a bundle may be.
         progress: Told the title of each step before it is taken.
+        tell: Told what came of each step, as soon as it is known.
 
     Returns:
         All steps with their outcomes. What is wrong with the bundle is in there and is not raised.
@@ -92,7 +100,7 @@ def verify(
     """
     if not path.exists():
         raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
-    return _Verifier(path, trust, subset_ok, progress).run()
+    return _Verifier(path, trust, subset_ok, now, progress, tell).run()
 
 
 class _Verifier:
@@ -105,11 +113,21 @@ class _Verifier:
     files: Files
     records: Records
 
-    def __init__(self, path: Path, trust: Trust | None, subset_ok: bool, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        trust: Trust | None,
+        subset_ok: bool,
+        now: datetime | None,
+        progress: Callable[[str], None],
+        tell: Callable[[StepResult], None],
+    ) -> None:
         self.path = path
         self.trust = trust
         self.subset_ok = subset_ok
+        self.now = now
         self.progress = progress
+        self.tell = tell
         self.listed = {}
         self.present: list[str] = []
         self.signer: Signer | None = None
@@ -130,12 +148,14 @@ class _Verifier:
             (VerifyStep.RECORDS, self.step_10_records),
             (VerifyStep.TOTALS, self.step_11_totals),
             (VerifyStep.STATUS, self.step_12_status),
+            (VerifyStep.DEMANDS, self.step_13_demands),
         )
         done: list[StepResult] = []
         try:
             for step, take in steps:
                 broken = bool(done) and any(result.outcome == "failed" for result in done)
                 done.append(_not_taken(step) if broken else self._take(step, take))
+                self.tell(done[-1])
         finally:
             if hasattr(self, "container"):
                 self.container.__exit__(None, None, None)
@@ -333,6 +353,33 @@ class _Verifier:
             f"{totals.evidence_items} evidence items were not collected in full"
             + (f" ({_some(which)})." if which else ".")
         )
+
+    def step_13_demands(self) -> str:
+        """The bundle is what the trust policy asks for."""
+        if self.trust is None:
+            return "Nothing: you gave no trust policy."
+        asked, run = self.trust.require, self.statement.predicate.run
+        for name in ("organization", "system", "environment"):
+            wanted, stated = getattr(asked, name), getattr(run, name)
+            if wanted is not None and stated != wanted:
+                raise Problem(f"The bundle is about the {name} {stated!r}; you ask for {wanted!r}")
+        if asked.complete and run.status != "complete":
+            raise Problem("The run is partial; you ask for a complete one")
+        if asked.max_age_days is not None:
+            self._check_age(asked.max_age_days, run.finished_at)
+        met = ", ".join(name.replace("_", " ") for name in type(asked).model_fields if getattr(asked, name))
+        return f"The bundle meets what your trust policy asks for: {met}." if met else "Your trust policy asks no more."
+
+    def _check_age(self, days: int, finished: datetime) -> None:
+        if self.now is None:
+            raise _SkippedError("The age of the bundle was not looked at: it is not known what time it is now.", "")
+        if finished > self.now:
+            raise Problem(f"The run says that it finished {clock.text(finished)}, which is in the future")
+        if self.now - finished > timedelta(days=days):
+            raise Problem(
+                f"The run finished {clock.text(finished)}, more than {days} days ago",
+                hint="Ask for a newer bundle: this one may be handed over in place of one that shows something else.",
+            )
 
     @property
     def _sample(self) -> bool:

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from compliancectl import clock
+from compliancectl.bundle import bundle
 from compliancectl.errors import UsageError
-from compliancectl.model.manifest import Trust, TrustedKey, Verification, VerifyStep
+from compliancectl.model.manifest import Operator, Verification, VerifyStep
+from compliancectl.model.trust import Trust, TrustedKey
 from compliancectl.seal import keys, trust
 from compliancectl.verify import TITLES, verify
 
@@ -37,7 +40,7 @@ def test_an_untouched_bundle_verifies(sealed, form: str) -> None:
     told: list[str] = []
     found = verify(getattr(sealed, form), trust=trusting(sealed), progress=told.append)
     assert [(s.number, s.message) for s in found.steps if s.outcome != "ok"] == []
-    assert [s.number for s in found.steps] == list(range(1, 13))
+    assert [s.number for s in found.steps] == list(range(1, 14))
     assert (found.verdict, found.exit_code, found.failure) == ("verified", 0, None)
     assert found.signer is not None and found.signer.name == "ci.pub.pem"
     assert found.run is not None and found.run.status == "complete"
@@ -233,3 +236,61 @@ def test_no_word_of_the_bundle_steers_the_terminal(sealed, tmp_path: Path) -> No
     assert found.failure is not None
     assert found.failure.message.isprintable()
     assert (found.failure.file or "").isprintable()
+
+
+def policy(sealed, tmp_path: Path, require: str) -> Trust:
+    """The trust policy of an auditor, as they write it."""
+    (tmp_path / "ci.pub.pem").write_bytes(sealed.public.read_bytes())
+    path = tmp_path / "trust.yaml"
+    path.write_text(f"version: 1\nkeys:\n- {{key_file: ci.pub.pem, name: Larkspur CI}}\nrequire: {require}\n")
+    found = trust.load(path)
+    assert found
+    return found
+
+
+NEXT_DAY = clock.parse("2026-11-02T02:04:10Z")
+
+
+@pytest.mark.parametrize(
+    ("require", "part"),
+    [
+        ("{organization: Acme}", "organization 'Larkspur Learning, Inc.'"),
+        ("{system: Other}", "you ask for 'Other'"),
+        ("{environment: staging}", "environment 'production'"),
+    ],
+)
+def test_a_bundle_about_something_else_is_refused(sealed, tmp_path: Path, require: str, part: str) -> None:
+    found = verify(sealed.archive, trust=policy(sealed, tmp_path, require), now=NEXT_DAY)
+    assert found.exit_code == 4 and found.failure is not None
+    assert found.failure.step == VerifyStep.DEMANDS and part in found.failure.message
+
+
+def test_an_old_bundle_passed_off_as_new_is_refused(sealed, tmp_path: Path) -> None:
+    trusted = policy(sealed, tmp_path, "{max_age_days: 1, complete: true, environment: production}")
+    assert verify(sealed.folder, trust=trusted, now=NEXT_DAY).exit_code == 0
+    for now, part in (
+        (clock.parse("2026-11-02T02:04:11Z"), "more than 1 days ago"),
+        (clock.parse("2026-11-01T00:00:00Z"), "future"),
+    ):
+        found = verify(sealed.folder, trust=trusted, now=now)
+        assert found.failure is not None and found.failure.step == VerifyStep.DEMANDS
+        assert part in found.failure.message
+    assert verify(sealed.folder, trust=trusted).verdict == "not established"
+
+
+def test_a_partial_run_is_refused_where_a_complete_one_is_asked_for(sealed, partial_run: Path, tmp_path: Path) -> None:
+    bundle(partial_run, tmp_path / "bundle", key=sealed.private, operator=Operator(id="ci", kind="ci"))
+    assert verify(tmp_path / "bundle", trust=policy(sealed, tmp_path, "{}")).exit_code == 0
+    found = verify(tmp_path / "bundle", trust=policy(sealed, tmp_path, "{complete: true}"))
+    assert found.failure is not None and found.failure.step == VerifyStep.DEMANDS
+
+
+def test_each_step_is_told_as_soon_as_it_is_known(sealed) -> None:
+    told: list[str] = []
+    verify(
+        sealed.folder,
+        trust=trusting(sealed),
+        progress=lambda title: told.append(f"begun: {title}"),
+        tell=lambda step: told.append(f"{step.outcome}: {step.title}"),
+    )
+    assert told == [line for title in TITLES.values() for line in (f"begun: {title}", f"ok: {title}")]

@@ -129,7 +129,7 @@ def test_a_public_key_does_not_sign_and_a_private_key_does_not_verify(sealed) ->
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ("{", "not JSON"),
+        ("{", "not YAML"),
         ("[]", "valid dictionary"),
         ('{"version": 1, "keys": []}', "keys"),
         ('{"version": 2, "keys": [{"keyId": "%s", "name": "x"}]}' % ("0" * 64), "version"),
@@ -139,6 +139,10 @@ def test_a_public_key_does_not_sign_and_a_private_key_does_not_verify(sealed) ->
             '{"version": 1, "keys": [{"keyId": "%s", "name": "x", "validFrom": "2026-01-01T00:00:00"}]}' % ("0" * 64),
             "offset",
         ),
+        ('{"version": 1, "version": 1, "keys": []}', "stands twice"),
+        ("version: 1\nkeys:\n- {key_file: ci.pub.pem, key_id: x, name: x}\n", "both name the key"),
+        ("version: 1\nkeys:\n- {key_file: nowhere.pem, name: x}\n", "No such file"),
+        ("version: 1\nkeys:\n- {key_id: '%s', name: x}\nrequire: {max_age_days: 0}\n" % ("0" * 64), "max_age_days"),
     ],
 )
 def test_a_trust_file_in_another_form_is_refused(tmp_path: Path, content: str, part: str) -> None:

@@ -102,7 +102,7 @@ def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
 
 def verify_stage(path: Path, key_id: str) -> Verification:
     """Verify against the one key that the caller has just sealed with."""
-    from compliancectl.model.manifest import Trust, TrustedKey
+    from compliancectl.model.trust import Trust, TrustedKey
     from compliancectl.verify import verify
 
     with console.step("verifying"):

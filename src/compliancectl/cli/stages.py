@@ -118,7 +118,10 @@ def verify(
         ),
     ] = None,
     trust: Annotated[
-        Path | None, typer.Option("--trust", help="Trust policy (JSON) instead of one key.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--trust", help="Trust policy (YAML): whose keys count, and what a bundle must be.", metavar="FILE"
+        ),
     ] = None,
     subset: Annotated[
         bool, typer.Option("--subset", help="Accept that files are missing: a sample of a bundle.")
@@ -126,6 +129,13 @@ def verify(
     format: OutputFormat = Format.text,
 ) -> int:
     """Check a bundle step by step, offline, with no configuration.
+
+    A trust policy is your own file; nothing inside a bundle is believed about whom to trust. For example:
+
+    \b
+    version: 1
+    keys: [{key_file: larkspur-ci.pub.pem, name: Larkspur CI, valid_until: "2027-01-01T00:00:00Z"}]
+    require: {organization: "Larkspur Learning, Inc.", complete: true, max_age_days: 35}
 
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing or you named no key to trust.

@@ -10,7 +10,7 @@ from compliancectl.cli import console
 from compliancectl.errors import UsageError
 
 if TYPE_CHECKING:
-    from compliancectl.model.manifest import Verification
+    from compliancectl.model.manifest import StepResult, Verification
 
 _MARKS = {"ok": "[green]●[/green]", "failed": "[red]✕[/red]", "skipped": "[yellow]○[/yellow]"}
 _SENTENCES = {
@@ -22,34 +22,40 @@ _SENTENCES = {
 
 def run_verify(path: Path, key: Path | None, policy: Path | None, *, subset: bool, as_json: bool) -> int:
     """Verify and print; returns the exit code."""
+    from compliancectl import clock
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     trusted = trust.load(policy, (key,) if key else ())
-    verification = verify(path, trust=trusted, subset_ok=subset)
+    tell = (lambda step: None) if as_json else StepPrinter().tell
+    verification = verify(path, trust=trusted, subset_ok=subset, now=clock.now(), tell=tell)
     if as_json:
         print(json.dumps(verification.to_json(), indent=2, ensure_ascii=False))  # noqa: T201
     else:
-        steps(verification)
         describe(verification)
     return verification.exit_code
 
 
-def steps(verification: Verification) -> None:
-    """Print every step that was taken; those after a failure were not."""
-    out = console.out()
-    for step in verification.steps:
-        message = console.safe(step.message)
-        out.print(f"  {step.number:>2} {_MARKS[step.outcome]} {step.title:<34} [dim]{message}[/dim]")
-        if step.outcome != "ok" and step.hint:
-            out.print(f"       {console.safe(step.hint)}")
-        if step.outcome == "failed":
-            rest = len(verification.steps) - step.number
-            if rest:
-                out.print(f"     [dim]{rest} further steps were not taken: they would rest on this one.[/dim]")
+class StepPrinter:
+    """Prints each step when it is known; after one that failed, only that the others were not taken."""
+
+    def __init__(self) -> None:
+        self.out = console.out()
+        self.failed = False
+
+    def tell(self, step: StepResult) -> None:
+        """Print one step."""
+        if self.failed:
             return
+        message = console.safe(step.message)
+        self.out.print(f"  {step.number:>2} {_MARKS[step.outcome]} {step.title:<34} [dim]{message}[/dim]")
+        if step.outcome != "ok" and step.hint:
+            self.out.print(f"       {console.safe(step.hint)}")
+        if step.outcome == "failed":
+            self.failed = True
+            self.out.print("     [dim]The steps after this one were not taken: they would rest on it.[/dim]")
 
 
 def describe(verification: Verification) -> None:
@@ -60,5 +66,5 @@ def describe(verification: Verification) -> None:
         out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, step {failure.step}: {console.safe(failure.message)}")
         return
     who = f", signed by key {signer.key_id[:16]}…" if signer else ""
-    count = f"{verification.present} of {verification.listed} files"
+    count = f"{verification.present} of {verification.listed} files present"
     out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, {count}{who}")

@@ -1,4 +1,4 @@
-"""The manifest of a bundle (an in-toto Statement), whom a verifier trusts, and what bundling and verifying say."""
+"""The manifest of a bundle (an in-toto Statement), and what bundling and verifying say."""
 
 from __future__ import annotations
 
@@ -166,33 +166,6 @@ class BundleRecord(Wire):
     warnings: tuple[str, ...] = ()
 
 
-class TrustedKey(Model):
-    """A key whose signatures the verifier accepts, and for which runs."""
-
-    key_id: str = Field(alias="keyId", pattern=r"^[0-9a-f]{64}$")
-    """SHA-256 of the public key (SubjectPublicKeyInfo, DER)."""
-    name: str = Field(min_length=1)
-    valid_from: Instant | None = Field(None, alias="validFrom")
-    valid_until: Instant | None = Field(None, alias="validUntil")
-    """Exclusive. Compared with the time at which the run finished, as the signer states it."""
-
-    def covers(self, instant: Instant) -> bool:
-        """True if `instant` lies in the key's validity."""
-        after = self.valid_from is None or self.valid_from <= instant
-        return after and (self.valid_until is None or instant < self.valid_until)
-
-
-class Trust(Wire):
-    """`trust.json`: whom the verifier trusts. It is the verifier's own file; nothing in a bundle is a root of trust."""
-
-    version: Literal[1] = 1
-    keys: tuple[TrustedKey, ...] = Field(min_length=1)
-
-    def find(self, key_id: str) -> tuple[TrustedKey, ...]:
-        """All entries for `key_id`; a key may have several periods."""
-        return tuple(key for key in self.keys if key.key_id == key_id)
-
-
 class VerifyStep(IntEnum):
     """The steps of verification, in their order."""
 
@@ -208,6 +181,7 @@ class VerifyStep(IntEnum):
     RECORDS = 10
     TOTALS = 11
     STATUS = 12
+    DEMANDS = 13
 
 
 class StepResult(Model):

@@ -2,48 +2,73 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from compliancectl.errors import FileError
-from compliancectl.model.manifest import Trust, TrustedKey
+from compliancectl.model.trust import Trust, TrustedKey
 from compliancectl.seal import dsse, keys
+
+if TYPE_CHECKING:
+    from compliancectl.load.document import Document
 
 
 def load(policy: Path | None = None, public_keys: Sequence[Path] = ()) -> Trust | None:
-    """Put together the keys of a `trust.json` and of public key files.
+    """Put together a trust policy (YAML, or JSON, which is YAML too) and public key files.
 
     Returns:
         None if neither is given: the verifier has not said whom they trust.
 
     Raises:
-        FileError: if a file cannot be read or is not what it should be.
+        FileError: if a file cannot be read or is not what it should be; with the line, for a policy.
     """
-    trusted = list(_policy(policy).keys) if policy is not None else []
-    for path in public_keys:
-        trusted.append(TrustedKey(key_id=dsse.key_id(keys.load_public(path)), name=path.name))
-    return Trust(keys=tuple(trusted)) if trusted else None
+    trust = _policy(policy) if policy is not None else None
+    given = tuple(TrustedKey(key_id=dsse.key_id(keys.load_public(path)), name=path.name) for path in public_keys)
+    if trust is None:
+        return Trust(keys=given) if given else None
+    return trust.model_copy(update={"keys": (*trust.keys, *given)})
 
 
 def _policy(path: Path) -> Trust:
     from pydantic import ValidationError
 
+    from compliancectl.load.document import read
+
     try:
-        return Trust.model_validate(json.loads(path.read_bytes()))
-    except OSError as error:
+        document = read(path)
+    except FileError as error:
         raise FileError(
-            f"the trust file cannot be read: {error.strerror}", file=path, hint="Check the path."
+            error.message, file=path, line=error.line, hint=f"{error.hint or ''} {_FORM}".strip()
         ) from error
+    try:
+        return Trust.model_validate(_with_key_ids(document))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise FileError(f"{where}: {first['msg']}", file=path, hint=_FORM) from error
-    except ValueError as error:
-        raise FileError(f"this is not JSON: {error}", file=path, hint=_FORM) from error
+        raise FileError(f"{where}: {first['msg']}", file=path, line=document.line(*first["loc"]), hint=_FORM) from error
+
+
+def _with_key_ids(document: Document) -> Any:
+    """The data of a policy, with `key_file` (a path beside the policy) replaced by the id of the key in that file."""
+    data = document.data
+    entries = data.get("keys") if isinstance(data, dict) else None
+    if not isinstance(entries, list):
+        return data
+    replaced = []
+    for index, entry in enumerate(entries):
+        if isinstance(entry, dict) and isinstance(entry.get("key_file"), str):
+            if entry.keys() & {"key_id", "keyId"}:
+                line = document.line("keys", index, "key_file")
+                message = f"keys.{index}: key_file and key_id both name the key"
+                raise FileError(message, file=document.file, line=line, hint="Keep one of them.")
+            rest = {name: value for name, value in entry.items() if name != "key_file"}
+            entry = {**rest, "key_id": dsse.key_id(keys.load_public(document.file.parent / entry["key_file"]))}
+        replaced.append(entry)
+    return {**data, "keys": replaced}
 
 
 _FORM = (
-    'Write {"version": 1, "keys": [{"keyId": "<64 hex digits>", "name": "…", '
-    '"validFrom": "2026-01-01T00:00:00Z", "validUntil": "2027-01-01T00:00:00Z"}]}.'
+    "Write version: 1, keys: a list of {key_file: ci.pub.pem, name: …} or {key_id: 64 hex digits, name: …}, each with "
+    "valid_from and valid_until if need be, and require: {organization, system, environment, complete, max_age_days}."
 )
