@@ -110,6 +110,17 @@ class ItemWriter:
             raise Garbage(f"more than {MAX_REJECTED} records of {table} break its contract; the first: {broken}")
         rejected.append(RejectedRow(reply=reply, key=key, path=broken.path, message=broken.message))
 
+    def derive(self) -> tuple[TableRows, ...]:
+        """Write the rows of every table of the feed from the replies so far; no reply can be added after that.
+
+        Raises:
+            OutputError: if the disk is full.
+        """
+        with store.writing(self.run):
+            for spool in self._spools.values():
+                spool.close()
+            return tuple(self._table(table) for table in self.feed.tables)
+
     def finish(
         self,
         *,
@@ -128,10 +139,7 @@ class ItemWriter:
         Raises:
             OutputError: if the disk is full.
         """
-        with store.writing(self.run):
-            for spool in self._spools.values():
-                spool.close()
-            tables = tuple(self._table(table) for table in self.feed.tables)
+        tables = self.derive()
         status, cause, reason = _verdict(completeness, problem, bool(self.replies), skipped)
         item = EvidenceItem(
             id=self.final.relative_to(self.run / store.EVIDENCE).as_posix(),

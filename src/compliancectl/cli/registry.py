@@ -42,6 +42,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "From bundles",
         (
+            Command("replay", "Derive a bundle's tables and results once more.", "replaying"),
             Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
             Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),
         ),

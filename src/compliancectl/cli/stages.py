@@ -139,7 +139,7 @@ def verify(
 
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing or you named no key to trust.
-    """
+    """  # noqa: D301 - the \\b keeps click from filling the example's lines
     from compliancectl.cli.verification import run_verify
 
     return run_verify(bundle, key, trust, subset=subset, as_json=format is Format.json)

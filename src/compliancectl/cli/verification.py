@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compliancectl.cli import console
-from compliancectl.errors import UsageError
+from compliancectl.errors import UsageError, VerifyError
 
 if TYPE_CHECKING:
     from compliancectl.model.manifest import StepResult, Verification
@@ -35,6 +35,26 @@ def run_verify(path: Path, key: Path | None, policy: Path | None, *, subset: boo
         print(json.dumps(verification.to_json(), indent=2, ensure_ascii=False))  # noqa: T201
     else:
         describe(verification)
+    return verification.exit_code
+
+
+def check_first(path: Path, key: Path | None, policy: Path | None) -> int:
+    """Verify before a command goes on with a bundle; returns the exit code.
+
+    Raises:
+        VerifyError: if it does not verify.
+    """
+    from compliancectl import clock
+    from compliancectl.seal import trust
+    from compliancectl.verify import verify
+
+    with console.step("verifying the bundle"):
+        verification = verify(path, trust=trust.load(policy, (key,) if key else ()), now=clock.now())
+    failure = verification.failure
+    if failure is not None:
+        raise VerifyError(
+            f"{path} does not verify, step {failure.step}: {failure.message}", step=failure.step, hint=failure.hint
+        )
     return verification.exit_code
 
 

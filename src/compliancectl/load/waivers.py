@@ -36,8 +36,13 @@ class WaiversForm(Form):
     waivers: tuple[WaiverForm, ...]
 
 
-def load_waivers(path: Path, controls: Iterable[Control]) -> tuple[Waiver, ...]:
-    """Read a waivers file, sorted by id; `controls` are all that exist, not only those selected.
+def load_waivers(path: Path, controls: Iterable[Control], *, selection: bool = False) -> tuple[Waiver, ...]:
+    """Read a waivers file, sorted by id.
+
+    Args:
+        path: the file.
+        controls: all that exist, not only those selected.
+        selection: `controls` are only a selection, as in a bundle; waivers of others are taken as they are.
 
     Raises:
         FileError: with file and line: a missing approver, reason or expiry; an unknown control, test or check.
@@ -52,7 +57,8 @@ def load_waivers(path: Path, controls: Iterable[Control]) -> tuple[Waiver, ...]:
             problems.add(line, f'Two waivers are called "{waiver.id}"; the first is on line {seen[waiver.id]}.')
         seen.setdefault(waiver.id, line)
         _check_dates(waiver, index, document, problems)
-        _check_targets(waiver, index, known, document, problems)
+        if waiver.control in known or not selection:
+            _check_targets(waiver, index, known, document, problems)
     problems.raise_if_any()
     assert form is not None
     found = [

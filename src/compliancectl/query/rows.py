@@ -194,6 +194,40 @@ def read_rows(file: Path) -> list[dict[str, object]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def compare_rows(old: Path, new: Path) -> str | None:
+    """How the rows of two Parquet files differ, as a sentence with an example; None if they are the same.
+
+    The two are compared as multisets: neither order nor row groups nor the writer's version count.
+    """
+    import duckdb
+
+    with duckdb.connect(config={"threads": 1}) as db:
+        files = {"old": f"read_parquet('{_quoted(old)}')", "new": f"read_parquet('{_quoted(new)}')"}
+        try:
+            columns = [db.execute(f"DESCRIBE SELECT * FROM {file}").fetchall() for file in files.values()]
+        except duckdb.Error as error:
+            return f"a file of rows cannot be read: {str(error).splitlines()[0]}"
+        described = [[(name, kind) for name, kind, *_ in column] for column in columns]
+        if described[0] != described[1]:
+            only = sorted({name for name, _ in set(described[0]) ^ set(described[1])})
+            return f"the columns differ: {', '.join(only) or 'their order'}"
+        (was, example), (now, other) = (
+            _only(db, files[one], files[two]) for one, two in (("old", "new"), ("new", "old"))
+        )
+    if not was and not now:
+        return None
+    return f"{was} rows are only in the bundle, {now} only here, for example {str(example or other)[:120]}"
+
+
+def _only(db: duckdb.DuckDBPyConnection, one: str, other: str) -> tuple[int, str | None]:
+    """How many rows of `one` are not in `other`, and the first of them as JSON."""
+    row = db.execute(
+        f"SELECT count(*), min(to_json(r)::VARCHAR) FROM (SELECT * FROM {one} EXCEPT ALL SELECT * FROM {other}) r"
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def _settings(limit: str, spill: str) -> dict[str, str | bool | int | float | list[str]]:
     # One thread: the order of rows and row groups, and so the bytes, do not depend on the machine.
     return {"threads": 1, "memory_limit": limit, "temp_directory": spill}

@@ -103,7 +103,7 @@ def _producer(run: RunRecord, results: Results) -> Producer:
     return Producer(
         name="compliancectl",
         version=__version__,
-        source_digest=Digest(sha256=_source_digest()),
+        source_digest=Digest(sha256=source_digest()),
         collected_with=run.tool_version,
         evaluated_with=results.tool_version,
         engine=results.engine,
@@ -118,7 +118,7 @@ def _inputs(digests: Mapping[str, str]) -> tuple[Resource, ...]:
 
 
 @functools.cache
-def _source_digest() -> str:
+def source_digest() -> str:
     """Digest of this program's own Python files, so that a released wheel can be told from an altered one."""
     package = Path(__file__).resolve().parents[1]
     files = {path.relative_to(package).as_posix(): canonical.sha256_file(path) for path in package.rglob("*.py")}
