@@ -48,7 +48,10 @@ class ControlChange(Model):
 
 
 class PopulationChange(Model):
-    """One test whose population is not the same. (A change of the question shows in its control: file, parameters.)"""
+    """One test whose population is not the same.
+
+    A change of the question itself shows in its control: the file, or a parameter.
+    """
 
     test: str
     """`BCP-02.reach-back`."""
