@@ -17,8 +17,8 @@ from pathlib import Path
 from compliancectl import canonical, disk
 from compliancectl.errors import FileError, NotReadyError, OutputError, VerifyError
 from compliancectl.model.evidence import RunRecord
-from compliancectl.model.manifest import BundleRecord, Operator, VerifyStep
-from compliancectl.seal import Problem, dsse, index, keys, names, readme, records, staging, statement, sums
+from compliancectl.model.manifest import BundleRecord, Operator, Totals, VerifyStep
+from compliancectl.seal import Problem, additions, dsse, index, keys, names, readme, records, staging, statement, sums
 from compliancectl.seal import archive as zip_archive
 from compliancectl.seal.container import Folder
 from compliancectl.seal.records import Files, Records
@@ -35,6 +35,7 @@ def bundle(
     key: Path,
     archive: Path | None = None,
     operator: Operator,
+    stamp: Callable[[bytes], bytes] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> BundleRecord:
     """Seal a run.
@@ -45,6 +46,7 @@ def bundle(
         key: The private key.
         archive: Also write the bundle as this ZIP file; must not exist.
         operator: Who runs this.
+        stamp: Gives a time stamp (an RFC 3161 response) over the signature; what it raises ends the sealing.
         progress: Told what is going on, after each step.
 
     Raises:
@@ -60,7 +62,7 @@ def bundle(
     _check_free(out, archive)
     beside = staging.staged(archive) if archive else nullcontext()
     with staging.staged(out) as folder, beside as packing:
-        record = _build(run_folder, folder, out, signer, operator, progress)
+        record = _build(run_folder, folder, out, signer, operator, stamp, progress)
         progress("sealed")
         if archive and packing:
             record = _pack(folder, packing, archive, record)
@@ -116,6 +118,7 @@ def _build(
     out: Path,
     signer: keys.SigningKey,
     operator: Operator,
+    stamp: Callable[[bytes], bytes] | None,
     progress: Callable[[str], None],
 ) -> BundleRecord:
     """Fill the staging folder up to the seal."""
@@ -134,6 +137,34 @@ def _build(
             file=run_folder,
             hint="The run folder was altered, or is damaged. Collect and evaluate again.",
         ) from problem
+    envelope, listing, totals = _seal(folder, out, files, found, signer, operator, progress)
+    stamped = stamp(envelope.signature) if stamp else None
+    with disk.output_errors(out):
+        _write_seal(folder, envelope, stamped, signer)
+        disk.sync_tree(folder)
+    return BundleRecord(
+        id=run.id,
+        folder=str(out),
+        sums_sha256=canonical.sha256(listing),
+        key_id=signer.key_id,
+        status="complete" if run.status == "complete" else "partial",
+        totals=totals,
+        warnings=signer.warnings,
+    )
+
+
+def _seal(
+    folder: Path,
+    out: Path,
+    files: Files,
+    found: Records,
+    signer: keys.SigningKey,
+    operator: Operator,
+    progress: Callable[[str], None],
+) -> tuple[dsse.Envelope, bytes, Totals]:
+    """Write what the seal is about, and sign it; returns the envelope, SHA256SUMS and the totals."""
+    run, results = found.run, found.results
+    assert run is not None and results is not None
     with disk.output_errors(out):
         files = _add_own(folder, files, found, run)
         progress("README.txt and evidence/INDEX.csv written")
@@ -149,17 +180,7 @@ def _build(
         listing = sums.write(files.digests)
         disk.write_whole(folder / sums.NAME, listing)
         progress(f"{len(files.digests)} files listed in {sums.NAME}")
-        _write_seal(folder, payload, signer)
-        disk.sync_tree(folder)
-    return BundleRecord(
-        id=run.id,
-        folder=str(out),
-        sums_sha256=canonical.sha256(listing),
-        key_id=signer.key_id,
-        status="complete" if run.status == "complete" else "partial",
-        totals=totals,
-        warnings=signer.warnings,
-    )
+    return dsse.sign(payload, signer.private), listing, totals
 
 
 def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Files:
@@ -208,14 +229,15 @@ def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> File
     return Files(digests, sizes, files.records)
 
 
-def _write_seal(folder: Path, payload: bytes, signer: keys.SigningKey) -> None:
-    """Sign; the envelope, which makes it a sealed bundle, is written last."""
-    envelope = dsse.sign(payload, signer.private)
+def _write_seal(folder: Path, envelope: dsse.Envelope, stamp: bytes | None, signer: keys.SigningKey) -> None:
+    """Write the seal; the envelope, which makes it a sealed bundle, comes last."""
     seal = folder / "seal"
-    disk.write_whole(seal / "statement.json", payload)
+    disk.write_whole(seal / "statement.json", envelope.payload)
     disk.write_whole(seal / "statement.pae", envelope.pae)
     disk.write_whole(seal / "statement.sig", envelope.signature)
     disk.write_whole(seal / "signer.pub.pem", signer.public_pem)
+    if stamp is not None:
+        disk.write_whole(folder / additions.next_timestamp(()), stamp)
     disk.write_whole(folder / disk.SEALED_BY, envelope.to_line())
 
 

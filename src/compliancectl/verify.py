@@ -12,7 +12,9 @@
     10 records     run, evidence and results agree with the files and with each other
     11 totals      the counts in the statement are those of the files
     12 status      says whether the run was complete
-    13 demands     the bundle is what your trust policy asks for: whose, complete, how old
+    13 counter     countersignatures are by their keys over the same statement; those that you ask for are there
+    14 time        time stamps are about this signature, by authorities that you trust, at a time that fits the run
+    15 demands     the bundle is what your trust policy asks for: whose, complete, how old
 
 The first step that fails ends the verification; later ones would rest on it. A step that could not be taken is
 `skipped`, and then the answer is `not established`: never `verified`.
@@ -22,15 +24,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from compliancectl import clock
 from compliancectl.canonical import sha256
 from compliancectl.errors import UsageError, VerifyError
-from compliancectl.model.manifest import RunInfo, Signer, Statement, StepResult, Verification, VerifyStep
+from compliancectl.model.manifest import (
+    TITLES,
+    RunInfo,
+    Signer,
+    Statement,
+    StepResult,
+    TimeStamp,
+    Verification,
+    VerifyStep,
+)
 from compliancectl.model.trust import Trust
-from compliancectl.seal import Problem, container, dsse, keys, names, records, statement, sums
+from compliancectl.seal import (
+    Problem,
+    Skipped,
+    additions,
+    container,
+    dsse,
+    keys,
+    names,
+    policy,
+    records,
+    statement,
+    sums,
+)
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
 from compliancectl.seal.records import Files, Records
@@ -42,35 +65,11 @@ SEAL = (
     "seal/statement.pae",
     "seal/statement.sig",
 )
-TITLES = {
-    VerifyStep.CONTAINER: "Plain files only",
-    VerifyStep.NAMES: "Safe names",
-    VerifyStep.SUMS: "SHA256SUMS is well formed",
-    VerifyStep.UNLISTED: "No file added or missing",
-    VerifyStep.STATEMENT: "One statement in all its copies",
-    VerifyStep.SIGNATURE: "Signature",
-    VerifyStep.SIGNER: "Trusted signer",
-    VerifyStep.SUBJECT: "Statement is about SHA256SUMS",
-    VerifyStep.DIGESTS: "Every file unaltered",
-    VerifyStep.RECORDS: "Records agree with the files",
-    VerifyStep.TOTALS: "Totals",
-    VerifyStep.STATUS: "Status of the run",
-    VerifyStep.DEMANDS: "What you ask of it",
-}
 _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
 _PIECE = 1024**2
 _SHOWN = 5
-
-
-class _SkippedError(Exception):
-    """A step that could not be taken, and why."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 def verify(
@@ -131,6 +130,8 @@ class _Verifier:
         self.listed = {}
         self.present: list[str] = []
         self.signer: Signer | None = None
+        self.countersigners: tuple[Signer, ...] = ()
+        self.timestamps: tuple[TimeStamp, ...] = ()
         self.run_info: RunInfo | None = None
 
     def run(self) -> Verification:
@@ -148,7 +149,9 @@ class _Verifier:
             (VerifyStep.RECORDS, self.step_10_records),
             (VerifyStep.TOTALS, self.step_11_totals),
             (VerifyStep.STATUS, self.step_12_status),
-            (VerifyStep.DEMANDS, self.step_13_demands),
+            (VerifyStep.COUNTERSIGNED, self.step_13_countersigned),
+            (VerifyStep.TIME, self.step_14_time),
+            (VerifyStep.DEMANDS, self.step_15_demands),
         )
         done: list[StepResult] = []
         try:
@@ -163,6 +166,8 @@ class _Verifier:
             path=str(self.path),
             steps=tuple(done),
             signer=self.signer,
+            countersigners=self.countersigners,
+            timestamps=self.timestamps,
             run=self.run_info,
             listed=len(self.listed),
             present=len(self.present),
@@ -172,7 +177,7 @@ class _Verifier:
         self.progress(TITLES[step])
         try:
             return StepResult(number=step, title=TITLES[step], outcome="ok", message=_plain(take()))
-        except _SkippedError as skipped:
+        except Skipped as skipped:
             return StepResult(
                 number=step, title=TITLES[step], outcome="skipped", message=skipped.message, hint=skipped.hint
             )
@@ -210,7 +215,8 @@ class _Verifier:
     def step_4_unlisted(self) -> str:
         """The files that are there are those that are listed, and the seal is complete."""
         here = set(self.container.sizes)
-        extra = sorted(here - self.listed.keys() - set(SEAL) - {sums.NAME})
+        unlisted = here - self.listed.keys() - set(SEAL) - {sums.NAME}
+        extra = sorted(name for name in unlisted if not additions.is_addition(name))
         if extra:
             raise Problem(f"{_some(extra)}: not listed in SHA256SUMS", hint="Nothing may be added to a sealed bundle.")
         for name in SEAL:
@@ -260,7 +266,7 @@ class _Verifier:
         """You trust that key, and did so for the time of the run."""
         key_id = self.envelope.key_id
         if self.trust is None:
-            raise _SkippedError(
+            raise Skipped(
                 f"Signed by key {key_id}, which you have not said you trust.",
                 "Obtain the signer's public key from them and give it with --key, or list it in a trust file.",
             )
@@ -275,7 +281,7 @@ class _Verifier:
         if not valid:
             raise Problem(f"You trust the key {known[0].name!r}, but not for a run of {clock.text(finished)}")
         self.signer = Signer(key_id=key_id, name=valid[0].name)
-        return f"You trust this key as {valid[0].name!r}. The times are the signer's own: there is no time stamp."
+        return f"You trust this key as {valid[0].name!r}."
 
     def step_8_subject(self) -> str:
         """The statement is about this SHA256SUMS."""
@@ -330,7 +336,7 @@ class _Verifier:
         """The counts in the statement are those of the files."""
         stated = self.statement.predicate.totals
         if self._sample:
-            raise _SkippedError(
+            raise Skipped(
                 f"The bundle has {stated.evidence_items} evidence items; a sample cannot show that.",
                 "Verify the whole bundle.",
             )
@@ -354,32 +360,21 @@ class _Verifier:
             + (f" ({_some(which)})." if which else ".")
         )
 
-    def step_13_demands(self) -> str:
-        """The bundle is what the trust policy asks for."""
-        if self.trust is None:
-            return "Nothing: you gave no trust policy."
-        asked, run = self.trust.require, self.statement.predicate.run
-        for name in ("organization", "system", "environment"):
-            wanted, stated = getattr(asked, name), getattr(run, name)
-            if wanted is not None and stated != wanted:
-                raise Problem(f"The bundle is about the {name} {stated!r}; you ask for {wanted!r}")
-        if asked.complete and run.status != "complete":
-            raise Problem("The run is partial; you ask for a complete one")
-        if asked.max_age_days is not None:
-            self._check_age(asked.max_age_days, run.finished_at)
-        met = ", ".join(name.replace("_", " ") for name in type(asked).model_fields if getattr(asked, name))
-        return f"The bundle meets what your trust policy asks for: {met}." if met else "Your trust policy asks no more."
+    def step_13_countersigned(self) -> str:
+        """Countersignatures are by their keys over this statement, and those that you ask for are there."""
+        run = self.statement.predicate.run
+        self.countersigners, said = policy.countersigned(self.container, self.envelope, self.trust, run, self.signer)
+        return said
 
-    def _check_age(self, days: int, finished: datetime) -> None:
-        if self.now is None:
-            raise _SkippedError("The age of the bundle was not looked at: it is not known what time it is now.", "")
-        if finished > self.now:
-            raise Problem(f"The run says that it finished {clock.text(finished)}, which is in the future")
-        if self.now - finished > timedelta(days=days):
-            raise Problem(
-                f"The run finished {clock.text(finished)}, more than {days} days ago",
-                hint="Ask for a newer bundle: this one may be handed over in place of one that shows something else.",
-            )
+    def step_14_time(self) -> str:
+        """Time stamps are about this signature, and your authorities say what you ask for."""
+        run, signature = self.statement.predicate.run, self.envelope.signature
+        self.timestamps, said = policy.stamped(self.container, signature, self.trust, run, self.signer)
+        return said
+
+    def step_15_demands(self) -> str:
+        """The bundle is what the trust policy asks for."""
+        return policy.demanded(self.trust, self.statement.predicate.run, self.now)
 
     @property
     def _sample(self) -> bool:

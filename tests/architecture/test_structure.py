@@ -29,6 +29,7 @@ OWNERS = {
     "msgspec": ["contract"],
     "tenacity": ["collectors"],
     "rfc8785": ["canonical"],
+    "rfc3161_client": ["seal"],
 }
 """Heavy library → the parts of the package that may import it."""
 

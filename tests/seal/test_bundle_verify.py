@@ -12,10 +12,10 @@ import pytest
 from compliancectl import clock
 from compliancectl.bundle import bundle
 from compliancectl.errors import UsageError
-from compliancectl.model.manifest import Operator, Verification, VerifyStep
+from compliancectl.model.manifest import TITLES, Operator, Verification, VerifyStep
 from compliancectl.model.trust import Trust, TrustedKey
 from compliancectl.seal import keys, trust
-from compliancectl.verify import TITLES, verify
+from compliancectl.verify import verify
 
 _spec = importlib.util.spec_from_file_location("seal_tamper", Path(__file__).with_name("tamper.py"))
 assert _spec and _spec.loader
@@ -40,7 +40,7 @@ def test_an_untouched_bundle_verifies(sealed, form: str) -> None:
     told: list[str] = []
     found = verify(getattr(sealed, form), trust=trusting(sealed), progress=told.append)
     assert [(s.number, s.message) for s in found.steps if s.outcome != "ok"] == []
-    assert [s.number for s in found.steps] == list(range(1, 14))
+    assert [s.number for s in found.steps] == list(range(1, 16))
     assert (found.verdict, found.exit_code, found.failure) == ("verified", 0, None)
     assert found.signer is not None and found.signer.name == "ci.pub.pem"
     assert found.run is not None and found.run.status == "complete"

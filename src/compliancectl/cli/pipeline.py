@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Paper = Literal["A4", "Letter"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+AUTHORITY_VARIABLE = "COMPLIANCECTL_TIMESTAMP_AUTHORITY"
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,16 @@ def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Re
         )
 
 
-def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None) -> None:
-    """Seal a run folder."""
+def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None, authority: str | None = None) -> None:
+    """Seal a run folder, with a time stamp by `authority` (an address) if there is one."""
     from compliancectl.bundle import bundle
+    from compliancectl.seal import timestamp
+
+    def stamp(signature: bytes) -> bytes:
+        return timestamp.ask(authority or "", signature)
 
     with console.step("sealing the bundle"):
-        bundle(run, out, key=key, archive=archive, operator=operator())
+        bundle(run, out, key=key, archive=archive, operator=operator(), stamp=stamp if authority else None)
 
 
 def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
@@ -178,6 +183,7 @@ def run_all(
     outputs: Outputs,
     *,
     key: Path,
+    authority: str | None = None,
     resume: bool,
     deadline_s: float,
     as_of: datetime | None,
@@ -196,7 +202,7 @@ def run_all(
     if not (resume and _is_collected(project, outputs.run)):
         collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
     results = evaluate_stage(project, outputs.run, as_of)
-    bundle_stage(outputs.run, outputs.bundle, key, outputs.archive)
+    bundle_stage(outputs.run, outputs.bundle, key, outputs.archive, authority)
     for kind in kinds:
         report_stage(kind, outputs.bundle, outputs.reports / f"{kind}.pdf", paper)
     verification = verify_stage(outputs.archive, key_id)

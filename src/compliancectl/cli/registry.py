@@ -58,7 +58,14 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         ),
     ),
     ("Sources", (Command("postgres", "Look into PostgreSQL databases: tenant isolation.", "postgres"),)),
-    ("Keys", (Command("keys", "Make a signing key.", "keys"),)),
+    (
+        "Seals",
+        (
+            Command("keys", "Make a signing key.", "keys"),
+            Command("timestamp", "Add a time stamp to a sealed bundle.", "sealing"),
+            Command("countersign", "Add a second signature to a sealed bundle.", "sealing"),
+        ),
+    ),
 )
 
 COMMANDS: dict[str, Command] = {command.name: command for _, section in SECTIONS for command in section}

@@ -31,6 +31,15 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to w
 Key = Annotated[
     Path | None, typer.Option("--key", "-k", help="Signing key (PEM).", envvar=pipeline.KEY_VARIABLE, metavar="FILE")
 ]
+Authority = Annotated[
+    str | None,
+    typer.Option(
+        "--timestamp",
+        help="RFC 3161 authority to ask for a time stamp over the signature.",
+        envvar=pipeline.AUTHORITY_VARIABLE,
+        metavar="URL",
+    ),
+]
 
 
 @app.command(epilog="Example: compliancectl collect --only 'BCP-*' -o runs/today")
@@ -88,9 +97,10 @@ def bundle(
         Path | None, typer.Option("--zip", help="Also write the same bytes as a ZIP.", metavar="FILE")
     ] = None,
     key: Key = None,
+    timestamp: Authority = None,
 ) -> int:
     """Seal evidence and results, so that anyone can tell whether a byte was changed, and who vouched for them."""
-    pipeline.bundle_stage(run, output, pipeline.signing_key(key), archive)
+    pipeline.bundle_stage(run, output, pipeline.signing_key(key), archive, timestamp)
     typer.echo(output)
     return 0
 
@@ -154,6 +164,7 @@ def run(
     resume: Resume = False,
     deadline: Deadline = 120.0,
     key: Key = None,
+    timestamp: Authority = None,
     as_of: AsOf = None,
     paper: PaperSize = Paper.a4,
     report: Annotated[
@@ -171,6 +182,7 @@ def run(
         project,
         outputs,
         key=signer,
+        authority=timestamp,
         resume=resume,
         deadline_s=deadline,
         as_of=instant,

@@ -181,7 +181,29 @@ class VerifyStep(IntEnum):
     RECORDS = 10
     TOTALS = 11
     STATUS = 12
-    DEMANDS = 13
+    COUNTERSIGNED = 13
+    TIME = 14
+    DEMANDS = 15
+
+
+TITLES = {
+    VerifyStep.CONTAINER: "Plain files only",
+    VerifyStep.NAMES: "Safe names",
+    VerifyStep.SUMS: "SHA256SUMS is well formed",
+    VerifyStep.UNLISTED: "No file added or missing",
+    VerifyStep.STATEMENT: "One statement in all its copies",
+    VerifyStep.SIGNATURE: "Signature",
+    VerifyStep.SIGNER: "Trusted signer",
+    VerifyStep.SUBJECT: "Statement is about SHA256SUMS",
+    VerifyStep.DIGESTS: "Every file unaltered",
+    VerifyStep.RECORDS: "Records agree with the files",
+    VerifyStep.TOTALS: "Totals",
+    VerifyStep.STATUS: "Status of the run",
+    VerifyStep.COUNTERSIGNED: "Countersignatures",
+    VerifyStep.TIME: "Time stamps",
+    VerifyStep.DEMANDS: "What you ask of it",
+}
+"""What people read as the name of a step."""
 
 
 class StepResult(Model):
@@ -203,6 +225,14 @@ class Signer(Model):
     """As the verifier's own trust names it; None when the verifier did not say that they trust it."""
 
 
+class TimeStamp(Model):
+    """One time stamp over the signature."""
+
+    time: Instant
+    authority: str | None = None
+    """As the verifier's own trust names it; None when it is by none that they trust, or they named none."""
+
+
 class Verification(Wire):
     """What `verify` found, step by step."""
 
@@ -210,6 +240,8 @@ class Verification(Wire):
     path: str
     steps: tuple[StepResult, ...]
     signer: Signer | None = None
+    countersigners: tuple[Signer, ...] = ()
+    timestamps: tuple[TimeStamp, ...] = ()
     run: RunInfo | None = None
     """As the signer states it; None until the signature has been checked."""
     listed: int = 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from compliancectl.model.base import Instant, Model, Wire
 
@@ -25,6 +25,14 @@ class TrustedKey(Model):
         return after and (self.valid_until is None or instant < self.valid_until)
 
 
+class Authority(Model):
+    """A time stamp authority whose word the verifier accepts."""
+
+    name: str = Field(min_length=1)
+    certificates: str = Field(min_length=1)
+    """Its root certificates, in PEM."""
+
+
 class Demands(Model):
     """What a bundle must be, besides being signed by a trusted key; what is left out is not asked for."""
 
@@ -35,6 +43,12 @@ class Demands(Model):
     """The run collected everything that it was asked to."""
     max_age_days: int | None = Field(None, alias="maxAgeDays", ge=1)
     """The run finished at most so many days ago: an old bundle is not handed over as a new one."""
+    signers: tuple[str, ...] = ()
+    """Names of keys that must all have signed or countersigned."""
+    timestamps: int = Field(0, ge=0)
+    """Time stamps by so many of the authorities."""
+    stamped_within_hours: int | None = Field(None, alias="stampedWithinHours", ge=1)
+    """The first time stamp came at most so long after the end of the run: nothing was sealed late and dated back."""
 
 
 class Trust(Wire):
@@ -42,7 +56,18 @@ class Trust(Wire):
 
     version: Literal[1] = 1
     keys: tuple[TrustedKey, ...] = Field(min_length=1)
+    authorities: tuple[Authority, ...] = ()
     require: Demands = Demands()
+
+    @model_validator(mode="after")
+    def _demands_can_be_met(self) -> Self:
+        unknown = sorted(set(self.require.signers) - {key.name for key in self.keys})
+        if unknown:
+            raise ValueError(f"require.signers names {unknown[0]!r}, which is the name of no key")
+        wanted = max(self.require.timestamps, 1 if self.require.stamped_within_hours else 0)
+        if wanted > len(self.authorities):
+            raise ValueError("require asks for more time stamps than there are authorities")
+        return self
 
     def find(self, key_id: str) -> tuple[TrustedKey, ...]:
         """All entries for `key_id`; a key may have several periods."""

@@ -5,6 +5,8 @@
     statement  the in-toto Statement whose one subject is SHA256SUMS
     dsse       the signed envelope around the statement
     keys       the signing key and its public half; trust: whose keys the verifier accepts
+    additions  what may join a seal later: countersign(atures) and timestamp(s)
+    policy     what a verifier's trust makes of them
     container  a bundle as a folder; archive: the same bundle as a ZIP
     records    whether the evidence and result records agree with the files
     index      evidence/INDEX.csv; readme: README.txt
@@ -23,4 +25,13 @@ class Problem(ValueError):  # the word for what is found, not for a fault of our
         super().__init__(message)
         self.message = message
         self.member = member if member is None or (member.isascii() and member.isprintable()) else ascii(member)
+        self.hint = hint
+
+
+class Skipped(Exception):
+    """A step of verification that could not be taken, and why."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
         self.hint = hint

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl.errors import FileError
 from compliancectl.model.trust import Trust, TrustedKey
-from compliancectl.seal import dsse, keys
+from compliancectl.seal import dsse, keys, timestamp
 
 if TYPE_CHECKING:
     from compliancectl.load.document import Document
@@ -42,33 +42,51 @@ def _policy(path: Path) -> Trust:
             error.message, file=path, line=error.line, hint=f"{error.hint or ''} {_FORM}".strip()
         ) from error
     try:
-        return Trust.model_validate(_with_key_ids(document))
+        return Trust.model_validate(_resolved(document))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise FileError(f"{where}: {first['msg']}", file=path, line=document.line(*first["loc"]), hint=_FORM) from error
 
 
-def _with_key_ids(document: Document) -> Any:
-    """The data of a policy, with `key_file` (a path beside the policy) replaced by the id of the key in that file."""
+def _resolved(document: Document) -> Any:
+    """The data of a policy with the files that it names, which lie beside it, read: keys, and authorities."""
     data = document.data
-    entries = data.get("keys") if isinstance(data, dict) else None
-    if not isinstance(entries, list):
+    if not isinstance(data, dict):
         return data
-    replaced = []
-    for index, entry in enumerate(entries):
-        if isinstance(entry, dict) and isinstance(entry.get("key_file"), str):
-            if entry.keys() & {"key_id", "keyId"}:
-                line = document.line("keys", index, "key_file")
-                message = f"keys.{index}: key_file and key_id both name the key"
-                raise FileError(message, file=document.file, line=line, hint="Keep one of them.")
-            rest = {name: value for name, value in entry.items() if name != "key_file"}
-            entry = {**rest, "key_id": dsse.key_id(keys.load_public(document.file.parent / entry["key_file"]))}
-        replaced.append(entry)
-    return {**data, "keys": replaced}
+    data = dict(data)
+    for part, resolve in (("keys", _key), ("authorities", _authority)):
+        if isinstance(data.get(part), list):
+            data[part] = [
+                resolve(document, index, dict(entry)) if isinstance(entry, dict) else entry
+                for index, entry in enumerate(data[part])
+            ]
+    return data
+
+
+def _key(document: Document, index: int, entry: dict[str, Any]) -> dict[str, Any]:
+    """Replace `key_file` by the id of the key in that file."""
+    if not isinstance(entry.get("key_file"), str):
+        return entry
+    if entry.keys() & {"key_id", "keyId"}:
+        line = document.line("keys", index, "key_file")
+        message = f"keys.{index}: key_file and key_id both name the key"
+        raise FileError(message, file=document.file, line=line, hint="Keep one of them.")
+    path = document.file.parent / entry.pop("key_file")
+    return {**entry, "key_id": dsse.key_id(keys.load_public(path))}
+
+
+def _authority(document: Document, index: int, entry: dict[str, Any]) -> dict[str, Any]:
+    """Replace `file` by the certificates in it."""
+    if not isinstance(entry.get("file"), str):
+        return entry
+    path = document.file.parent / entry.pop("file")
+    timestamp.read_authorities(path)
+    return {**entry, "certificates": path.read_text(encoding="ascii", errors="replace")}
 
 
 _FORM = (
     "Write version: 1, keys: a list of {key_file: ci.pub.pem, name: …} or {key_id: 64 hex digits, name: …}, each with "
-    "valid_from and valid_until if need be, and require: {organization, system, environment, complete, max_age_days}."
+    "valid_from and valid_until if need be; authorities: a list of {file: tsa-root.pem, name: …}; and require: "
+    "{organization, system, environment, complete, max_age_days, signers, timestamps, stamped_within_hours}."
 )

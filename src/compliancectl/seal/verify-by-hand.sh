@@ -1,4 +1,4 @@
-# Usage: sh verify-by-hand.sh BUNDLE-FOLDER TRUSTED-KEY.pub.pem
+# Usage: sh verify-by-hand.sh BUNDLE-FOLDER TRUSTED-KEY.pub.pem [TRUSTED-TIME-STAMP-AUTHORITY.pem]
 # Needs coreutils, find, grep, sed and openssl. Prints VERIFIED and exits 0, or says what is wrong and exits 4.
 (
 set -eu
@@ -10,6 +10,7 @@ same() { one=$(sha256sum < "$1") && two=$(sha256sum < "$2") && [ "$one" = "$two"
 none() { if [ -s "$1" ]; then echo "$2:" >&2; cat -- "$1" >&2; fail "$2"; fi; }
 
 cp -- "$2" "$work/key.pem" || fail "the trusted key cannot be read"
+if [ $# -ge 3 ]; then cp -- "$3" "$work/authority.pem" || fail "the authority's certificate cannot be read"; fi
 cd -- "$1" || fail "no such folder"
 
 # 1. Plain files and folders only, with plain names.
@@ -27,7 +28,7 @@ find . -type f ! -path ./SHA256SUMS ! -path './seal/*' > "$work/found" || fail "
 sed 's/^..//' "$work/found" > "$work/names" || fail "the folder cannot be listed"
 sort "$work/names" > "$work/present" || fail "the folder cannot be listed"
 same "$work/listed" "$work/present" || { comm -3 "$work/listed" "$work/present" >&2 || true; fail "files deleted (above, to the left), added (indented) or renamed"; }
-find seal -type f > "$work/found" || fail "there is no seal"
+find seal -type f ! -path 'seal/timestamps/[0-9][0-9].tsr' ! -path 'seal/countersign/*' > "$work/found" || fail "there is no seal"
 sort "$work/found" > "$work/present" || fail "there is no seal"
 printf 'seal/%s\n' evidence.intoto.jsonl signer.pub.pem statement.json statement.pae statement.sig > "$work/listed"
 same "$work/listed" "$work/present" || fail "the seal has a file too many or too few"
@@ -38,6 +39,35 @@ openssl dgst -sha256 -verify "$work/key.pem" -signature seal/statement.sig seal/
 openssl pkey -pubin -in "$work/key.pem" -outform DER -out "$work/key.der" || fail "the trusted key is not a public key"
 openssl pkey -pubin -in seal/signer.pub.pem -outform DER -out "$work/signer.der" || fail "signer.pub.pem is not a public key"
 same "$work/key.der" "$work/signer.der" || fail "signer.pub.pem is not the trusted key"
+
+# Countersignatures: each by the key beside it, and not the signer's own. Whose keys they are, you must know.
+: > "$work/found"; if [ -e seal/countersign ]; then find seal/countersign -type f > "$work/found" || fail "the seal cannot be listed"; fi
+sed -n 's/\.sig$//p' "$work/found" | sort > "$work/signed"
+sed -n 's/\.pub\.pem$//p' "$work/found" | sort > "$work/keys"
+{ same "$work/signed" "$work/keys" && [ "$(wc -l < "$work/found")" -eq $((2 * $(wc -l < "$work/signed"))) ]; } \
+  || fail "a countersignature without its key, or something else beside them"
+while read -r one; do
+  openssl dgst -sha256 -verify "$one.pub.pem" -signature "$one.sig" seal/statement.pae > "$work/out" 2>&1 \
+    || fail "$one.sig is not by its key over this statement"
+  openssl pkey -pubin -in "$one.pub.pem" -outform DER -out "$work/one.der" || fail "$one.pub.pem is not a public key"
+  id=$(sha256sum < "$work/one.der") || fail "the key cannot be hashed"
+  [ "$one" = "seal/countersign/${id%% *}" ] || fail "$one.pub.pem is not the key that its name says"
+  if same "$work/one.der" "$work/key.der"; then fail "the signer's own key countersigns nothing"; fi
+  echo "countersigned by the key ${id%% *}"
+done < "$work/signed"
+
+# Time stamps, if you named an authority: one by it must be over this signature. Its certificate counts as of then.
+if [ -e "$work/authority.pem" ]; then
+  stamped=
+  for stamp in seal/timestamps/*.tsr; do
+    openssl ts -reply -in "$stamp" -text > "$work/text" 2> "$work/out" || fail "there is no time stamp, or it cannot be read"
+    time=$(sed -n 's/^Time stamp: //p' "$work/text"); epoch=$(date -u -d "$time" +%s) || fail "$stamp has no time"
+    if openssl ts -verify -in "$stamp" -data seal/statement.sig -CAfile "$work/authority.pem" -attime "$epoch" > "$work/out" 2>&1; then
+      stamped=$time; echo "sealed by $time at the latest"
+    fi
+  done
+  [ -n "$stamped" ] || fail "no time stamp over this signature is by that authority"
+fi
 
 # 4. What was signed is statement.json, and the envelope says the same.
 size=$(wc -c < seal/statement.json) || fail "statement.json cannot be read"

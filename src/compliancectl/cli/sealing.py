@@ -1,0 +1,129 @@
+"""`timestamp` and `countersign`: add a third party's word to a sealed bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compliancectl.cli import console, pipeline
+
+if TYPE_CHECKING:
+    from compliancectl.seal.container import Container
+
+app = typer.Typer()
+
+Bundle = Annotated[Path, typer.Argument(help="Bundle: folder or ZIP. It is only read.")]
+Folder = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder for the new bundle; must be new.", metavar="DIR")
+]
+Zip = Annotated[Path | None, typer.Option("--zip", help="Write the new bundle as this ZIP.", metavar="FILE")]
+Key = Annotated[
+    Path | None, typer.Option("--signer", help="Public key of the signer, to verify with first.", metavar="FILE")
+]
+Trust = Annotated[Path | None, typer.Option("--trust", help="Trust policy, to verify by first.", metavar="FILE")]
+
+
+@app.command(epilog="Example: compliancectl timestamp bundle.zip --authority https://tsa.example/tsr --zip stamped.zip")
+def timestamp(
+    bundle: Bundle,
+    authority: Annotated[
+        str,
+        typer.Option(
+            "--authority",
+            help="Address of an RFC 3161 time stamp authority.",
+            envvar=pipeline.AUTHORITY_VARIABLE,
+            metavar="URL",
+        ),
+    ],
+    output: Folder = None,
+    archive: Zip = None,
+) -> int:
+    """Add a time stamp over the seal's signature; only the signature's digest is sent.
+
+    It shows that the seal existed at that instant, so that nobody, the holder of the key included, can date it back
+    any further. A bundle is never changed: this writes a new one with the same files and the time stamp.
+    """
+    from compliancectl.seal import additions
+    from compliancectl.seal import timestamp as stamping
+
+    def make(members: Container, signature: bytes) -> dict[str, bytes]:
+        name = additions.next_timestamp(members.sizes)
+        with console.step("asking for a time stamp"):
+            return {name: stamping.ask(authority, signature)}
+
+    return _extend(bundle, output, archive, None, None, make)
+
+
+@app.command(epilog="Example: compliancectl countersign bundle.zip --key lead.pem --signer ci.pub.pem --zip final.zip")
+def countersign(
+    bundle: Bundle,
+    key: Annotated[Path, typer.Option("--key", "-k", help="Your signing key (PEM).", metavar="FILE")],
+    output: Folder = None,
+    archive: Zip = None,
+    signer: Key = None,
+    trust: Trust = None,
+) -> int:
+    """Sign the statement of a sealed bundle with a second key, as whoever reviewed it.
+
+    The bundle is verified first, by --signer or --trust: countersign nothing that you have not verified. A bundle is
+    never changed: this writes a new one with the same files and your signature. Whoever wants both signatures says so
+    in their trust policy: `require: {signers: [...]}`.
+    """
+    from compliancectl.errors import UsageError
+    from compliancectl.seal import additions, dsse, keys
+
+    if signer is None and trust is None:
+        raise UsageError("it is not said who must have signed the bundle", hint="Give --signer or --trust.")
+    mine = keys.load_private(key)
+
+    def make(members: Container, signature: bytes) -> dict[str, bytes]:
+        sealed = dsse.parse(_read(members, "seal/evidence.intoto.jsonl"), member="seal/evidence.intoto.jsonl")
+        if mine.key_id in (sealed.key_id, *additions.countersigners(members.sizes)):
+            raise UsageError("this key has signed the bundle already", hint="Countersign with another person's key.")
+        names = additions.countersign_names(mine.key_id)
+        return dict(zip(names, (dsse.sign(sealed.payload, mine.private).signature, mine.public_pem), strict=True))
+
+    return _extend(bundle, output, archive, signer, trust, make)
+
+
+def _extend(
+    bundle: Path,
+    folder: Path | None,
+    packed: Path | None,
+    key: Path | None,
+    trust: Path | None,
+    make: Callable[[Container, bytes], dict[str, bytes]],
+) -> int:
+    from compliancectl.cli.verification import check_first
+    from compliancectl.errors import FileError, NotReadyError, UsageError
+    from compliancectl.seal import Problem, additions, container, statement
+    from compliancectl.seal import archive as zip_archive
+
+    if not bundle.exists():
+        raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
+    if folder is None and packed is None:
+        raise UsageError("there is nowhere to write to", hint="Give --output, --zip, or both.")
+    code = check_first(bundle, key, trust)
+    if code and (key or trust):
+        raise NotReadyError(f"{bundle} is not fully verified", hint="`compliancectl verify` says what is missing.")
+    try:
+        with zip_archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle) as members:
+            added = make(members, _read(members, "seal/statement.sig"))
+            said = statement.parse(_read(members, "seal/statement.json"), member="seal/statement.json")
+        with console.step("writing the new bundle"):
+            additions.extend(bundle, added, said.predicate.bundle.id, folder=folder, packed=packed)
+    except Problem as problem:
+        raise FileError(problem.message, file=f"{bundle}/{problem.member}", hint=problem.hint) from problem
+    for place in (folder, packed):
+        if place is not None:
+            typer.echo(place)
+    return 0
+
+
+def _read(members: Container, name: str) -> bytes:
+    from compliancectl.seal import container
+
+    return container.read(members, name, limit=16 * 1024**2)
