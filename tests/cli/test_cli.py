@@ -34,7 +34,7 @@ HEAVY = (
 )
 
 COMMANDS = [
-    *[name for name in registry.COMMANDS if name not in ("claims", "controls", "collectors", "keys", "postgres")],
+    *[name for name in registry.COMMANDS if name not in ("claims", "controls", "collectors", "keys", "ledger", "postgres")],
     "claims show",
     "claims check",
     "controls list",
@@ -48,6 +48,13 @@ COMMANDS = [
     "keys new",
     "postgres isolation",
     "postgres suggest",
+    "ledger new",
+    "ledger check",
+    "ledger show",
+    "ledger add",
+    "ledger proof",
+    "ledger check-proof",
+    "ledger coverage",
 ]
 
 

@@ -21,7 +21,67 @@ if TYPE_CHECKING:
 
 Paper = Literal["A4", "Letter"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+LEDGER_VARIABLE = "COMPLIANCECTL_LEDGER"
+LEDGER_KEY_VARIABLE = "COMPLIANCECTL_LEDGER_KEY"
 AUTHORITY_VARIABLE = "COMPLIANCECTL_TIMESTAMP_AUTHORITY"
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Where runs are entered."""
+
+    folder: Path
+    key: Path
+
+    def open(self, project: Project) -> int:
+        """Enter a run before its first call; returns the number of the entry."""
+        from compliancectl import ledger
+        from compliancectl.canonical import sha256
+        from compliancectl.seal import sums
+
+        controls = sha256(sums.write({control.id: control.sha256 for control in project.selected}))
+        entry = ledger.append(
+            self.folder,
+            self.key,
+            lambda found: ledger.blank(kind="open", scope_sha256=project.scope.sha256, controls_sha256=controls),
+        )
+        return entry.sequence
+
+    def seal(self, opened: int, run: RunRecord, results: Results, bundle: Path) -> None:
+        """Enter that a run was sealed."""
+        from compliancectl import ledger
+        from compliancectl.canonical import sha256_file
+
+        digest = sha256_file(bundle / "seal/statement.json")
+        ledger.append(
+            self.folder,
+            self.key,
+            lambda found: ledger.blank(
+                kind="seal",
+                opens=opened,
+                scope_sha256=run.scope_sha256,
+                controls_sha256=found.entries[opened].controls_sha256,
+                run_id=run.id,
+                statement_sha256=digest,
+                status=run.status,
+                outcome=results.outcome,
+                observation=run.period,
+            ),
+        )
+
+
+def journal(folder: Path | None, key: Path | None) -> Journal | None:
+    """The ledger to enter a run in, if one is named.
+
+    Raises:
+        UsageError: if only one of ledger and key is named.
+    """
+    if folder is None and key is None:
+        return None
+    if folder is None or key is None:
+        hint = f"Give both --ledger ({LEDGER_VARIABLE}) and --ledger-key ({LEDGER_KEY_VARIABLE})."
+        raise UsageError("a ledger needs its folder and its key", hint=hint)
+    return Journal(folder, key)
 
 
 @dataclass(frozen=True)
@@ -184,6 +244,7 @@ def run_all(
     *,
     key: Path,
     authority: str | None = None,
+    book: Journal | None = None,
     resume: bool,
     deadline_s: float,
     as_of: datetime | None,
@@ -199,10 +260,13 @@ def run_all(
     key_id = load_private(key).key_id  # a wrong key must be found before an hour of collection, not after
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
+    opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible
     if not (resume and _is_collected(project, outputs.run)):
         collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
     results = evaluate_stage(project, outputs.run, as_of)
     bundle_stage(outputs.run, outputs.bundle, key, outputs.archive, authority)
+    if book and opened is not None:
+        book.seal(opened, store.read_run(outputs.run), results, outputs.bundle)
     for kind in kinds:
         report_stage(kind, outputs.bundle, outputs.reports / f"{kind}.pdf", paper)
     verification = verify_stage(outputs.archive, key_id)

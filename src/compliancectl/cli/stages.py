@@ -166,6 +166,16 @@ def run(
     key: Key = None,
     timestamp: Authority = None,
     as_of: AsOf = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", help="Ledger to enter the run in.", envvar=pipeline.LEDGER_VARIABLE, metavar="DIR"),
+    ] = None,
+    ledger_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--ledger-key", help="The ledger's private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"
+        ),
+    ] = None,
     paper: PaperSize = Paper.a4,
     report: Annotated[
         list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")
@@ -174,7 +184,7 @@ def run(
     """Collect, evaluate, seal, report and verify in one go."""
     from compliancectl.cli.project import open_project
 
-    signer = pipeline.signing_key(key)
+    signer, book = pipeline.signing_key(key), pipeline.journal(ledger, ledger_key)
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     instant = pipeline.instant(as_of)
@@ -183,6 +193,7 @@ def run(
         outputs,
         key=signer,
         authority=timestamp,
+        book=book,
         resume=resume,
         deadline_s=deadline,
         as_of=instant,

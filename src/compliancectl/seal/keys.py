@@ -14,6 +14,7 @@ from compliancectl.seal import dsse
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PASSPHRASE_VARIABLE = "COMPLIANCECTL_KEY_PASSPHRASE"  # noqa: S105  # the name, not the value
 _MAX_BYTES = 64 * 1024
@@ -56,7 +57,7 @@ def new_key(path: Path, *, force: bool = False) -> KeyFiles:
     key = ec.generate_private_key(ec.SECP256R1())
     with output_errors(private):
         base.parent.mkdir(parents=True, exist_ok=True)
-        _write(private, _private_pem(key), 0o600, replace=force)
+        _write(private, private_pem(key), 0o600, replace=force)
         try:
             _write(public, public_pem(key.public_key()), 0o644, replace=force)
         except BaseException:
@@ -74,8 +75,8 @@ def load_private(path: Path) -> SigningKey:
     """
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    data = _read(path)
-    key = _parse_private(data, path)
+    data = read_file(path)
+    key = parse_private(data, path)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
         raise _wrong_kind(path)
     public = key.public_key()
@@ -88,7 +89,7 @@ def load_public(path: Path) -> EllipticCurvePublicKey:
     Raises:
         FileError: if it cannot be read, is no public key, or is of another kind.
     """
-    data = _read(path)
+    data = read_file(path)
     if b"PRIVATE KEY" in data:
         raise FileError(
             "this is a private key; a verifier needs only the public one", file=path, hint="Give the .pub.pem file."
@@ -119,7 +120,12 @@ def public_pem(key: EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _parse_private(data: bytes, path: Path) -> object:
+def parse_private(data: bytes, path: Path) -> object:
+    """Read a private key in PEM, of whatever kind.
+
+    Raises:
+        FileError: if it is none, or its passphrase is missing or wrong.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -141,7 +147,8 @@ def _parse_private(data: bytes, path: Path) -> object:
         ) from error
 
 
-def _private_pem(key: EllipticCurvePrivateKey) -> bytes:
+def private_pem(key: EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
+    """Write a private key in PEM, encrypted if COMPLIANCECTL_KEY_PASSPHRASE is set."""
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
         Encoding,
@@ -187,7 +194,17 @@ def _write(path: Path, data: bytes, mode: int, *, replace: bool) -> None:
         target.replace(path)
 
 
-def _read(path: Path) -> bytes:
+def write_new(path: Path, data: bytes) -> None:
+    """Write a private file that does not exist yet."""
+    _write(path, data, 0o600, replace=False)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file that holds a key.
+
+    Raises:
+        FileError: if it cannot be read, or is far too long.
+    """
     try:
         with path.open("rb") as stream:
             data = stream.read(_MAX_BYTES + 1)

@@ -46,12 +46,12 @@ sed -n 's/\.sig$//p' "$work/found" | sort > "$work/signed"
 sed -n 's/\.pub\.pem$//p' "$work/found" | sort > "$work/keys"
 { same "$work/signed" "$work/keys" && [ "$(wc -l < "$work/found")" -eq $((2 * $(wc -l < "$work/signed"))) ]; } \
   || fail "a countersignature without its key, or something else beside them"
-while read -r one; do
-  openssl dgst -sha256 -verify "$one.pub.pem" -signature "$one.sig" seal/statement.pae > "$work/out" 2>&1 \
-    || fail "$one.sig is not by its key over this statement"
-  openssl pkey -pubin -in "$one.pub.pem" -outform DER -out "$work/one.der" || fail "$one.pub.pem is not a public key"
+while read -r theirs; do
+  openssl dgst -sha256 -verify "$theirs.pub.pem" -signature "$theirs.sig" seal/statement.pae > "$work/out" 2>&1 \
+    || fail "$theirs.sig is not by its key over this statement"
+  openssl pkey -pubin -in "$theirs.pub.pem" -outform DER -out "$work/one.der" || fail "$theirs.pub.pem is not a public key"
   id=$(sha256sum < "$work/one.der") || fail "the key cannot be hashed"
-  [ "$one" = "seal/countersign/${id%% *}" ] || fail "$one.pub.pem is not the key that its name says"
+  [ "$theirs" = "seal/countersign/${id%% *}" ] || fail "$theirs.pub.pem is not the key that its name says"
   if same "$work/one.der" "$work/key.der"; then fail "the signer's own key countersigns nothing"; fi
   echo "countersigned by the key ${id%% *}"
 done < "$work/signed"
