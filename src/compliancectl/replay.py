@@ -20,7 +20,8 @@ from compliancectl import canonical, store
 from compliancectl.collectors.base import Collector, Reply, Target
 from compliancectl.errors import CollectError, FileError, UsageError, VerifyError
 from compliancectl.item_writer import ItemWriter
-from compliancectl.load import load_controls, load_frameworks, load_waivers
+from compliancectl.load import load_claims, load_controls, load_frameworks, load_waivers
+from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
 from compliancectl.model.evidence import EvidenceItem, ReplyRecord, TableRows
 from compliancectl.model.framework import Framework
@@ -47,6 +48,7 @@ class Inputs:
     controls: tuple[Control, ...]
     frameworks: tuple[Framework, ...]
     waivers: tuple[Waiver, ...]
+    claims: ClaimRegister | None
     scope: Scope
 
 
@@ -204,7 +206,7 @@ def read_inputs(folder: Path) -> Inputs:
     catalog = folder / "catalog"
     settings = json.loads((catalog / "config.json").read_bytes())
     controls = load_controls([catalog / "controls"])
-    waivers = catalog / "waivers.yaml"
+    waivers, claims = catalog / "waivers.yaml", catalog / "claims.yaml"
     params = {c.id: {use.name: use.value for use in c.params if use.overridden} for c in results.controls}
     run = store.read_run(folder)
     scope = Scope(
@@ -225,6 +227,7 @@ def read_inputs(folder: Path) -> Inputs:
         controls=controls,
         frameworks=load_frameworks(catalog / "frameworks"),
         waivers=load_waivers(waivers, controls, selection=True) if waivers.is_file() else (),
+        claims=load_claims(claims, controls) if claims.is_file() else None,
         scope=scope,
     )
 

@@ -24,8 +24,11 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.load.scope import ScopeForm
     from compliancectl.load.waivers import WaiversForm
     from compliancectl.model.claim import ClaimsResult
+    from compliancectl.model.diff import Diff
     from compliancectl.model.evidence import EvidenceItem, RunRecord
-    from compliancectl.model.manifest import BundleRecord, Statement, Trust, Verification
+    from compliancectl.model.ledger import Coverage, Entry
+    from compliancectl.model.manifest import BundleRecord, Statement, Verification
+    from compliancectl.model.replay import Replay
     from compliancectl.model.result import ItemResult, Results
     from compliancectl.model.sample import Sample
 
@@ -41,21 +44,43 @@ def schemas() -> dict[str, bytes]:
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "verification": (Verification, "What `verify --format json` prints"),
+        "replay": (Replay, "What `replay --format json` prints"),
+        "diff": (Diff, "What `diff --format json` prints"),
+        "ledger-entry": (Entry, "entries.jsonl of a ledger, a line each"),
+        "coverage": (Coverage, "What `ledger coverage --format json` prints"),
     }
     found = {
         CONTROL: control,
         "docs/schema/claims.schema.json": _of(ClaimsForm, "Claims", "validation"),
         "docs/schema/waivers.schema.json": _of(WaiversForm, "Waivers", "validation"),
         "docs/schema/scope.schema.json": _of(ScopeForm, "Scope", "validation"),
-        "docs/schema/trust.schema.json": _of(Trust, "Trust policy", "validation"),
+        "docs/schema/trust.schema.json": _trust(),
     }
     for name, (model, title) in written.items():
         found[f"docs/schema/{name}.schema.json"] = _of(model, title, "serialization")
     return {path: (json.dumps(found[path], indent=2, ensure_ascii=False) + "\n").encode() for path in sorted(found)}
 
 
-def _of(model: type[BaseModel], title: str, mode: Any) -> dict[str, Any]:
-    made = _plain(model.model_json_schema(mode=mode, by_alias=True))
+def _trust() -> dict[str, Any]:
+    """The trust policy as people write it: it may name files, which are read before the model sees it."""
+    from compliancectl.model.trust import Trust
+
+    made = _of(Trust, "Trust policy", "validation", by_alias=False)
+    key, authority = made["$defs"]["TrustedKey"], made["$defs"]["Authority"]
+    text = {"minLength": 1, "type": "string"}
+    key["properties"]["key_file"] = {**text, "description": "Public key (PEM), relative to the policy."}
+    key["required"] = ["name"]
+    key["oneOf"] = [{"required": ["key_id"]}, {"required": ["key_file"]}]
+    authority["properties"] = {
+        "name": text,
+        "file": {**text, "description": "Root certificates (PEM), relative to it."},
+    }
+    authority["required"] = ["name", "file"]
+    return made
+
+
+def _of(model: type[BaseModel], title: str, mode: Any, *, by_alias: bool = True) -> dict[str, Any]:
+    made = _plain(model.model_json_schema(mode=mode, by_alias=by_alias))
     return {"$schema": _DIALECT, **made, "title": title}
 
 

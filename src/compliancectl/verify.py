@@ -178,9 +178,8 @@ class _Verifier:
         try:
             return StepResult(number=step, title=TITLES[step], outcome="ok", message=_plain(take()))
         except Skipped as skipped:
-            return StepResult(
-                number=step, title=TITLES[step], outcome="skipped", message=skipped.message, hint=skipped.hint
-            )
+            said, hint = skipped.message, skipped.hint
+            return StepResult(number=step, title=TITLES[step], outcome="skipped", message=said, hint=hint)
         except Problem as problem:
             message = f"{problem.member} {problem.message}" if problem.member else problem.message
             return _failed(step, message.rstrip(".") + ".", problem.hint, problem.member)
@@ -386,9 +385,8 @@ def _failed(step: VerifyStep, message: str, hint: str | None, file: str | None) 
 
 
 def _not_taken(step: VerifyStep) -> StepResult:
-    return StepResult(
-        number=step, title=TITLES[step], outcome="skipped", message="Not reached: an earlier step failed."
-    )
+    said = "Not reached: an earlier step failed."
+    return StepResult(number=step, title=TITLES[step], outcome="skipped", message=said)
 
 
 def _plain(text: str) -> str:

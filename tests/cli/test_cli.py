@@ -34,7 +34,11 @@ HEAVY = (
 )
 
 COMMANDS = [
-    *[name for name in registry.COMMANDS if name not in ("claims", "controls", "collectors", "keys", "ledger", "postgres")],
+    *[
+        name
+        for name in registry.COMMANDS
+        if name not in ("claims", "controls", "collectors", "keys", "ledger", "postgres")
+    ],
     "claims show",
     "claims check",
     "controls list",

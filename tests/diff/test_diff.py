@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from schema import faults
 
 from compliancectl.cli import app
 from compliancectl.sandbox import company as definition
@@ -49,7 +50,9 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compare(old: Path, new: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, Any]:
     capsys.readouterr()
     code = app.run(["diff", str(old), str(new), "--format", "json"])
-    return code, json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
+    assert faults("diff", found) == []
+    return code, found
 
 
 def findings(found: Any) -> set[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from schema import faults
 
 from compliancectl import canonical, clock
 from compliancectl import ledger as ledgers
@@ -238,6 +239,7 @@ def test_coverage_shows_the_run_that_was_dropped(book: Book, capsys: pytest.Capt
     assert "2 runs opened, 1 sealed in time, 0 late, 1 dropped" in capsys.readouterr().out
     assert app.run([*command, "--format", "json"]) == 3
     found = json.loads(capsys.readouterr().out)
+    assert faults("coverage", found) == [] and all(faults("ledger-entry", e.to_json()) == [] for e in entries)
     assert [entry["sequence"] for entry in found["dropped"]] == [2]
 
 

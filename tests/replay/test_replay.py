@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from schema import faults
 
 from compliancectl import canonical
 from compliancectl.cli import app
@@ -93,7 +94,9 @@ def forged(runs: Runs, tmp_path: Path, change: Callable[[Path], object]) -> Path
 def replayed(path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, Any]:
     capsys.readouterr()
     code = app.run(["replay", str(path), "--format", "json", *more])
-    return code, json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
+    assert faults("replay", {name: value for name, value in found.items() if name != "verdict"}) == []
+    return code, found
 
 
 def differences(found: Any) -> dict[str, tuple[str, str]]:

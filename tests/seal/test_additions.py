@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from authority import Authority
+from schema import faults
 
 from compliancectl import canonical, clock
 from compliancectl.bundle import bundle
 from compliancectl.cli import app
+from compliancectl.load.document import read
 from compliancectl.model.manifest import Operator, Verification, VerifyStep
 from compliancectl.seal import dsse, keys, readme, timestamp, trust
 from compliancectl.verify import verify
@@ -227,6 +229,14 @@ def test_a_policy_that_nothing_can_meet_is_a_mistake(desk: Desk, capsys: pytest.
     for require, part in (("{signers: [Nobody]}", "name of no key"), ("{timestamps: 2}", "more time stamps than")):
         assert app.run(["verify", str(desk.sealed.folder), "--trust", str(desk.policy(require))]) == 2
         assert part in capsys.readouterr().err
+
+
+def test_the_schema_of_a_policy_accepts_what_the_loader_does(desk: Desk) -> None:
+    policy = desk.policy("{signers: [Larkspur CI], timestamps: 1, stamped_within_hours: 24, max_age_days: 35}")
+    data = read(policy).data
+    assert faults("trust", data) == [] and trust.load(policy)
+    assert faults("trust", {**data, "keys": [{"name": "nobody"}]})
+    assert faults("trust", {**data, "require": {"timestamp": 1}})
 
 
 # -- making them ------------------------------------------------------------------------------------------------------

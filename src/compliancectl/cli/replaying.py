@@ -103,6 +103,7 @@ def _judge(folder: Path, place: Path, inputs: Inputs, why: str | None) -> Stage:
             scope=inputs.scope,
             waivers=inputs.waivers,
             frameworks=inputs.frameworks,
+            claims=inputs.claims,
             as_of=inputs.results.as_of,
         )
     except FileError as error:  # a control reads a table that no installed collector declares, or the like
