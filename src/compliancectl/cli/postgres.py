@@ -32,18 +32,26 @@ def isolation(
     database: Annotated[
         list[str] | None, typer.Option("--database", help="Only this database; may be repeated.", metavar="NAME")
     ] = None,
+    write_probes: Annotated[
+        bool,
+        typer.Option(
+            "--write-probes", help="Try writes too and roll them back; only where the scope says `clone: true`."
+        ),
+    ] = False,
     format: OutputFormat = Format.text,
 ) -> int:
     """Print who can reach what across tenants, and for each gap a sentence, the policy, and SQL that would close it.
 
-    Everything runs in READ ONLY transactions. Exit code 0 when every tenant is isolated, 1 when there is a gap,
+    Everything but --write-probes runs in READ ONLY transactions. Exit code 0 when every tenant is isolated, 1 when there is a gap,
     3 when something could not be judged.
     """
     from compliancectl.collectors.postgres.isolation.summary import examine
 
     with _session(scope) as session:
         chosen = _chosen(session.config.databases, database)
-        found = [examine(session, one) for one in chosen]
+        if write_probes:
+            _only_clones(chosen)
+        found = [examine(session, one, write=write_probes) for one in chosen]
     if format is Format.json:
         typer.echo(json.dumps([_plain(summary) for summary in found], indent=2, ensure_ascii=False))
     else:
@@ -137,6 +145,18 @@ def _chosen(databases: Sequence[Any], names: list[str] | None) -> list[Any]:
     return [database for database in databases if not names or database.name in names]
 
 
+def _only_clones(databases: list[Any]) -> None:
+    """Writes are tried in copies alone, even though they are rolled back."""
+    from compliancectl.errors import UsageError
+
+    for database in databases:
+        if not database.clone:
+            raise UsageError(
+                f"database {database.name} is not declared a clone, so no write is tried there",
+                hint="Write probes lock rows, fire triggers and make the server work. Clone the database, declare it with `clone: true`.",
+            )
+
+
 def _plain(summary: Summary) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -178,14 +198,15 @@ def _matrix(summary: Summary) -> None:
     out().print("● isolated  ✕ open  ○ not settled  – no privilege; one sign per context\n")
     verdicts: dict[tuple[str, str, str], str] = {}
     for cell in summary.cells:
-        column = "rows" if cell["level"] == "rows" else cell["operation"]
+        column = cell["operation"] if cell["level"] == "predicate" else cell["level"]
         key = (cell["relation"], column, cell["context"])
         verdicts[key] = _worse(verdicts.get(key), cell["verdict"])
-    grid = Grid("table", *_OPERATIONS, "rows", box=None, pad_edge=False, header_style="dim")
+    columns = [*_OPERATIONS, *(level for level in ("rows", "write") if any(c["level"] == level for c in summary.cells))]
+    grid = Grid("table", *columns, box=None, pad_edge=False, header_style="dim")
     for relation in dict.fromkeys(sorted(cell["relation"] for cell in summary.cells)):
         signs = [
             "".join(_sign(verdicts.get((relation, column, context))) for context in summary.contexts)
-            for column in (*_OPERATIONS, "rows")
+            for column in columns
         ]
         grid.add_row(safe(relation), *signs)
     out().print(grid)

@@ -3,36 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from compliancectl.cli import app
-
 TENANT = "nullif(current_setting('app.organization_id', true), '')::uuid"
-
-
-@pytest.fixture
-def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run the command on one database; returns exit code, standard output and standard error."""
-    from ruamel.yaml import YAML
-
-    def run(db: Any, *arguments: str, **changes: Any) -> tuple[int, str, str]:
-        scope = tmp_path / "compliancectl.yaml"
-        waits = changes.pop("timeouts_s", {})
-        section = {**db.section(**changes), "timeouts_s": waits}
-        with scope.open("w", encoding="utf-8") as stream:
-            sources = {"postgres": json.loads(json.dumps(section))}
-            YAML(typ="safe", pure=True).dump({"organization": "Larkspur", "system": "App", "sources": sources}, stream)
-        monkeypatch.setenv("COLUMNS", "200")
-        code = app.run(["postgres", "isolation", "--scope", str(scope), *arguments])
-        said = capsys.readouterr()
-        assert "SEEDED-SECRET" not in said.out + said.err
-        assert "seeded-person" not in said.out + said.err
-        return code, said.out, said.err
-
-    return run
 
 
 def test_a_sound_database_is_isolated_and_the_matrix_says_so(box, whole, isolation):
@@ -177,28 +151,7 @@ def test_hostile_names_are_neither_run_nor_printed_as_they_are(db, isolation):
     assert db.sql("select count(*) from public.users") == [(40,)]
 
 
-EVERYTHING = """
-select (select json_agg(to_jsonb(c) - 'relpages' - 'reltuples' - 'relallvisible' order by c.oid) from pg_class c)::text,
-       (select json_agg(p order by p.oid) from pg_policy p)::text, (select json_agg(p order by p.oid) from pg_proc p)::text,
-       (select json_agg(r order by r.rolname) from pg_roles r)::text, (select json_agg(s) from pg_db_role_setting s)::text,
-       (select json_agg(json_build_array(sequencename, last_value)) from pg_sequences)::text,
-       (select count(*) from pg_largeobject_metadata), (select json_agg(t order by t.oid) from pg_trigger t)::text
-"""
-
-
-def everything(db: Any) -> list[Any]:
-    """The whole database: the catalogue, and every row of every table with the transaction that wrote it."""
-    tables = db.sql(
-        "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname !~ '^pg_|^information'"
-    )
-    rows = [
-        db.sql(f"select md5(string_agg(t.xmin::text || t.xmax::text || t::text, ',' order by t.ctid)) from {name} t")
-        for (name,) in sorted(tables)
-    ]
-    return [db.sql(EVERYTHING), rows]
-
-
-def test_it_writes_nothing_at_all(db, isolation):
+def test_it_writes_nothing_at_all(db, isolation, everything):
     db.sql("create policy support on public.messages using (true) with check (true)")
     before = everything(db)
     assert isolation(db)[0] == 1

@@ -122,6 +122,9 @@ class Database(Model):
     purge_columns: tuple[PurgeColumn, ...] = ()
     contexts: dict[str, ProbeContext] = Field(default_factory=dict)
     """Name → who a session can be. Two of different tenants make it possible to probe isolation."""
+    clone: bool = False
+    """Whether this is a copy made for tests, in which `postgres isolation --write-probes` may try writes. They are rolled
+    back, but they lock rows and fire triggers."""
     shared_columns: dict[str, str] = Field(default_factory=dict)
     """`schema.table.column` → why rows where it is set may be seen by every tenant."""
     shared_tenants: dict[str, str] = Field(default_factory=dict)

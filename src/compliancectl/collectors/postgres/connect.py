@@ -49,8 +49,13 @@ class Door:
         self._connectors: dict[bool, Connector] = {}
 
     @contextmanager
-    def connect(self, database: Database) -> Iterator[psycopg.Connection[Any]]:
-        """Yield a connection with the preamble set; what goes wrong inside becomes a `CollectError`."""
+    def connect(self, database: Database, *, writable: bool = False) -> Iterator[psycopg.Connection[Any]]:
+        """Yield a connection with the preamble set; what goes wrong inside becomes a `CollectError`.
+
+        Args:
+            database: where to.
+            writable: transactions may write, for probes that are rolled back; only where the scope says `clone: true`.
+        """
         import psycopg
 
         try:
@@ -58,11 +63,13 @@ class Door:
         except psycopg.Error as error:
             raise at_connect(error, database) from None
         try:
+            if writable and not database.clone:
+                raise AssertionError("only a clone is ever opened for writing")
             for name, value in preamble(self._config).items():
                 connection.execute("select pg_catalog.set_config(%s, %s, false)", (name, value))
             connection.commit()
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            connection.read_only = True
+            connection.read_only = not writable
             yield connection
         except psycopg.Error as error:
             raise in_session(error, database) from None

@@ -58,6 +58,14 @@ def fetch_probes(session: PostgresSession, target: Target) -> Fetched:
     )
 
 
+def understand(session: PostgresSession, database: Database) -> tuple[Facts, dict[str, str], Database]:
+    """The facts of a database, each role's search path, and the database with every role that matters."""
+    with session.snapshot(database) as snapshot:
+        wide = catalogue.widened(snapshot)
+        facts, paths = _facts(wide, snapshot, catalogue.read(snapshot, wide))
+    return facts, paths, wide
+
+
 def _facts(database: Database, snapshot: Snapshot, answers: Mapping[str, Answer]) -> tuple[Facts, dict[str, str]]:
     parts = {part: answer.records() for part, answer in answers.items()}
     paths = {str(row["role"]): str(row["search_path"]) for row in parts["paths"]}

@@ -65,11 +65,7 @@ class Probe:
 
     @property
     def _people(self) -> list[Person]:
-        return [
-            Person(name, context.tenant, context.settings, context.role)
-            for name, context in self.database.contexts.items()
-            if context.tenant is not None
-        ]
+        return people(self.database)
 
     def _tables(self, role: str, state: State | None = None) -> list[Relation]:
         return [
@@ -196,19 +192,8 @@ class Probe:
         Raises:
             Denied: if the collector may not take the role.
         """
-        import psycopg
-
         try:
-            local = {"row_security": "on", "search_path": self.paths.get(role, "public"), **state.settings}
-            for name, value in local.items():
-                connection.execute("select pg_catalog.set_config(%s, %s, true)", (name, value))
-            try:
-                connection.execute("select pg_catalog.set_config('role', %s, true)", (role,))
-            except psycopg.errors.InsufficientPrivilege:
-                raise Denied(
-                    f"database {self.database.name}: the collector may not take the role {role} (42501)",
-                    hint=f"GRANT {role} TO the collector's role WITH INHERIT FALSE, SET TRUE (before PostgreSQL 16 plainly).",
-                ) from None
+            become(connection, self.database, self.paths, role, state)
             yield
         finally:
             if not connection.closed and not connection.broken:
@@ -250,6 +235,37 @@ class Probe:
             for record in rows.count(connection, self.facts, role, state.tenant, self._stalled):
                 self._note(record["relation"], {record.get("sqlstate", "")})
                 self.found.append({**record, "role": role, "state": state.name, "kind": state.kind})
+
+
+def people(database: Database) -> list[Person]:
+    """Everybody whom the scope declares as a member of a tenant."""
+    return [
+        Person(name, context.tenant, context.settings, context.role)
+        for name, context in database.contexts.items()
+        if context.tenant is not None
+    ]
+
+
+def become(
+    connection: psycopg.Connection[Any], database: Database, paths: Mapping[str, str], role: str, state: State
+) -> None:
+    """Take a role and a state's settings for the rest of the transaction.
+
+    Raises:
+        Denied: if the collector may not take the role.
+    """
+    import psycopg
+
+    local = {"row_security": "on", "search_path": paths.get(role, "public"), **state.settings}
+    for name, value in local.items():
+        connection.execute("select pg_catalog.set_config(%s, %s, true)", (name, value))
+    try:
+        connection.execute("select pg_catalog.set_config('role', %s, true)", (role,))
+    except psycopg.errors.InsufficientPrivilege:
+        raise Denied(
+            f"database {database.name}: the collector may not take the role {role} (42501)",
+            hint=f"GRANT {role} TO the collector's role WITH INHERIT FALSE, SET TRUE (before PostgreSQL 16 plainly).",
+        ) from None
 
 
 def unknown(value: str, tenant: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.base import Fetched, Reply, Target
 from compliancectl.collectors.postgres.isolation import feeds
+from compliancectl.collectors.postgres.isolation.writes import WriteProbe
 from compliancectl.errors import CollectError
 
 if TYPE_CHECKING:
@@ -54,13 +55,30 @@ class Summary:
         return 1 if self.gaps else 0
 
 
-def examine(session: PostgresSession, database: Database) -> Summary:
-    """Read the catalogue, probe, and sum up; what fails is in `errors`, and the rest is done all the same."""
+def examine(session: PostgresSession, database: Database, *, write: bool = False) -> Summary:
+    """Read the catalogue, probe, and sum up; what fails is in `errors`, and the rest is done all the same.
+
+    Args:
+        session: an open session.
+        database: one of its databases.
+        write: try writes too, and roll them back; for a clone only.
+    """
     summary = Summary(database.name)
     target = Target(database.name, database.endpoint)
     rules = list(_rows(summary, feeds.fetch_rules(session, target), feeds.shape_rules))
     probes = list(_rows(summary, feeds.fetch_probes(session, target), feeds.shape_probes))
+    if write:
+        probes += _written(summary, session, database)
     return sum_up(summary, rules, probes)
+
+
+def _written(summary: Summary, session: PostgresSession, database: Database) -> list[Row]:
+    try:
+        facts, paths, wide = feeds.understand(session, database)
+        return list(WriteProbe(session, wide, facts, paths).run())
+    except CollectError as error:
+        summary.errors.append(error)
+        return []
 
 
 def _rows(summary: Summary, stream: Fetched, shape: Any) -> Iterator[Row]:
@@ -102,7 +120,7 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
     summary.gaps += [g for g in _grouped(telling, "open") if (g.rule, g.object) not in known]
     explained = {gap.object.partition(" for ")[0] for gap in summary.gaps if gap.rule != "rows.visible"}
     summary.gaps = [gap for gap in summary.gaps if gap.rule != "rows.visible" or gap.object not in explained]
-    failed = [row for row in seen if row["level"] == "predicate" or row["sqlstate"]]
+    failed = [row for row in seen if row["level"] != "rows" or row["sqlstate"]]
     summary.unsettled = [
         g for g in _grouped(failed, "inconclusive") if g.object not in {gap.object for gap in summary.gaps}
     ]
