@@ -494,12 +494,12 @@ class Build:
     rejected = RejectedRow
 
 
-@pytest.fixture
-def build(tmp_path: Path) -> Build:
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     made: list[Path] = []
 
     def write_next(spec: RunSpec) -> Path:
-        made.append(tmp_path / f"larkspur-{len(made) + 1}")
+        made.append(tmp_path_factory.mktemp("runs") / f"larkspur-{len(made) + 1}")
         return write(spec, made[-1])
 
     return Build(write_next)

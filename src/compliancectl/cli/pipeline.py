@@ -165,6 +165,24 @@ def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
         render(kind, bundle, out, paper=paper)
 
 
+def refuse_altered(bundle: Path) -> None:
+    """Nothing is reported about a sealed bundle that does not verify; whose seal it is, is the reader's question.
+
+    Raises:
+        VerifyError: if a step of the verification fails.
+    """
+    from compliancectl.verify import verify
+
+    if bundle.is_dir() and not (bundle / "SHA256SUMS").exists():
+        return  # a run folder; the report says on its cover that it is not sealed
+    if not bundle.exists():
+        return  # the report says so, with its own hint
+    with console.step("verifying the bundle"):
+        failure = verify(bundle).failure
+    if failure is not None:
+        raise failure
+
+
 def verify_stage(path: Path, key_id: str) -> Verification:
     """Verify against the one key that the caller has just sealed with."""
     from compliancectl.model.trust import Trust, TrustedKey

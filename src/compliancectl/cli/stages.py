@@ -112,7 +112,11 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="PDF to write.", metavar="FILE")],
     paper: PaperSize = Paper.a4,
 ) -> int:
-    """Write a PDF report from a bundle."""
+    """Write a PDF report from a bundle.
+
+    Exit code 4, and no report, if the bundle is sealed and does not verify.
+    """
+    pipeline.refuse_altered(bundle)
     pipeline.report_stage(kind, bundle, output, paper.value)
     typer.echo(output)
     return 0

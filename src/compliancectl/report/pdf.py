@@ -77,18 +77,22 @@ def write(html: str, reports: Path, *, identifier: str, created: datetime, enclo
     """
     os.environ["FONTCONFIG_FILE"] = str(reports / "shared" / "fonts" / "fonts.conf")
     import weasyprint
+    from weasyprint.urls import FatalURLFetchingError
 
     files = [_attachment(e, created) for e in sorted(enclosures, key=lambda e: e.name)]
     with _remarks() as remarks, _without_gc():
-        source = weasyprint.HTML(string=html, base_url=f"{reports.as_uri()}/", url_fetcher=_fetcher(reports))
-        document = source.render(pdf_variant="pdf/a-3a", pdf_tags=True)
-        data = document.write_pdf(
-            finisher=_finish,
-            pdf_variant="pdf/a-3a",
-            pdf_tags=True,
-            pdf_identifier=identifier.encode(),
-            attachments=files,
-        )
+        try:
+            source = weasyprint.HTML(string=html, base_url=f"{reports.as_uri()}/", url_fetcher=_fetcher(reports))
+            document = source.render(pdf_variant="pdf/a-3a", pdf_tags=True)
+            data = document.write_pdf(
+                finisher=_finish,
+                pdf_variant="pdf/a-3a",
+                pdf_tags=True,
+                pdf_identifier=identifier.encode(),
+                attachments=files,
+            )
+        except FatalURLFetchingError as error:  # no Exception: weasyprint would otherwise carry on without the file
+            raise RuntimeError(f"the report would have gaps: {error}") from None
     fatal = [r for r in remarks if _FATAL.search(r)]
     if fatal:
         raise RuntimeError(f"the report would have gaps: {fatal[0]}")

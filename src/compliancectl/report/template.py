@@ -74,6 +74,9 @@ def _environment(reports: Path, glyphs: Collection[int]) -> jinja2.Environment:
         lines = (escape(line) if line else Markup("&nbsp;") for line in text.visible_lines(value, glyphs))
         return Markup("").join(Markup("<code>{}</code>").format(line) for line in lines)
 
+    def breakable(value: str) -> Markup:
+        return Markup("_<wbr>").join(escape(part) for part in text.visible(value, glyphs).split("_"))
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(reports),
         autoescape=True,
@@ -85,7 +88,7 @@ def _environment(reports: Path, glyphs: Collection[int]) -> jinja2.Environment:
     filters = {
         name: getattr(text, name) for name in ("prose", "number", "sentence", "instant", "day", "size", "listed")
     }
-    environment.filters.update(filters, listing=listing, shorten=text.shorten, compact=text.compact)
+    environment.filters.update(filters, listing=listing, breakable=breakable, shorten=text.shorten, compact=text.compact)
     environment.filters["css_string"] = lambda value: Markup(text.css_string(text.visible(value, glyphs)))  # noqa: S704  # every special character is a CSS escape
     environment.globals.update(count=text.count, period=text.period)
     return environment
