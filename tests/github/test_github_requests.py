@@ -40,6 +40,7 @@ def test_many_repositories_share_requests(grown):
         "GET /repos/dependency-graph/sbom",
         "GET /repos/secret-scanning/scan-history",
         "GET /repos/rulesets/rule-suites",
+        "GET /repos/activity",
     }
 
 

@@ -16,6 +16,7 @@ from compliancectl.collectors.github import (
     organization,
     permissions,
     proposals,
+    pushes,
     repositories,
     rules,
 )
@@ -34,6 +35,7 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *repositories.FEEDS,
         *rules.FEEDS,
         *changes.FEEDS,
+        *pushes.FEEDS,
         *proposals.FEEDS,
         *alerts.FEEDS,
     )
