@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from compliancectl.collectors.base import Collector, Context
 from compliancectl.collectors.github import (
+    actions,
     alerts,
     changes,
     organization,
@@ -32,6 +33,7 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
     config = GitHubConfig
     feeds = (
         *organization.FEEDS,
+        *actions.FEEDS,
         *repositories.FEEDS,
         *rules.FEEDS,
         *changes.FEEDS,

@@ -39,7 +39,12 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
 def _of_branch(session: GitHubSession, repository: str, branch: str, tally: Tally) -> Generator[Reply, None, None]:
     start, path = session.context.period.start, f"/repos/{session.organization}/{repository}/activity"
     facts = {"repository": repository, "branch": branch, "since": clock.text(start)}
-    parameters: dict[str, Any] = {"ref": f"refs/heads/{branch}", "time_period": "year", "direction": "desc", "per_page": PAGE_SIZE}
+    parameters: dict[str, Any] = {
+        "ref": f"refs/heads/{branch}",
+        "time_period": "year",
+        "direction": "desc",
+        "per_page": PAGE_SIZE,
+    }
     got = session.get(path, tally, want=list, facts=facts, **parameters)
     seen: set[str] = set()
     while True:

@@ -44,6 +44,14 @@ class Rest:
         self.alerts = Alerts(state, self.views)
         self.answers: dict[str, Callable[[Call], Any]] = {
             "orgs/get": self.organization,
+            "actions/get-github-actions-permissions-organization": lambda call: {
+                name: state.organization["actions"][name]
+                for name in ("enabled_repositories", "allowed_actions", "sha_pinning_required")
+            },
+            "actions/get-github-actions-default-workflow-permissions-organization": lambda call: {
+                name: state.organization["actions"][name]
+                for name in ("default_workflow_permissions", "can_approve_pull_request_reviews")
+            },
             "orgs/list-members": self.members,
             "orgs/list-outside-collaborators": self.outside_collaborators,
             "repos/list-for-org": self.repositories,
