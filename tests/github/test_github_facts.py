@@ -319,6 +319,29 @@ def test_pushes_that_bypassed_rules(start):
     assert (row["actor"], row["production"], len(row["after_sha"])) == ("bruno-keller", True, 40)
 
 
+# -- what moved a branch ----------------------------------------------------------------------------------------------
+
+
+def test_what_moved_a_branch_is_told_by_githubs_clock(start):
+    def change(github):
+        it = github["repositories"]["infrastructure"]
+        it["direct_pushes"] = [{"at": it["pushed"], "committed": "2020-01-01T00:00:00Z", "author": "bruno-keller"}]
+
+    run = start(change).collect("push", "commit", production={"infrastructure": ["main"]})
+    assert {row["kind"] for row in run.rows("push")} == {"pr_merge", "push"}
+    (pushed,) = [row for row in run.rows("push") if row["kind"] == "push"]
+    assert pushed["actor"] == "bruno-keller"
+    assert pushed["after_sha"] not in {row["sha"] for row in run.rows("commit")}  # its date hides it from the history
+
+
+def test_what_moved_a_branch_before_the_period_ends_the_listing(start):
+    hub = start(lambda github: github.update(generated={"repositories": 1, "merged": 150}))
+    run = hub.collect("push", production={"service-001": ["main"]})
+    assert len(run.rows("push")) == 150
+    assert run.only.completeness.items == 150
+    assert sum("/activity" in reply.operation for reply in run.only.replies) == 2
+
+
 # -- changes ----------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ def test_many_repositories_share_requests(grown):
         "GET /repos/dependency-graph/sbom",
         "GET /repos/secret-scanning/scan-history",
         "GET /repos/rulesets/rule-suites",
+        "GET /repos/activity",
     }
 
 
@@ -86,3 +87,49 @@ def test_default_branches_are_looked_up_together(start):
     count = asked(hub)
     assert count["POST /graphql DefaultBranch"] <= 2  # two feeds may begin at the same moment
     assert count["POST /graphql Commits"] <= 2
+
+
+# -- a second run -----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_takes_nothing_off_the_rate_limit_of_rest(start):
+    hub = start(lambda github: github.update(generated={"repositories": 3, "merged": 1}))
+    first = hub.collect(cache="answers")
+    spent = dict(hub.part.server.used)
+    second = hub.collect(cache="answers")
+    assert {item.status for item in second.items.values()} == {"collected"}
+    assert hub.part.server.used["core"] - spent["core"] <= spent["core"] / 10
+    for table in ("repository", "branch_rule", "ruleset", "ruleset_version", "member", "secret_alert", "organization"):
+        assert second.rows(table) == first.rows(table)
+    item = second.items[f"members {ORG}"]
+    confirmed = [reply for reply in item.replies if reply.status == "304"]
+    assert len(confirmed) == 7
+    for reply in confirmed:
+        assert reply.context["confirmed"].startswith("304 Not Modified: the body is the one that GitHub gave at 20")
+        assert [attempt.outcome for attempt in reply.attempts] == ["304"]
+        assert isinstance(json.loads((second.folder / "evidence" / item.id / reply.path).read_bytes()), list)
+
+
+def test_what_changed_is_not_taken_from_the_cache(start):
+    hub = start()
+    hub.collect("member", cache="answers")
+    hub.state.people["bruno-keller"]["two_factor"] = "none"
+    assert hub.collect("member", cache="answers").by("member", "login")["bruno-keller"]["two_factor_disabled"] is True
+
+
+def test_what_was_kept_holds_no_secret_is_for_its_asker_only_and_must_be_whole(start):
+    hub = start()
+    hub.collect("secret_alert", "organization", cache="answers")
+    files = sorted((hub.sandbox.scope_file.parent / "answers").glob("*.json"))
+    assert len(files) >= 3
+    for file in files:
+        assert b"SEEDED-" not in file.read_bytes()
+        file.write_text(file.read_text().replace("study-companion", "study-campanion").replace("read", "none"))
+    run = hub.collect("secret_alert", "organization", cache="answers")
+    assert "304" not in {
+        reply.status for item in run.items.values() for reply in item.replies if "alerts" in reply.operation
+    }
+    assert run.rows("organization")[0]["default_repository_permission"] == "read"
+    app = hub.part.make_app(hub.sandbox.folder)
+    asked = hub.collect("secret_alert", cache="answers", app=app).only
+    assert {reply.status for reply in asked.replies} == {"200"}

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 
 from compliancectl.collectors.base import Collector, Context
 from compliancectl.collectors.github import (
+    actions,
     alerts,
     changes,
     organization,
     permissions,
     proposals,
+    pushes,
     repositories,
     rules,
 )
@@ -31,9 +33,11 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
     config = GitHubConfig
     feeds = (
         *organization.FEEDS,
+        *actions.FEEDS,
         *repositories.FEEDS,
         *rules.FEEDS,
         *changes.FEEDS,
+        *pushes.FEEDS,
         *proposals.FEEDS,
         *alerts.FEEDS,
     )

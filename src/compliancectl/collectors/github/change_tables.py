@@ -79,3 +79,24 @@ REVIEW = table(
     column("submitted", TIME, "Submitted; NULL while pending.", _REVIEW + "submittedAt"),
     column("commit", TEXT, "Commit that was looked at; NULL when it is gone.", _REVIEW + "commit.oid"),
 )
+
+_ACTIVITY = "GET /repos/{owner}/{repo}/activity#"
+
+PUSH = table(
+    "push",
+    "One row for each time that a production branch was moved, since the start of the period, by GitHub's clock.",
+    (METADATA, CONTENTS),
+    column("repository", TEXT, "Name of the repository.", "scope", required=True),
+    column("branch", TEXT, "Production branch.", "scope", required=True),
+    column(
+        "kind",
+        TEXT,
+        "push, force_push, branch_creation, branch_deletion, pr_merge or merge_queue_merge.",
+        _ACTIVITY + "activity_type",
+        required=True,
+    ),
+    column("at", TIME, "When, whatever the dates of the commits say.", _ACTIVITY + "timestamp", required=True),
+    column("actor", TEXT, "Login; NULL when the account was deleted.", _ACTIVITY + "actor.login"),
+    column("before_sha", TEXT, "Commit that the branch was at before.", _ACTIVITY + "before"),
+    column("after_sha", TEXT, "Commit that the branch was moved to.", _ACTIVITY + "after"),
+)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from compliancectl import __version__
+from compliancectl import __version__, canonical
 from compliancectl.collectors.base import Context
 from compliancectl.collectors.calls import Answer, TryAgain, call
 from compliancectl.collectors.github.config import GitHubConfig
@@ -108,14 +108,32 @@ class Client:
     def _timeout_s(self) -> float:
         return min(self._config.timeout_s, self._context.deadline_s)
 
-    def get(self, path: str, parameters: dict[str, Any], *, also_fine: tuple[int, ...] = ()) -> Answer:
+    def get(
+        self, path: str, parameters: dict[str, Any], *, also_fine: tuple[int, ...] = (), etag: str | None = None
+    ) -> Answer:
         """GET one REST resource; `path` may also be an absolute URL of the same host, as in `Link` headers.
+
+        Args:
+            path: where.
+            parameters: of the query.
+            also_fine: statuses that are an answer, too.
+            etag: of an answer that is at hand; GitHub may then answer 304 without a body.
 
         Raises:
             CollectError: see `judge`.
         """
-        judge = Judge(self._config.secondary_pause_s, also_fine)
-        return self._call("GET", path, judge, parameters=dict(parameters))
+        if etag is None:
+            judge = Judge(self._config.secondary_pause_s, also_fine)
+            return self._call("GET", path, judge, parameters=dict(parameters))
+        judge = Judge(self._config.secondary_pause_s, (*also_fine, 304))
+        return self._call("GET", path, judge, parameters=dict(parameters), headers={"If-None-Match": etag})
+
+    @property
+    def asker(self) -> str:
+        """A digest that tells one set of credentials from another."""
+        app = self._config.app
+        secret = f"{app.id} {app.installation}" if app else os.environ.get(self._config.token_env, "").strip()
+        return canonical.sha256(f"{self._config.base_url} {secret}".encode())
 
     def graphql(self, document: str, variables: Mapping[str, Any], *, parts: bool = False) -> Answer:
         """POST one GraphQL document; with `parts`, one that asks about many things and may be refused some of them.

@@ -56,6 +56,8 @@ class GitHubConfig(Model):
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
     app: AppAuth | None = None
     """When given, used instead of a token."""
+    cache: str | None = None
+    """Folder, relative to the scope file, in which answers of REST are kept between runs, for GitHub to confirm by 304."""
     page_limit: int = Field(default=10_000, ge=1)
     """Pages of one listing after which collection stops and says so."""
     timeout_s: float = Field(default=30.0, gt=0)

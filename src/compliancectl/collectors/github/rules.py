@@ -91,7 +91,7 @@ def _shape_branch_rule(reply: Reply) -> Iterator[Row]:
         rules, protection = graphql_rules.rules(ref), graphql_rules.protection(ref)
         facts = {**facts, **merged_rules.from_rulesets(rules), "sources": merged_rules.sources(rules, None)}
     else:
-        protection = data_of(reply) if reply.status == "200" else {}
+        protection = {} if reply.status == "404" else data_of(reply)
     yield (
         "github.branch_rule",
         {

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
+from compliancectl import clock
 from compliancectl.collectors.base import Context, Diagnosis, Reply, Session
 from compliancectl.collectors.calls import Answer
 from compliancectl.collectors.github.batches import Batches
+from compliancectl.collectors.github.cache import Cache
 from compliancectl.collectors.github.client import PAGE_SIZE, Client
 from compliancectl.collectors.github.config import GitHubConfig
 from compliancectl.collectors.github.judge import graphql_errors
@@ -82,6 +85,7 @@ class GitHubSession(Session):
     def __init__(self, config: GitHubConfig, context: Context) -> None:
         self.config, self.context = config, context
         self.client = Client(config, context)
+        self.cache = Cache(context.folder / config.cache) if config.cache else None
         self.batches = Batches(self.client)
         self.listed: tuple[list[Reply], list[Any], Tally] | None = None
         """The organisation's repositories as REST lists them, once that was asked; see `common.repositories`."""
@@ -117,14 +121,27 @@ class GitHubSession(Session):
     ) -> Got:
         """GET one REST resource, whose body must be a `want` (unless the status is one of `also_fine`, or 204)."""
         texts = {name: _text(value) for name, value in parameters.items()}
-        answer = self.client.get(path, texts, also_fine=also_fine)
-        response = answer.response
-        status = response.status_code
-        data = _json(answer, want, lenient=status in also_fine or status == 204)
+        address = f"{path}?{urlencode(sorted(texts.items()))}" if texts else path
+        kept = self.cache.find(address, self.client.asker) if self.cache else None
+        answer = self.client.get(path, texts, also_fine=also_fine, etag=kept.etag if kept else None)
+        response, status = answer.response, answer.response.status_code
         self._warn_sso(answer, tally)
         tally.pages += 1
-        operation = f"GET {response.request.url}"
-        reply = self._reply(answer, data, operation, {}, self._context(path, facts))
+        operation, context = f"GET {response.request.url}", self._context(path, facts)
+        if status == 304 and kept is not None:
+            context["confirmed"] = f"304 Not Modified: the body is the one that GitHub gave at {kept.given}"
+            data = json.loads(kept.body)
+            reply = dataclasses.replace(
+                self._reply(answer, None, operation, {}, context),
+                body=kept.body.encode("utf-8"),
+                redactions=kept.redactions,
+                media_type=kept.media_type,
+            )
+            return Got(reply, data, 200, self._next(kept.link))
+        data = _json(answer, want, lenient=status in also_fine or status == 204)
+        reply = self._reply(answer, data, operation, {}, context)
+        if self.cache is not None:
+            self.cache.keep(address, self.client.asker, reply, response.headers.get("Link", ""))
         return Got(reply, data, status, self._next(response.headers.get("Link", "")))
 
     def _next(self, header: str) -> str | None:
@@ -279,8 +296,6 @@ def at(value: Any, *path: str) -> Any:
 
 def time_of(value: Any) -> Any:
     """An aware instant from GitHub's text; None stays None, and anything else stays as it is to break the row's contract."""
-    from compliancectl import clock
-
     if not isinstance(value, str):
         return value
     try:

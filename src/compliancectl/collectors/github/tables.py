@@ -81,6 +81,43 @@ ORGANIZATION = table(
     ),
 )
 
+ACTIONS = table(
+    "actions",
+    "One row: what the organisation lets workflows of GitHub Actions do.",
+    (READ_ORGANIZATION,),
+    column(
+        "enabled_repositories",
+        TEXT,
+        "Where Actions is on: all, selected or none.",
+        "GET /orgs/{org}/actions/permissions#enabled_repositories",
+        required=True,
+    ),
+    column(
+        "allowed_actions",
+        TEXT,
+        "Which actions may be used: all, local_only or selected.",
+        "GET /orgs/{org}/actions/permissions#allowed_actions",
+    ),
+    column(
+        "sha_pinning_required",
+        BOOL,
+        "Actions must be named by a full commit id.",
+        "GET /orgs/{org}/actions/permissions#sha_pinning_required",
+    ),
+    column(
+        "default_workflow_permissions",
+        TEXT,
+        "What a workflow's token may do unless the workflow says otherwise: read or write.",
+        "GET /orgs/{org}/actions/permissions/workflow#default_workflow_permissions",
+    ),
+    column(
+        "can_approve_pull_requests",
+        BOOL,
+        "Workflows may approve pull requests.",
+        "GET /orgs/{org}/actions/permissions/workflow#can_approve_pull_request_reviews",
+    ),
+)
+
 MEMBER = table(
     "member",
     "One row per member of the organisation and per outside collaborator.",

@@ -136,7 +136,7 @@ def _review(name: str, number: int, place: int, it: dict[str, Any], end: datetim
 def _push(name: str, it: dict[str, Any]) -> Commit:
     return Commit(
         sha=sha(name, "push", it["at"]),
-        at=clock.parse(it["at"]),
+        at=clock.parse(it.get("committed", it["at"])),
         author=it["author"],
         message="Hotfix that seeded-person-bruno wanted\n\nSEEDED-SECRET-message",
         pull=None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.sandbox.github import errors
+from compliancectl.sandbox.github.activity import activities
 from compliancectl.sandbox.github.alerts import Alerts
 from compliancectl.sandbox.github.contract import Operation
 from compliancectl.sandbox.github.ids import node_id, sha
@@ -43,10 +44,19 @@ class Rest:
         self.alerts = Alerts(state, self.views)
         self.answers: dict[str, Callable[[Call], Any]] = {
             "orgs/get": self.organization,
+            "actions/get-github-actions-permissions-organization": lambda call: {
+                name: state.organization["actions"][name]
+                for name in ("enabled_repositories", "allowed_actions", "sha_pinning_required")
+            },
+            "actions/get-github-actions-default-workflow-permissions-organization": lambda call: {
+                name: state.organization["actions"][name]
+                for name in ("default_workflow_permissions", "can_approve_pull_request_reviews")
+            },
             "orgs/list-members": self.members,
             "orgs/list-outside-collaborators": self.outside_collaborators,
             "repos/list-for-org": self.repositories,
             "repos/get": lambda call: self.views.full_repository(call.repository),
+            "repos/list-activities": lambda call: activities(state, self.views, call.repository, call.query),
             "repos/check-automated-security-fixes": self.automated_fixes,
             "repos/check-vulnerability-alerts": self.vulnerability_alerts,
             "dependency-graph/export-sbom": self.sbom,

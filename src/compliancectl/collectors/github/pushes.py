@@ -1,0 +1,105 @@
+"""Everything that moved a production branch, by the clock of GitHub.
+
+The dates in a commit are whatever its author set, so a listing of commits by date misses one that was backdated. GitHub's
+own list of activity says when a branch was moved, by whom, from where and to where, force pushes included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from compliancectl import clock
+from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
+from compliancectl.collectors.github import change_tables
+from compliancectl.collectors.github.client import PAGE_SIZE
+from compliancectl.collectors.github.common import audit_phrase, production_branches, production_targets, repository_of
+from compliancectl.collectors.github.session import GitHubSession, Tally, at, check_page, data_of, facts_of, time_of
+from compliancectl.model.evidence import Window
+
+LONGEST = timedelta(days=365)
+"""GitHub answers for the last year at most."""
+
+
+def _fetch(session: GitHubSession, target: Target) -> Fetched:
+    start, repository = session.context.period.start, repository_of(target)
+    tally = Tally(
+        "all pages, newest first, until GitHub names no next one or one holds something from before the period"
+    )
+    tally.filters += [f"timestamp since {clock.text(start)}", "time_period = year"]
+    if session.context.as_of - start > LONGEST:
+        tally.warn("the period begins more than a year ago, and GitHub keeps what moved a branch for no longer")
+    branches = yield from production_branches(session, repository, tally)
+    for branch in branches:
+        yield from _of_branch(session, repository, branch, tally)
+    return tally.result()
+
+
+def _of_branch(session: GitHubSession, repository: str, branch: str, tally: Tally) -> Generator[Reply, None, None]:
+    start, path = session.context.period.start, f"/repos/{session.organization}/{repository}/activity"
+    facts = {"repository": repository, "branch": branch, "since": clock.text(start)}
+    parameters: dict[str, Any] = {
+        "ref": f"refs/heads/{branch}",
+        "time_period": "year",
+        "direction": "desc",
+        "per_page": PAGE_SIZE,
+    }
+    got = session.get(path, tally, want=list, facts=facts, **parameters)
+    seen: set[str] = set()
+    while True:
+        yield got.reply
+        within = [entry for entry in got.data if _since(entry, start)]
+        tally.items += len(within)
+        if got.link is None or len(within) < len(got.data):
+            return
+        check_page(got.link, seen, session.config.page_limit, f"GET {path}")
+        session.context.progress(f"{repository}: what moved {branch}, page {len(seen) + 1}")
+        got = session.get(got.link, tally, want=list, facts=facts)
+
+
+def _since(entry: Any, start: datetime) -> bool:
+    """True also when GitHub does not say when: the row then breaks its contract, and is seen."""
+    moment = time_of(at(entry, "timestamp"))
+    return not isinstance(moment, datetime) or moment >= start
+
+
+def _shape(reply: Reply) -> Iterator[Row]:
+    facts, organization = facts_of(reply), reply.context["organization"]
+    if "since" not in facts:
+        return
+    owner, start = f"{organization}/{facts['repository']}", clock.parse(facts["since"])
+    for entry in data_of(reply):
+        if _since(entry, start):
+            yield (
+                "github.push",
+                {
+                    "organization": organization,
+                    "resource": f"{owner}/{facts['branch']}/activity/{at(entry, 'id')}",
+                    "repository": facts["repository"],
+                    "branch": facts["branch"],
+                    "kind": at(entry, "activity_type"),
+                    "at": time_of(at(entry, "timestamp")),
+                    "actor": at(entry, "actor", "login"),
+                    "before_sha": at(entry, "before"),
+                    "after_sha": at(entry, "after"),
+                },
+            )
+
+
+def _window(session: GitHubSession) -> Window | None:
+    return Window(start=session.context.period.start, end=session.context.as_of)
+
+
+FEEDS: tuple[Feed[GitHubSession], ...] = (
+    Feed(
+        "pushes",
+        "What moved each production branch since the start of the period, by GitHub's clock.",
+        (change_tables.PUSH,),
+        production_targets,
+        _fetch,
+        _shape,
+        window=_window,
+        corroborate=audit_phrase,
+    ),
+)
