@@ -44,6 +44,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         (
             Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
             Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),
+            Command("period", "Judge an observation period from the chain of its runs.", "periods"),
         ),
     ),
     (
