@@ -45,7 +45,7 @@ def period(
     from compliancectl.export import new_file
     from compliancectl.period import judge
 
-    opens, closes = _instant("--from", start), _instant("--to", end)
+    opens, closes = instant("--from", start), instant("--to", end)
     captures, refused, verdicts = _read(folder, key, trust)
     found = judge(captures, refused, opens, closes, verdicts)
     if output is not None:
@@ -59,7 +59,12 @@ def period(
     return found.exit_code
 
 
-def _instant(option: str, text: str) -> datetime:
+def instant(option: str, text: str) -> datetime:
+    """Parse a date or an instant that an option holds.
+
+    Raises:
+        UsageError: if it is none.
+    """
     from compliancectl import clock
     from compliancectl.errors import UsageError
 
