@@ -45,8 +45,10 @@ def read(folder: Path, *, since: datetime | None = None, only: Sequence[str] = (
     if len(subjects) > 1:
         names = "; ".join(", ".join(subject) for subject in subjects)
         raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
-    known = {row[5] for row in rows}
-    if strangers := sorted(set(only) - known):
+    known: dict[str, list[Any]] = {}
+    for row in rows:
+        known.setdefault(row[5], []).append(row)
+    if strangers := sorted(set(only) - known.keys()):
         raise UsageError(f"no run has the control {strangers[0]}", hint=f"There are {', '.join(sorted(known))}.")
     organization, system, environment = subjects[0]
     return History(
@@ -54,7 +56,7 @@ def read(folder: Path, *, since: datetime | None = None, only: Sequence[str] = (
         system=system,
         environment=environment,
         runs=_runs(rows),
-        controls=tuple(_control([row for row in rows if row[5] == id]) for id in sorted(set(only) or known)),
+        controls=tuple(_control(known[id]) for id in sorted(set(only) or known)),
     )
 
 

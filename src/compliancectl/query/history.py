@@ -15,7 +15,7 @@ _COLUMNS = (
     "controls: 'STRUCT(id VARCHAR, title VARCHAR, severity VARCHAR, outcome VARCHAR, "
     'tests STRUCT(counts STRUCT(passed BIGINT, failed BIGINT, waived BIGINT, excluded BIGINT, "unknown" BIGINT))[])[]\'}'
 )
-_LONGEST = 256 * 1024**2
+_SHORTEST = 1024**2
 Row = tuple[Any, ...]
 
 
@@ -33,13 +33,15 @@ def outcomes(files: Sequence[Path]) -> list[Row]:
 
     if not files:
         return []
+    # DuckDB's buffers are as large as the longest object may be, so the files' own sizes decide.
+    longest = max(_SHORTEST, 1 + max(path.stat().st_size for path in files))
     listed = ", ".join(text_literal(str(path.resolve())) for path in files)
     sql = f"""
         SELECT DISTINCT as_of, run_id, organization, system, environment, c.id, c.title,
                c.severity, c.outcome, {", ".join(_sum(name) for name in ("passed", "failed", "waived", "excluded"))},
                {_sum("unknown")}
         FROM (SELECT *, unnest(controls) AS c FROM
-              read_json([{listed}], format = 'unstructured', columns = {_COLUMNS}, maximum_object_size = {_LONGEST}))
+              read_json([{listed}], format = 'unstructured', columns = {_COLUMNS}, maximum_object_size = {longest}))
     """
     try:
         with duckdb.connect(config={"autoinstall_known_extensions": False}) as database:
