@@ -26,8 +26,10 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.claim import ClaimsResult
     from compliancectl.model.diff import Diff
     from compliancectl.model.evidence import EvidenceItem, RunRecord
+    from compliancectl.model.history import History
     from compliancectl.model.ledger import Coverage, Entry
     from compliancectl.model.manifest import BundleRecord, Statement, Verification
+    from compliancectl.model.period import Period
     from compliancectl.model.replay import Replay
     from compliancectl.model.result import ItemResult, Results
     from compliancectl.model.sample import Sample
@@ -41,6 +43,8 @@ def schemas() -> dict[str, bytes]:
         "item": (ItemResult, "results/items/*.jsonl: one item of a population, a line each"),
         "bundle": (BundleRecord, "bundle.json: what is handed over"),
         "statement": (Statement, "The in-toto statement that is signed: the manifest of a bundle"),
+        "history": (History, "What `history` finds"),
+        "period": (Period, "What `period` finds"),
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "verification": (Verification, "What `verify --format json` prints"),

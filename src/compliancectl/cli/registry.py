@@ -46,6 +46,9 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("diff", "Show what changed between two runs.", "diffing"),
             Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
             Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),
+            Command("period", "Judge an observation period from the chain of its runs.", "periods"),
+            Command("history", "Show how each control came out, run by run.", "histories"),
+            Command("trend", "Show how many items do not pass, run by run.", "histories"),
         ),
     ),
     (

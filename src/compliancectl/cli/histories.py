@@ -1,0 +1,97 @@
+"""`history` and `trend`: controls over many runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compliancectl.cli.options import Format, OutputFormat
+
+if TYPE_CHECKING:
+    from compliancectl.model.history import History
+
+app = typer.Typer()
+WIDTH = 60
+Folder = Annotated[Path, typer.Argument(help="Folder with the bundles, at any depth.", metavar="FOLDER")]
+Since = Annotated[str | None, typer.Option("--since", help="Leave earlier runs out (UTC).", metavar="DATE")]
+Control = Annotated[list[str] | None, typer.Option("--control", help="Only this one; may be repeated.", metavar="ID")]
+
+
+@app.command(epilog="Example: compliancectl history evidence --control BCP-01 --since 2026-01-01")
+def history(folder: Folder, control: Control = None, since: Since = None, format: OutputFormat = Format.text) -> int:
+    """Show how each control came out, run by run: ● no deviations, ✕ deviations, ○ inconclusive, – no occurrences.
+
+    With more runs than fit on a line, each sign stands for several runs and is the worst of them. Results are read as
+    they are and not verified; `compliancectl period` verifies.
+    """
+    from compliancectl.cli.console import SYMBOLS, out, safe
+    from compliancectl.history import thinned
+
+    found = _read(folder, control, since)
+    if format is Format.json:
+        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        return 0
+    console = out()
+    _head(found)
+    for each in found.controls:
+        signs = "".join(_sign(*SYMBOLS[point.outcome]) for point in thinned(each.points, WIDTH))
+        turns = f"turned {each.turns} times" if each.turns != 1 else "turned once"
+        console.print(f"  {each.id:<8} {signs}  {safe(each.title)}  [dim]{turns}[/dim]")
+    return 0
+
+
+def _sign(shape: str, colour: str) -> str:
+    return f"[{colour}]{shape}[/{colour}]"
+
+
+@app.command(epilog="Example: compliancectl trend evidence --since 2026-01-01 --format json")
+def trend(folder: Folder, control: Control = None, since: Since = None, format: OutputFormat = Format.text) -> int:
+    """Show how many items of each control do not pass, run by run, and where that is going.
+
+    An item that fails and one that is unknown both count. Results are read as they are and not verified.
+    """
+    from compliancectl import clock
+    from compliancectl.cli.console import out, safe
+    from compliancectl.history import sparkline, thinned
+
+    found = _read(folder, control, since)
+    if format is Format.json:
+        data = [
+            {
+                "control": each.id,
+                "points": [
+                    {"run_id": p.run_id, "as_of": clock.text(p.as_of), "open": p.items.failed + p.items.unknown}
+                    for p in each.points
+                ],
+            }
+            for each in found.controls
+        ]
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        return 0
+    console = out()
+    _head(found)
+    for each in found.controls:
+        numbers = [point.items.failed + point.items.unknown for point in each.points]
+        shown = [point.items.failed + point.items.unknown for point in thinned(each.points, WIDTH)]
+        went = f"{numbers[0]:,} → {numbers[-1]:,}, at most {max(numbers):,}"
+        console.print(f"  {each.id:<8} {sparkline(shown)}│  {safe(each.title)}  [dim]{went}[/dim]")
+    return 0
+
+
+def _head(found: History) -> None:
+    from compliancectl import clock
+    from compliancectl.cli.console import out, safe
+
+    first, last = found.runs[0], found.runs[-1]
+    count = f"{len(found.runs)} runs" if len(found.runs) != 1 else "1 run"
+    out().print(f"{safe(found.system)}: {count}, {clock.text(first.as_of)} to {clock.text(last.as_of)}\n")
+
+
+def _read(folder: Path, control: list[str] | None, since: str | None) -> History:
+    from compliancectl.cli.periods import instant
+    from compliancectl.history import read
+
+    return read(folder, since=instant("--since", since) if since else None, only=control or ())

@@ -1,0 +1,155 @@
+"""`period`: the observation period, judged from the chain of its runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compliancectl.cli.checked import SignerKey, TrustFile
+from compliancectl.cli.options import Format, OutputFormat
+
+if TYPE_CHECKING:
+    from compliancectl.model.period import LedgerEntry, Period, PeriodControl
+    from compliancectl.period_capture import Capture
+
+app = typer.Typer()
+SHOWN = 10
+"""Deviations printed per test; the rest are in the JSON."""
+
+
+@app.command(epilog="Example: compliancectl period evidence --from 2026-01-01 --to 2027-01-01 -o period.json")
+def period(
+    folder: Annotated[Path, typer.Argument(help="Folder with the bundles, at any depth.", metavar="FOLDER")],
+    start: Annotated[str, typer.Option("--from", help="First day of the period (UTC).", metavar="DATE")],
+    end: Annotated[str, typer.Option("--to", help="Day after its last (UTC).", metavar="DATE")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write the findings as JSON.", metavar="FILE")
+    ] = None,
+    key: SignerKey = None,
+    trust: TrustFile = None,
+    format: OutputFormat = Format.text,
+) -> int:
+    """Judge an observation period from the bundles of its runs.
+
+    Every bundle is verified. For each control: captures that were due by its frequency and those that are there, its
+    outcomes as a timeline, its populations united without doubles, each deviation with its duration, and whether the
+    control or its parameters changed. Evidence about events must cover the period without a gap.
+
+    Exit code 0: no deviations. 1: deviations. 3: captures are missing or inconclusive. 4: a bundle does not verify.
+    """
+    from compliancectl import canonical, disk
+    from compliancectl.export import new_file
+    from compliancectl.period import judge
+
+    opens, closes = instant("--from", start), instant("--to", end)
+    captures, refused, verdicts = _read(folder, key, trust)
+    found = judge(captures, refused, opens, closes, verdicts)
+    if output is not None:
+        disk.refuse_sealed(output)
+        with new_file(output) as stream:
+            stream.write(canonical.to_bytes(found.to_json()) + b"\n")
+    if format is Format.json:
+        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+    return found.exit_code
+
+
+def instant(option: str, text: str) -> datetime:
+    """Parse a date or an instant that an option holds.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    from compliancectl import clock
+    from compliancectl.errors import UsageError
+
+    try:
+        return clock.parse(text)
+    except ValueError:
+        raise UsageError(f"{option}: {text!r} is no date", hint="Write it as 2026-08-01.") from None
+
+
+def _read(
+    folder: Path, key: Path | None, policy: Path | None
+) -> tuple[list[Capture], list[LedgerEntry], dict[str, str]]:
+    """Verify and read every bundle below a folder."""
+    from compliancectl.cli import console
+    from compliancectl.errors import UsageError
+    from compliancectl.model.period import LedgerEntry
+    from compliancectl.period_capture import Reader, bundles
+    from compliancectl.seal import trust
+    from compliancectl.verify import verify
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
+    paths = list(bundles(folder))
+    if not paths:
+        raise UsageError(f"there is no bundle below {folder}", hint="Name the folder that holds the bundles.")
+    trusted, reader = trust.load(policy, (key,) if key else ()), Reader()
+    captures: list[Capture] = []
+    refused: list[LedgerEntry] = []
+    verdicts: dict[str, str] = {}
+    with console.step(f"verifying {len(paths)} bundles"):
+        for path in paths:
+            name = path.relative_to(folder).as_posix()
+            said = verify(path, trust=trusted)
+            verdicts[name] = said.verdict
+            if said.failure is not None:
+                problem = f"step {said.failure.step}: {said.failure.message}"
+                refused.append(LedgerEntry(bundle=name, verdict="does not verify", problem=problem))
+            else:
+                captures.append(reader.read(path, name))
+    if trusted is None:
+        typer.echo("Whose signature the bundles bear was not checked (--key, --trust).", err=True)
+    return captures, refused, verdicts
+
+
+def _show(found: Period) -> None:
+    from compliancectl import clock
+    from compliancectl.cli.console import mark as outcome
+    from compliancectl.cli.console import out, safe
+
+    console = out()
+    counted = sum(entry.counted for entry in found.ledger)
+    console.print(f"{safe(found.system)}, {clock.text(found.start)} to {clock.text(found.end)}: {counted} runs\n")
+    for entry in found.ledger:
+        if entry.verdict == "does not verify":
+            console.print(f"  [red]✕[/red] {safe(entry.bundle)} does not verify: {safe(str(entry.problem))}")
+    for control in found.controls:
+        console.print(
+            f"  {control.id:<8} {outcome(control.outcome)}  {safe(control.title)}  "
+            f"[dim]{control.captured} of {control.expected} {control.frequency} captures[/dim]"
+        )
+        _show_control(control)
+    for part in found.unread:
+        console.print(
+            f"  [yellow]○[/yellow] {part.table} from {clock.text(part.start)} to {clock.text(part.end)}, "
+            f"{part.captures} captures: {safe(part.problem)}"
+        )
+
+
+def _show_control(control: PeriodControl) -> None:
+    from compliancectl import clock
+    from compliancectl.cli.console import out, safe
+
+    console = out()
+    for reason in control.reasons:
+        console.print(f"           [yellow]○[/yellow] {safe(reason)}")
+    for gap in control.missed:
+        console.print(f"           – no capture from {clock.text(gap.start)} to {clock.text(gap.end)}")
+    for change in control.changes:
+        console.print(f"           ~ {change.kind} since {clock.text(change.at)}")
+    for test in control.tests:
+        for item in test.deviations[:SHOWN]:
+            lasted = "" if item.hours is None else f", {item.hours} h" + ("" if item.until else ", still open")
+            console.print(
+                f"           [red]✕[/red] {safe(item.resource)}: {safe(item.sentence)} "
+                f"[dim]{clock.text(item.first)}{lasted}[/dim]"
+            )
+        if len(test.deviations) > SHOWN:
+            console.print(f"             and {len(test.deviations) - SHOWN} more deviations of {test.id}")

@@ -1,0 +1,114 @@
+"""Outcomes of controls over many runs, read from the bundles' results. It does not verify them: `period` does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from compliancectl.errors import NotReadyError, UsageError
+from compliancectl.export.source import opened
+from compliancectl.model.history import ControlHistory, ControlPoint, History, RunPoint
+from compliancectl.model.result import Counts
+from compliancectl.period_capture import bundles
+from compliancectl.query.history import outcomes
+from compliancectl.seal import records
+
+BARS = "▁▂▃▄▅▆▇█"
+_COUNTS = ("passed", "failed", "waived", "excluded", "unknown")
+
+
+def read(folder: Path, *, since: datetime | None = None, only: Sequence[str] = ()) -> History:
+    """Read the history of a folder of bundles.
+
+    Args:
+        folder: searched at any depth.
+        since: leave earlier runs out.
+        only: ids of controls; empty means all.
+
+    Raises:
+        UsageError: there is no such folder or control, or bundles of several systems lie together.
+        NotReadyError: there is no run.
+        FileError: results that cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
+    with _results(folder) as files:
+        rows = [row for row in outcomes(files) if since is None or row[0] >= since]
+    if not rows:
+        raise NotReadyError(f"there is no run below {folder}", hint="Name the folder that holds the bundles.")
+    subjects = sorted({row[2:5] for row in rows})
+    if len(subjects) > 1:
+        names = "; ".join(", ".join(subject) for subject in subjects)
+        raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
+    known: dict[str, list[Any]] = {}
+    for row in rows:
+        known.setdefault(row[5], []).append(row)
+    if strangers := sorted(set(only) - known.keys()):
+        raise UsageError(f"no run has the control {strangers[0]}", hint=f"There are {', '.join(sorted(known))}.")
+    organization, system, environment = subjects[0]
+    return History(
+        organization=organization,
+        system=system,
+        environment=environment,
+        runs=_runs(rows),
+        controls=tuple(_control(known[id]) for id in sorted(set(only) or known)),
+    )
+
+
+@contextmanager
+def _results(folder: Path) -> Iterator[list[Path]]:
+    """The results files of all bundles; those in ZIP files are laid out meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="compliancectl-history-") as scratch:
+        found: list[Path] = []
+        for number, path in enumerate(bundles(folder)):
+            if path.is_dir():
+                found.append(path / records.RESULTS)
+            elif not (path.with_suffix("") / records.RESULTS).is_file():  # beside its folder it says nothing new
+                with opened(path) as bundle:
+                    found.append(Path(scratch) / f"{number}.json")
+                    found[-1].write_bytes(bundle.read(records.RESULTS))
+        yield [path for path in found if path.is_file()]
+
+
+def _runs(rows: Sequence[Any]) -> tuple[RunPoint, ...]:
+    tally: dict[tuple[datetime, str], Counter[Any]] = {}
+    for row in rows:
+        tally.setdefault((row[0], row[1]), Counter())[row[8]] += 1
+    return tuple(
+        RunPoint(run_id=run, as_of=at, controls=dict(sorted(counts.items()))) for (at, run), counts in tally.items()
+    )
+
+
+def _control(rows: Sequence[Any]) -> ControlHistory:
+    latest = rows[-1]
+    points = tuple(
+        ControlPoint(
+            run_id=row[1], as_of=row[0], outcome=row[8], items=Counts(**dict(zip(_COUNTS, row[9:], strict=True)))
+        )
+        for row in rows
+    )
+    return ControlHistory(id=latest[5], title=latest[6], severity=latest[7], points=points)
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """Numbers as bars: nothing at 0, the highest at the largest."""
+    most = max(values, default=0)
+    return "".join(" " if value <= 0 else BARS[(value * len(BARS) - 1) // most] for value in values)
+
+
+def thinned(points: Sequence[ControlPoint], width: int) -> list[ControlPoint]:
+    """At most `width` points: of each share of the runs the worst, so that no bad day is lost between two good ones."""
+    if len(points) <= width:
+        return list(points)
+    shares = [points[n * len(points) // width : (n + 1) * len(points) // width] for n in range(width)]
+    return [max(share, key=_badness) for share in shares]
+
+
+def _badness(point: ControlPoint) -> tuple[int, int]:
+    order = ("no occurrences", "no deviations", "deviations", "inconclusive")
+    return order.index(point.outcome), point.items.failed + point.items.unknown
