@@ -25,6 +25,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.load.waivers import WaiversForm
     from compliancectl.model.claim import ClaimsResult
     from compliancectl.model.evidence import EvidenceItem, RunRecord
+    from compliancectl.model.gap import Gaps
     from compliancectl.model.manifest import BundleRecord, Statement, Trust, Verification
     from compliancectl.model.result import ItemResult, Results
 
@@ -38,6 +39,7 @@ def schemas() -> dict[str, bytes]:
         "bundle": (BundleRecord, "bundle.json: what is handed over"),
         "statement": (Statement, "The in-toto statement that is signed: the manifest of a bundle"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
+        "gaps": (Gaps, "What `gaps --format json` prints"),
         "verification": (Verification, "What `verify --format json` prints"),
     }
     found = {
