@@ -26,6 +26,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.claim import ClaimsResult
     from compliancectl.model.diff import Diff
     from compliancectl.model.evidence import EvidenceItem, RunRecord
+    from compliancectl.model.gap import Gaps
     from compliancectl.model.history import History
     from compliancectl.model.ledger import Coverage, Entry
     from compliancectl.model.manifest import BundleRecord, Statement, Verification
@@ -47,6 +48,7 @@ def schemas() -> dict[str, bytes]:
         "period": (Period, "What `period` finds"),
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
+        "gaps": (Gaps, "What `gaps --format json` prints"),
         "verification": (Verification, "What `verify --format json` prints"),
         "replay": (Replay, "What `replay --format json` prints"),
         "diff": (Diff, "What `diff --format json` prints"),

@@ -13,7 +13,7 @@ import pytest
 
 from compliancectl import load
 from compliancectl.cli import app, pipeline
-from compliancectl.cli.project import Catalogue, catalogue, select
+from compliancectl.cli.project import Catalogue, Project, catalogue, select
 
 CONTROL = """\
 id: {id}
@@ -120,10 +120,15 @@ def shipped() -> Catalogue:
     return catalogue()
 
 
+def project_of(scope: Path) -> Project:
+    """The company with its own controls only."""
+    own = load.load_controls([scope.parent / "mine"])
+    return select(load.load_scope(scope), replace(shipped(), controls=own))
+
+
 def assess(scope: Path, run: Path) -> Path:
     """Collect and evaluate by the company's own controls; whatever the outcome."""
-    own = load.load_controls([scope.parent / "mine"])
-    project = select(load.load_scope(scope), replace(shipped(), controls=own))
+    project = project_of(scope)
     pipeline.collect_stage(project, run, resume=False, deadline_s=60)
     pipeline.evaluate_stage(project, run, None)
     return run

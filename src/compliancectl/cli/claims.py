@@ -79,7 +79,7 @@ def show(
     today = reader.read(assessed)
     chosen = _register(register, scope) if register is not None else today.claims() or _register(None, scope)
     judged = judge_claims(
-        chosen, today.results, [_same_system(today, reader.read(path)).results for path in earlier or ()]
+        chosen, today.results, [same_system(today, reader.read(path)).results for path in earlier or ()]
     )
     if format is Format.json:
         shown = judged.model_copy(update={"claims": tuple(c for c in judged.claims if c.status in wanted)})
@@ -146,7 +146,12 @@ def _register(file: Path | None, scope_file: Path) -> ClaimRegister:
     return claims_of(scope, catalogue(folders))
 
 
-def _same_system(today: Assessed, before: Assessed) -> Assessed:
+def same_system(today: Assessed, before: Assessed) -> Assessed:
+    """Hold an earlier assessment to the same system.
+
+    Raises:
+        UsageError: if it is about another.
+    """
     from compliancectl.errors import UsageError
 
     for name in ("organization", "system", "environment"):

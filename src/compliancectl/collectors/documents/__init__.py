@@ -142,7 +142,9 @@ issued: 2026-09-22
 restore_test: {performed: 2026-09-21T08:30:00Z, rto_minutes: 41, rpo_minutes: 5, checks_passed: true, signed_by: Head of engineering}
 ```
 
-The document itself is not copied: its digest, its size and what the sidecar says are the evidence.
+The document itself is not copied: its digest, its size and what the sidecar says are the evidence. Of a register (a CSV
+whose kind is milestone-register, risk-register, incident-register or breach-register) the declared columns are evidence
+too; `compliancectl documents new KIND` begins one.
 """
 
 

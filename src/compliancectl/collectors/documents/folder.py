@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compliancectl import canonical
-from compliancectl.collectors.documents import sidecar
+from compliancectl.collectors.documents import registers, sidecar
 from compliancectl.errors import Denied, FileError, Garbage, Missing, SourceFailed, Truncated
 from compliancectl.load.problems import FileErrors
 
@@ -64,6 +64,8 @@ def walk(folder: Path, as_of: datetime) -> Listing:
         document["sidecar"] = _said(folder, sidecars.get(name), as_of, said)
         if document["sidecar"] is not None and document["bytes"] == 0:
             said.append(f"{name}: is empty, so {sidecars[name]} describes nothing")
+        elif document["sidecar"] is not None:
+            _add_rows(folder, document, said)
         documents.append(document)
     if said:
         raise Garbage("; ".join(said), hint="Mend these files; until then none of the documents counts.")
@@ -162,6 +164,23 @@ def _measure(folder: Path, name: str) -> dict[str, Any]:
         raise Truncated(f"{name} changed while it was read", hint="Collect again.")
     media = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
     return {"path": name, "bytes": after.st_size, "sha256": digest, "media_type": media}
+
+
+def _add_rows(folder: Path, document: dict[str, Any], problems: list[str]) -> None:
+    """Read the rows of a register; the bytes are those that were measured."""
+    kind, name = document["sidecar"]["said"]["kind"], document["path"]
+    if kind not in registers.REGISTERS:
+        return
+    if not name.endswith(".csv"):
+        problems.append(f"{name}: a {kind} is kept as CSV")
+        return
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise Denied(f"cannot read {name}: {error.strerror}", hint=_LET) from None
+    if canonical.sha256(data) != document["sha256"]:
+        raise Truncated(f"{name} changed while it was read", hint="Collect again.")
+    document["rows"] = registers.read(kind, name, data, problems)
 
 
 def _said(folder: Path, name: str | None, as_of: datetime, problems: list[str]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Reply, Row
+from compliancectl.collectors.documents.registers import REGISTERS, times
 
 _MEASURED = ("sha256", "bytes", "media_type")
 _TIMES = ("issued", "expires", "target", "covers_start", "covers_end")
@@ -53,6 +54,10 @@ def _rows(document: Mapping[str, Any]) -> Iterator[Row]:
         )
     for vendor in said.get("vendors", ()):
         yield "document.vendor", {"resource": f"{path}#{vendor['vendor']}", **vendor}
+    for row in document.get("rows", ()):
+        instants = times(said["kind"])
+        values = {name: _moment(value) if name in instants else value for name, value in row.items()}
+        yield REGISTERS[said["kind"]].table.name, {"resource": f"{path}#{row['id']}", **values}
 
 
 def _moment(value: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compliancectl.collectors.documents.registers import TABLES
 from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, Table
 
 READ = ("read access to the folder",)
@@ -135,4 +136,4 @@ VENDOR = Table(
     READ,
     DROPS,
 )
-ALL = (FILE, ATTESTATION, AGREEMENT, RESTORE_TEST, VENDOR)
+ALL = (FILE, ATTESTATION, AGREEMENT, RESTORE_TEST, VENDOR, *TABLES)

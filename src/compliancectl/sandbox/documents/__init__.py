@@ -31,13 +31,25 @@ def start(company: Company, folder: Path) -> Part:
     return Part(folder=folder, scope={"folder": company.sections["company"]["documents_folder"]})
 
 
+def _csv(rows: list[dict[str, Any]]) -> str:
+    """A register as a spreadsheet saves it; the first row names the columns."""
+    import csv
+    import io
+
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow(rows[0])
+    writer.writerows(["" if cell is None else cell for cell in row.values()] for row in rows)
+    return stream.getvalue()
+
+
 def write(folder: Path, entry: dict[str, Any]) -> None:
-    """Write one document: its text, and beside it the sidecar unless it has none."""
+    """Write one document: its text or rows, and beside it the sidecar unless it has none."""
     from ruamel.yaml import YAML
 
     path = folder / entry["file"]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(entry["text"], encoding="utf-8")
+    path.write_text(entry["text"] if "text" in entry else _csv(entry["rows"]), encoding="utf-8")
     if "said" not in entry:
         return
     yaml = YAML(typ="safe", pure=True)

@@ -1,0 +1,7 @@
+"""Fixtures of the tests of gaps."""
+
+from __future__ import annotations
+
+from claimed import call
+
+__all__ = ["call"]
