@@ -88,7 +88,9 @@ def _environment(reports: Path, glyphs: Collection[int]) -> jinja2.Environment:
     filters = {
         name: getattr(text, name) for name in ("prose", "number", "sentence", "instant", "day", "size", "listed")
     }
-    environment.filters.update(filters, listing=listing, breakable=breakable, shorten=text.shorten, compact=text.compact)
+    environment.filters.update(
+        filters, listing=listing, breakable=breakable, shorten=text.shorten, compact=text.compact
+    )
     environment.filters["css_string"] = lambda value: Markup(text.css_string(text.visible(value, glyphs)))  # noqa: S704  # every special character is a CSS escape
     environment.globals.update(count=text.count, period=text.period)
     return environment
