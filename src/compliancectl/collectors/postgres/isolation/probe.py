@@ -31,6 +31,10 @@ SWITCHED_ON = ("on", "true", "1", "admin", "system", "service_role", "*")
 """What is tried for a setting that policies read and the scope does not declare."""
 
 
+WILDCARDS = ("%", ".*")
+"""What is tried for a setting that a policy compares by pattern."""
+
+
 @dataclass(frozen=True)
 class State:
     """One way in which a session can be."""
@@ -172,15 +176,18 @@ class Probe:
         for relation in self._tables(role):
             policies = [p for p in self.facts.policies.get(relation.qualified, ()) if role in p.applies_to]
             constants = variants.literals(policies)
+            if any("~" in f"{p.using} {p.check}" for p in policies):  # LIKE is written ~~
+                constants = (*constants, *WILDCARDS)
             for name in variants.settings_read(policies, self.facts):
                 if "." in name or name == "application_name":
                     values = constants if name in declared else (*SWITCHED_ON, *constants)
-                    for value in values:
+                    for value in set(values) - {one.tenant for one in self._people}:
                         wanted.setdefault((name, value), set()).add(relation.qualified)
         shown: dict[str, int] = {}
         for (name, value), tables in sorted(wanted.items()):
             # The value is a constant of a policy: it is told only when it is a plain word.
-            title = f"{name} = {str(redact.literals(quote(value))[0])[1:-1]}"
+            told = value if value in WILDCARDS else str(redact.literals(quote(value))[0])[1:-1]
+            title = f"{name} = {told}"
             shown[title] = shown.get(title, 0) + 1
             title += f" ({shown[title]})" if shown[title] > 1 else ""
             yield State(title, "switch", {**person.settings, name: value}, person.tenant, frozenset(tables))
@@ -221,6 +228,9 @@ class Probe:
             }
             if active[relation.qualified]:
                 tried = variants.make(self.facts, relation, mine, other, samples[mine.name], samples[other.name])
+                if state.kind == "switch":
+                    # A session whose tenant is such a constant owns the row that has it for a key.
+                    tried = [variant for variant in tried if variant.kind not in ("hard-coded", "pattern")]
                 asked = predicates.clauses(self.facts.policies.get(relation.qualified, ()))
                 stalled = self._stalled.get(relation.qualified)
                 if stalled is None:

@@ -122,7 +122,7 @@ def _rule(
     kinds = {kind for kind, _, _ in accepted}
     constant = [p for p in policies if _constant(p, operation)]
     if record["kind"] == "switch":
-        return "policy.bypass_switch"
+        return "policy.pattern_match" if record["state"].endswith(("= %", "= .*")) else "policy.bypass_switch"
     if record["kind"] == "forged":
         return "policy.trusts_writable_column"
     if any(not p.permissive and role not in p.applies_to for p in facts.policies.get(relation.qualified, ())):
