@@ -1,0 +1,121 @@
+"""Measure what the assessment of 100 controls and 2,000 items costs, beside WeasyPrint alone on the finished HTML.
+
+    python bench/bench_report.py [CONTROLS] [ITEMS]
+
+Three lines: processor time of the whole report (bundle read, template filled, pages laid out, file written) against
+`HTML(…).write_pdf()` without options; its memory against 800 MB; and the time with 100,000 items against 2,000.
+Each measurement is a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "report"))  # the tests' maker of runs
+
+
+def generate(folder: Path, controls: int, items: int) -> None:
+    """A sealed run: so many controls, the items shared among them, one in a hundred of them failing."""
+    from conftest import ControlSpec, RunSpec, TestSpec, evidence, item, write
+
+    each = items // controls
+    specs = [
+        ControlSpec(
+            f"T-{number:03}",
+            f"Promise number {number} is kept by every instance of the company",
+            [TestSpec("kept", [_item(item, number, n) for n in range(each)])],
+            topic=("access", "backup", "change", "database", "logging")[number % 5],
+        )
+        for number in range(controls)
+    ]
+    write(RunSpec(specs, [evidence("gcp/sql_instances/larkspur-prod", rows=items)]), folder)
+
+
+def _item(item, number: int, n: int):
+    outcome = "fail" if (number * 31 + n) % 100 == 0 else "pass"
+    return item(
+        f"//cloudsql/projects/p-{number}/instances/db-{n:05}",
+        outcome,
+        region="europe-west3",
+        ipv4_enabled=outcome == "fail",
+    )
+
+
+def measure(what: str, *arguments: Path) -> dict[str, float]:
+    """Run one of the three below in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, f"--{what}", *arguments], check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def ours(folder: Path, out: Path) -> int:
+    from compliancectl.report import render
+
+    return render("assessment", folder, out).pages
+
+
+def finished_html(folder: Path, out: Path) -> int:
+    from compliancectl import resources
+    from compliancectl.report import book, pdf, source, template
+
+    reports = resources.reports_folder().resolve()
+    read = source.load(folder)
+    content = book.compose(read, generated=read.results.as_of, paper="A4", classification="Confidential")
+    glyphs = pdf.glyphs(reports / "shared" / "fonts")
+    out.write_text(template.html(template.find("assessment", reports), reports, {"book": content}, glyphs))
+    return 0
+
+
+def plain(html: Path, out: Path) -> int:
+    from compliancectl import resources
+
+    reports = resources.reports_folder().resolve()
+    os.environ["FONTCONFIG_FILE"] = str(reports / "shared" / "fonts" / "fonts.conf")
+    import weasyprint
+
+    weasyprint.HTML(string=html.read_text(), base_url=f"{reports.as_uri()}/").write_pdf(out)
+    return 0
+
+
+def main(controls: int = 100, items: int = 2000, many: int = 100_000) -> int:
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        generate(place / "run", controls, items)
+        generate(place / "large", controls, many)
+        measure("html", place / "run", place / "report.html")
+        mine = [measure("ours", place / "run", place / "a.pdf") for _ in range(2)]
+        alone = [measure("plain", place / "report.html", place / "b.pdf") for _ in range(2)]
+        large = measure("ours", place / "large", place / "c.pdf")
+    cpu, base = min(m["cpu"] for m in mine), min(m["cpu"] for m in alone)
+    memory, pages = max(m["mb"] for m in mine), mine[0]["pages"]
+    title = f"report of {controls} controls, {items:,} items"
+    lines = [
+        (f"{title} against write_pdf", cpu / base, 0.9, f"{pages:.0f} pages: {cpu:.1f} s against {base:.1f} s CPU"),
+        (f"{title}: memory", memory / 800, 1.0, f"{memory:.0f} MB of 800 MB"),
+        (
+            f"report of {many:,} items against {items:,}",
+            large["cpu"] / cpu,
+            1.2,
+            f"{large['cpu']:.1f} s, {large['pages']:.0f} pages, {large['mb']:.0f} MB",
+        ),
+    ]
+    for name, ratio, limit, detail in lines:
+        print(json.dumps({"name": name, "ratio": ratio, "limit": limit, "detail": detail}))
+    return 0 if all(ratio <= limit for _, ratio, limit, _ in lines) else 1
+
+
+if __name__ == "__main__":
+    task = {"--ours": ours, "--html": finished_html, "--plain": plain}.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    if task is None:
+        sys.exit(main(*map(int, sys.argv[1:])))
+    pages_made = task(*map(Path, sys.argv[2:]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    print(json.dumps({"cpu": time.process_time(), "mb": peak, "pages": pages_made}))
