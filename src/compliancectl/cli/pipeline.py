@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -268,6 +269,7 @@ def run_all(
     as_of: datetime | None,
     kinds: tuple[str, ...],
     paper: Paper,
+    exit_code: Callable[[Results], int] = lambda results: results.exit_code,
 ) -> int:
     """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
     from compliancectl.cli import summary
@@ -291,4 +293,4 @@ def run_all(
     summary.show(results)
     summary.paths(outputs.bundle, outputs.archive, *(outputs.reports / f"{kind}.pdf" for kind in kinds))
     describe(verification)
-    return max(results.exit_code, verification.exit_code)
+    return max(exit_code(results), verification.exit_code)

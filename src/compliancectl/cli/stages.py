@@ -23,6 +23,7 @@ from compliancectl.cli.options import (
     RunFolder,
     ScopeFile,
 )
+from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
 
 app = typer.Typer()
 
@@ -76,6 +77,8 @@ def evaluate(
     framework: Frameworks = None,
     as_of: AsOf = None,
     format: OutputFormat = Format.text,
+    fail_on: FailOnOption = FailOn.inconclusive,
+    least: LeastOption = Least.low,
 ) -> int:
     """Judge the evidence of a run by the controls. Needs no network and no credentials."""
     from compliancectl.cli.project import open_project
@@ -86,7 +89,7 @@ def evaluate(
         typer.echo(json.dumps(results.to_json(), indent=2, ensure_ascii=False))
     else:
         summary.show(results)
-    return results.exit_code
+    return Policy(fail_on, least).exit_code(results)
 
 
 @app.command(epilog="Example: compliancectl bundle runs/today -o bundles/today --zip bundles/today.zip --key key.pem")
@@ -184,6 +187,8 @@ def run(
     report: Annotated[
         list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")
     ] = None,
+    fail_on: FailOnOption = FailOn.inconclusive,
+    least: LeastOption = Least.low,
 ) -> int:
     """Collect, evaluate, seal, report and verify in one go."""
     from compliancectl.cli.project import open_project
@@ -203,4 +208,5 @@ def run(
         as_of=instant,
         kinds=tuple(report or ("assessment",)),
         paper=paper.value,
+        exit_code=Policy(fail_on, least).exit_code,
     )
