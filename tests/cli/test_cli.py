@@ -34,9 +34,17 @@ HEAVY = (
 )
 
 COMMANDS = [
-    *[name for name in registry.COMMANDS if name not in ("claims", "controls", "collectors", "keys", "postgres")],
+    *[
+        name
+        for name in registry.COMMANDS
+        if name not in ("claims", "controls", "collectors", "documents", "keys", "postgres")
+    ],
     "claims show",
     "claims check",
+    "documents new",
+    "documents list",
+    "documents expiring",
+    "documents request",
     "controls list",
     "controls show",
     "controls check",
