@@ -37,10 +37,17 @@ COMMANDS = [
     *[
         name
         for name in registry.COMMANDS
-        if name not in ("claims", "controls", "collectors", "keys", "ledger", "postgres")
+        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres", "waivers")
     ],
     "claims show",
     "claims check",
+    "waivers list",
+    "waivers check",
+    "waivers new",
+    "documents new",
+    "documents list",
+    "documents expiring",
+    "documents request",
     "controls list",
     "controls show",
     "controls check",
