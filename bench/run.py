@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MEASURES = ("help", "join", "verify", "logs", "isolation")
+MEASURES = ("help", "join", "verify", "logs", "isolation", "organization")
 
 
 def main() -> int:

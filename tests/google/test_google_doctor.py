@@ -167,5 +167,5 @@ def test_the_role_holds_what_the_sandbox_demands_and_no_more(capsys: pytest.Capt
     assert set(role["includedPermissions"]) == demanded() - CONNECTOR - BELOW
     _, _, further = text.partition("Where projects are looked for, the role also needs:")
     assert set(re.findall(r"^- (\S+)$", further.partition("What each table needs")[0], re.MULTILINE)) == BELOW
-    assert role["includedPermissions"] == company.load().sections["google"]["granted_permissions"]
+    assert sorted({*role["includedPermissions"], *BELOW}) == company.load().sections["google"]["granted_permissions"]
     assert all(host in text for host in (*apis(), "logging.googleapis.com"))

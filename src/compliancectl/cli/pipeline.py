@@ -46,14 +46,23 @@ class Outputs:
         return self.folder / "reports"
 
 
-def collect_stage(project: Project, folder: Path, *, resume: bool, deadline_s: float) -> RunRecord:
+def collect_stage(
+    project: Project, folder: Path, *, resume: bool, deadline_s: float, max_calls: int | None = None
+) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
 
     tables = tables_of(project.selected, project.catalogue.tables)
     with console.collecting() as view:
         record = collect(
-            project.scope, project.collectors, tables, folder, resume=resume, deadline_s=deadline_s, tell=view.tell
+            project.scope,
+            project.collectors,
+            tables,
+            folder,
+            resume=resume,
+            deadline_s=deadline_s,
+            max_calls=max_calls,
+            tell=view.tell,
         )
     if record.status != "complete":
         view.shortfall()
@@ -179,6 +188,7 @@ def run_all(
     key: Path,
     resume: bool,
     deadline_s: float,
+    max_calls: int | None = None,
     as_of: datetime | None,
     kinds: tuple[str, ...],
     paper: Paper,
@@ -193,7 +203,7 @@ def run_all(
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
     if not (resume and _is_collected(project, outputs.run)):
-        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
+        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls)
     results = evaluate_stage(project, outputs.run, as_of)
     bundle_stage(outputs.run, outputs.bundle, key, outputs.archive)
     for kind in kinds:

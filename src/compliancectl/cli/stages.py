@@ -15,6 +15,7 @@ from compliancectl.cli.options import (
     Deadline,
     Format,
     Frameworks,
+    MaxCalls,
     Only,
     OutputFormat,
     Paper,
@@ -41,6 +42,7 @@ def collect(
     framework: Frameworks = None,
     resume: Resume = False,
     deadline: Deadline = 120.0,
+    max_calls: MaxCalls = None,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -51,7 +53,7 @@ def collect(
 
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, "run")
-    record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline)
+    record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls)
     typer.echo(folder)
     if record.status == "complete":
         return 0
@@ -143,6 +145,7 @@ def run(
     framework: Frameworks = None,
     resume: Resume = False,
     deadline: Deadline = 120.0,
+    max_calls: MaxCalls = None,
     key: Key = None,
     as_of: AsOf = None,
     paper: PaperSize = Paper.a4,
@@ -163,6 +166,7 @@ def run(
         key=signer,
         resume=resume,
         deadline_s=deadline,
+        max_calls=max_calls,
         as_of=instant,
         kinds=tuple(report or ("assessment",)),
         paper=paper.value,

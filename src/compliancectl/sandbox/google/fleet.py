@@ -19,7 +19,7 @@ def grow(google: dict[str, Any], projects: int, *, instances: int = 0, assets: i
         raise ValueError(f"the company can have {len(google['projects'])} to 500 projects, not {projects}")
     model = google["projects"]["larkspur-prod"]
     added = projects - len(google["projects"])
-    share = max(0, assets // max(1, added) - 40)
+    share = max(0, -(-assets // max(1, added)) - 6)  # six more are the project, its network, sinks and log buckets
     for number in range(added):
         name = f"larkspur-team-{number:03d}"
         project = _project(name, number, model, share)
