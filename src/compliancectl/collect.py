@@ -78,6 +78,7 @@ def collect(
     *,
     resume: bool = False,
     deadline_s: float = 120.0,
+    max_calls: int | None = None,
     tell: Callable[[Event], None] = lambda event: None,
 ) -> RunRecord:
     """Collect every feed that the tables need, into `folder`.
@@ -89,6 +90,7 @@ def collect(
         folder: the run folder; new, empty, or (with `resume`) an interrupted run of the same scope file.
         resume: keep the whole items that are already there.
         deadline_s: the longest that one request may take, pauses included, in seconds.
+        max_calls: most requests to a source that keeps such a budget (Google Cloud); None: what the scope says.
         tell: is called from several threads.
 
     Raises:
@@ -102,7 +104,7 @@ def collect(
     with store.locked(folder), ExitStack() as stack:
         with store.writing(folder):
             started = _prepare(folder, scope, collectors, feeds, resume)
-        run = _Run(folder, started, _context(scope, started, deadline_s), tell)
+        run = _Run(folder, started, replace(_context(scope, started, deadline_s), max_calls=max_calls), tell)
         run.context = replace(run.context, progress=lambda text: _note(run, text))
         tasks = _open_sessions(stack, run, collectors, sections, feeds)
         _execute(run, tasks)

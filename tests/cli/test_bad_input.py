@@ -60,7 +60,7 @@ SCOPES = {
         "      - {name: app, dsn: x, app_rols: [a], tenant_keys: [b]}\n",
         ':6: Unknown key "app_rols" in sources.postgres.databases[1].',
     ),
-    "lacks a key of a source": ("organization: A\nsystem: B\nsources:\n  gcp: {}\n", ':4: The key "projects" is missing in sources.gcp.'),
+    "names nothing to look at": ("organization: A\nsystem: B\nsources:\n  gcp: {}\n", ":4: sources.gcp: name projects, folders or an organization."),
     "has text where a list belongs": (
         "organization: A\nsystem: B\nsources:\n  gcp:\n    projects: larkspur-prod\n",
         ":5: sources.gcp.projects must be a list",

@@ -22,6 +22,14 @@ READER = "compliance-reader@larkspur-prod.iam.gserviceaccount.com"
 CONNECTOR = {"cloudsql.instances.connect"}
 """What only the Cloud SQL connector needs; it belongs to the database's source."""
 
+BELOW = {
+    "cloudasset.assets.analyzeOrgPolicy",
+    "cloudasset.assets.listResource",
+    "resourcemanager.folders.list",
+    "resourcemanager.projects.list",
+}
+"""What is needed only where projects are looked for."""
+
 
 def demanded() -> set[str]:
     """The permissions that the sandbox's contract demands for what the collector asks."""
@@ -38,11 +46,23 @@ def test_all_is_well(box: Box) -> None:
     assert troubled(lines) == {}
     assert lines["credentials"].detail == f"{READER} (service account key)"
     named = {subject.partition(" on ")[0] for subject in lines if re.match(r"[a-z]+\.\w+", subject)}
-    assert named == demanded() - CONNECTOR, "each permission has its line"
+    assert named == demanded() - CONNECTOR - BELOW, "each permission has its line"
     for where in (PROJECT, f"projects/{LOGS}"):
         assert lines[f"Cloud SQL Admin API on {where}"].detail == "sqladmin.googleapis.com answers"
         assert f"cloudsql.instances.list on {where}" in lines
     assert f"logging.sinks.list on {ORGANIZATION}" in lines
+
+
+def test_all_is_well_in_an_organisation(box: Box) -> None:
+    lines = box.doctor(projects=[])
+    assert troubled(lines) == {}
+    assert {subject.partition(" on ")[2] for subject in lines if "googleapis" in lines[subject].detail} == {
+        ORGANIZATION
+    }
+    assert {f"{name} on {ORGANIZATION}" for name in demanded() - CONNECTOR} <= set(lines)
+    assert lines[f"Cloud SQL Admin API on {ORGANIZATION}"].detail == "sqladmin.googleapis.com answers"
+    storage = lines[f"Cloud Storage JSON API on {ORGANIZATION}"]
+    assert storage.detail == "Cloud Asset Inventory answers for it"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +115,7 @@ def test_what_google_does_not_tell_is_unknown(box: Box) -> None:
     box.cloud.state.disabled.add("cloudresourcemanager.googleapis.com")
     lines = box.doctor(projects=[PROD])
     unknown = troubled(lines)
+    assert unknown.pop(f"Cloud Resource Manager API on {PROJECT}") == "missing"
     assert set(unknown.values()) == {"unknown"}
     assert f"cloudsql.users.list on {PROJECT}" in unknown, "no request has shown it"
     assert f"storage.buckets.list on {PROJECT}" not in unknown, "the request itself has shown it"
@@ -143,6 +164,8 @@ def test_the_role_holds_what_the_sandbox_demands_and_no_more(capsys: pytest.Capt
     text = capsys.readouterr().out
     (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     role = YAML(typ="safe").load(block)
-    assert set(role["includedPermissions"]) == demanded() - CONNECTOR
-    assert role["includedPermissions"] == company.load().sections["google"]["granted_permissions"]
+    assert set(role["includedPermissions"]) == demanded() - CONNECTOR - BELOW
+    _, _, further = text.partition("Where projects are looked for, the role also needs:")
+    assert set(re.findall(r"^- (\S+)$", further.partition("What each table needs")[0], re.MULTILINE)) == BELOW
+    assert sorted({*role["includedPermissions"], *BELOW}) == company.load().sections["google"]["granted_permissions"]
     assert all(host in text for host in (*apis(), "logging.googleapis.com"))

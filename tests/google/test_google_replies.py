@@ -14,6 +14,10 @@ from compliancectl.sandbox.google.contract import Method, apis
 
 LISTS = [method for api in apis().values() for method in api.methods if method.page]
 TABLES = {
+    "cloudasset.analyzeOrgPolicyGovernedContainers": "gcp.org_policy",
+    "cloudasset.assets.list": "gcp.bucket",
+    "cloudresourcemanager.folders.list": "gcp.project",
+    "cloudresourcemanager.projects.list": "gcp.project",
     "cloudasset.searchAllIamPolicies": "gcp.public_binding",
     "cloudscheduler.projects.locations.jobs.list": "gcp.scheduler_job",
     "cloudscheduler.projects.locations.list": "gcp.scheduler_job",
@@ -29,6 +33,13 @@ TABLES = {
     "sql.operations.list": "gcp.sql_operation",
     "storage.buckets.list": "gcp.bucket",
 }
+OF_ROOTS = [
+    "cloudasset.analyzeOrgPolicyGovernedContainers",
+    "cloudasset.assets.list",
+    "cloudresourcemanager.folders.list",
+    "cloudresourcemanager.projects.list",
+]
+"""Asked of an organisation."""
 
 
 def request_line(method: Method) -> str:
@@ -40,7 +51,9 @@ def answered(box: Box, method: str, body: Any, table: str) -> Collected:
     """Collect a table while one method answers with `body`."""
     (found,) = (m for api in apis().values() for m in api.methods if m.id == method)
     box.misbehave(request_line(found), status=200, body=json.dumps(body).encode())
-    collected = box.collect(table, projects=[PROD])
+    if method.startswith("cloudresourcemanager"):  # asked when the inventory refuses
+        box.cloud.state.denied.add("cloudasset.assets.listResource")
+    collected = box.collect(table, projects=[] if method in OF_ROOTS else [PROD])
     assert any(re.search(request_line(found), f"{r.method} {r.path}") for r in box.cloud.web.log), "it was not asked"
     return collected
 

@@ -26,6 +26,7 @@ _SCALARS = {
     "boolean": ("boolean", {""}),
     "integer": ("integer", {"int32", "uint32"}),
     "number": ("number", {"float", "double"}),
+    "any": ("any", {""}),
 }
 
 
@@ -269,6 +270,13 @@ class Traffic:
     replies: list[tuple[str, Any]]
 
 
+SCOPES: dict[str, dict[str, Any]] = {
+    "projects": {},
+    "organization": {"projects": []},
+    "folder": {"projects": [], "organization": None, "folders": ["610000000001"]},
+}
+
+
 @pytest.fixture(scope="module")
 def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
     from compliancectl import store
@@ -276,26 +284,43 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
     from compliancectl.collect import collect
     from compliancectl.collectors.base import Context
     from compliancectl.sandbox import company
-    from compliancectl.sandbox.run import environment, running
+    from compliancectl.sandbox.run import environment, running, write_scope
 
     folder = tmp_path_factory.mktemp("traffic")
     rest: list[tuple[Request, Response]] = []
     with running(company.load(), folder / "company", only=("gcp",)) as sandbox, environment(sandbox.env):
         part: Any = sandbox.parts["gcp"]
         part.server.observers.append(lambda request, response: rest.append((request, response)))
-        project = open_project(sandbox.scope_file)
-        tables = [table.name for table in project.collectors["gcp"].collector.tables]
-        record = collect(project.scope, project.collectors, tables, folder / "run")
-        collector = project.collectors["gcp"].collector
-        config = collector.config.model_validate(project.scope.sources["gcp"])
-        context = Context(record.period, record.started_at, "production", folder)
-        with collector.open(config, context) as session:
-            assert {line.outcome for line in session.doctor()} == {"ok"}
+        for name, scope in SCOPES.items():
+            write_scope(sandbox, sources={"gcp": {**part.scope, **scope}})
+            project = open_project(sandbox.scope_file)
+            tables = [table.name for table in project.collectors["gcp"].collector.tables]
+            record = collect(project.scope, project.collectors, tables, folder / name)
+            collector = project.collectors["gcp"].collector
+            config = collector.config.model_validate(project.scope.sources["gcp"])
+            context = Context(record.period, record.started_at, "production", folder)
+            with collector.open(config, context) as session:
+                assert {line.outcome for line in session.doctor()} == {"ok"}
+            items = store.read_items(folder / name)
+            assert {item.status for item in items} == {"collected"}, [i.reason for i in items if i.reason]
+        part.state.denied.add("cloudasset.assets.listResource")
+        collect(project.scope, project.collectors, ["gcp.project"], folder / "walk")
         assert part.server.bugs == []
         found = Traffic(rest, list(part.logs.log), list(part.logs.replies))
-    items = store.read_items(folder / "run")
-    assert {item.status for item in items} == {"collected"}, [i.reason for i in items if i.status != "collected"]
+    assert [item.status for item in store.read_items(folder / "walk")] == ["collected"]
     return found
+
+
+def content_problems(data: Any) -> Iterator[str]:
+    """Cloud Asset Inventory carries resources in the form of their own APIs."""
+    for asset in data.get("assets", []):
+        resource = asset.get("resource")
+        if resource is None:
+            continue
+        service = resource["discoveryDocumentUri"].partition("//")[2].partition(".")[0]
+        document = discovery.document(f"{service}.{resource['version']}")
+        for problem in document.problems(resource["data"], {"$ref": resource["discoveryName"]}):
+            yield f"{asset['name']}: {problem}"
 
 
 def wire_problems(request: Request, response: Response) -> Iterator[str]:
@@ -306,8 +331,10 @@ def wire_problems(request: Request, response: Response) -> Iterator[str]:
         return
     yield from route.request_problems(request.query, request.body)
     if response.status == 200:
-        yield from route.response_problems(json.loads(response.body))
-    else:
+        data = json.loads(response.body)
+        yield from route.response_problems(data)
+        yield from content_problems(data)
+    elif response.status != 403 or "cloudasset.assets.listResource" not in response.body.decode():
         yield f"HTTP {response.status}"
 
 
@@ -355,9 +382,20 @@ ROUTES = {
 
 def test_log_entries_are_always_asked_for_in_an_explicit_window(traffic: Traffic) -> None:
     filters = [message.filter for name, message in traffic.rpcs if name.endswith("ListLogEntries")]
-    assert len(filters) == 4
+    assert len(filters) == 8
     for text in filters:
         assert re.search(r'timestamp>="\d{4}-\d\d-\d\dT[\d:.]+Z" AND timestamp<"\d{4}-\d\d-\d\dT[\d:.]+Z"', text)
+
+
+def test_wrong_content_of_an_asset_is_found(traffic: Traffic) -> None:
+    (listing,) = [
+        json.loads(a.body)
+        for q, a in traffic.rest
+        if q.path.endswith("558124370021/assets") and b"storage#bucket" in a.body
+    ][:1]
+    assert list(content_problems(listing)) == []
+    listing["assets"][0]["resource"]["data"]["iamConfiguration"]["publicAccess"] = "none"
+    assert any("has no field 'publicAccess'" in problem for problem in content_problems(listing))
 
 
 def instances_reply(traffic: Traffic) -> tuple[Request, Any]:

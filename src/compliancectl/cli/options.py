@@ -45,5 +45,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted 
 Deadline = Annotated[
     float, typer.Option("--deadline", help="Longest time for one request, pauses included.", metavar="SECONDS", min=1)
 ]
+MaxCalls = Annotated[
+    int | None,
+    typer.Option("--max-calls", help="Most requests to Google Cloud; what is left is not judged.", metavar="N", min=1),
+]
 
 DEFAULT_SCOPE = Path("compliancectl.yaml")

@@ -108,14 +108,23 @@ class Outputs:
         return self.folder / "reports"
 
 
-def collect_stage(project: Project, folder: Path, *, resume: bool, deadline_s: float) -> RunRecord:
+def collect_stage(
+    project: Project, folder: Path, *, resume: bool, deadline_s: float, max_calls: int | None = None
+) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
 
     tables = tables_of(project.selected, project.catalogue.tables)
     with console.collecting() as view:
         record = collect(
-            project.scope, project.collectors, tables, folder, resume=resume, deadline_s=deadline_s, tell=view.tell
+            project.scope,
+            project.collectors,
+            tables,
+            folder,
+            resume=resume,
+            deadline_s=deadline_s,
+            max_calls=max_calls,
+            tell=view.tell,
         )
     if record.status != "complete":
         view.shortfall()
@@ -266,6 +275,7 @@ def run_all(
     book: Journal | None = None,
     resume: bool,
     deadline_s: float,
+    max_calls: int | None = None,
     as_of: datetime | None,
     kinds: tuple[str, ...],
     paper: Paper,
@@ -282,7 +292,7 @@ def run_all(
         outputs.folder.mkdir(parents=True, exist_ok=True)
     opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible
     if not (resume and _is_collected(project, outputs.run)):
-        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s)
+        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls)
     results = evaluate_stage(project, outputs.run, as_of)
     bundle_stage(outputs.run, outputs.bundle, key, outputs.archive, authority)
     if book and opened is not None:

@@ -15,6 +15,7 @@ from compliancectl.cli.options import (
     Deadline,
     Format,
     Frameworks,
+    MaxCalls,
     Only,
     OutputFormat,
     Paper,
@@ -51,6 +52,7 @@ def collect(
     framework: Frameworks = None,
     resume: Resume = False,
     deadline: Deadline = 120.0,
+    max_calls: MaxCalls = None,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -61,7 +63,7 @@ def collect(
 
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, "run")
-    record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline)
+    record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls)
     typer.echo(folder)
     if record.status == "complete":
         return 0
@@ -170,6 +172,7 @@ def run(
     framework: Frameworks = None,
     resume: Resume = False,
     deadline: Deadline = 120.0,
+    max_calls: MaxCalls = None,
     key: Key = None,
     timestamp: Authority = None,
     as_of: AsOf = None,
@@ -205,6 +208,7 @@ def run(
         book=book,
         resume=resume,
         deadline_s=deadline,
+        max_calls=max_calls,
         as_of=instant,
         kinds=tuple(report or ("assessment",)),
         paper=paper.value,

@@ -77,6 +77,8 @@ class Context:
     """Where relative paths of the scope file start."""
     deadline_s: float = 120.0
     """How long one request may take in all, retries and pauses included, in seconds."""
+    max_calls: int | None = None
+    """Most requests that a source which keeps such a budget may be sent in this run; None: no limit."""
     progress: Callable[[str], None] = lambda text: None
     """Tells a person what is going on, e.g. `page 3`; thread-safe; may do nothing."""
 

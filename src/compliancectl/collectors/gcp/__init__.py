@@ -16,6 +16,7 @@ from compliancectl.collectors.gcp.feeds import (
     logs,
     network,
     policy,
+    projects,
     redis,
     run,
     scheduler,
@@ -37,6 +38,7 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
         *logs.FEEDS,
         *network.FEEDS,
         *policy.FEEDS,
+        *projects.FEEDS,
         *redis.FEEDS,
         *run.FEEDS,
         *scheduler.FEEDS,
@@ -58,8 +60,9 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
 
     def permissions(self) -> str:
         """The custom role, and the commands that create and grant it."""
-        asked = {feed.service for feed in self.feeds if isinstance(feed, GcpFeed)}
-        return permissions.text(self.tables, {*asked, "resourcemanager"})
+        feeds = [feed for feed in self.feeds if isinstance(feed, GcpFeed)]
+        below = {name for feed in feeds for name in feed.below}
+        return permissions.text(self.tables, {*(feed.service for feed in feeds), "resourcemanager"}, below)
 
 
 collector = GcpCollector()

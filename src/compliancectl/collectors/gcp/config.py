@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from compliancectl.collectors.gcp.services import SERVICES
 from compliancectl.model.base import Model
 
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.:-]{4,61}[a-z0-9]$")]
+FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 
 CONSTRAINTS = (
@@ -25,10 +26,16 @@ CONSTRAINTS = (
 class GcpConfig(Model):
     """Which projects are in scope, and how they are asked."""
 
-    projects: tuple[ProjectId, ...] = Field(min_length=1)
-    """Project ids."""
+    projects: tuple[ProjectId, ...] = ()
+    """Project ids; absent: every project of the folders, or else of the organisation."""
     organization: OrganizationId | None = None
     """Number of the organisation; with it, public bindings and log sinks are looked for in the whole organisation."""
+    folders: tuple[FolderId, ...] = ()
+    """Numbers of folders whose projects are in scope, those of folders below them included."""
+    include: tuple[str, ...] = ("*",)
+    """Patterns of project ids (`*`, `?`, `[…]`): of the projects that are found, only those that match one are in scope."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of project ids that are out of scope, whatever `include` says."""
     quota_project: ProjectId | None = None
     """Project that pays for quota; absent: what the credentials say."""
     constraints: tuple[str, ...] = CONSTRAINTS
@@ -41,6 +48,8 @@ class GcpConfig(Model):
     """How far back restore operations are looked for in the audit log, in days (Google keeps 400)."""
     endpoints: dict[str, str] = {}
     """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
+    max_calls: int | None = Field(default=None, ge=1)
+    """Most requests in one run, repetitions included; what is not read by then is not judged. `--max-calls` wins."""
     page_limit: int = Field(default=10_000, ge=1)
     """Pages of one listing after which collection stops and says so."""
     retry_pause_s: float = Field(default=0.5, ge=0)
@@ -55,6 +64,30 @@ class GcpConfig(Model):
             if not url.startswith(("https://", "http://")):
                 raise ValueError(f"endpoint of {name!r} must be a URL, not {url!r}")
         return value
+
+    @model_validator(mode="after")
+    def _names_something(self) -> GcpConfig:
+        if not (self.projects or self.folders or self.organization):
+            raise ValueError("name projects, folders or an organization")
+        if self.projects and self.folders:
+            raise ValueError("name projects or folders, not both")
+        if self.projects and (self.include != ("*",) or self.exclude):
+            raise ValueError("include and exclude choose among projects that are found; they cannot narrow projects")
+        return self
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Folders, or the organisation, below which the projects are found; none when the projects are named."""
+        if self.projects:
+            return ()
+        if self.folders:
+            return tuple(f"folders/{number}" for number in self.folders)
+        return (f"organizations/{self.organization}",)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is in scope: `projects/P` for each project, or the roots."""
+        return self.roots or tuple(f"projects/{project}" for project in self.projects)
 
     def endpoint(self, service: str, environment: Mapping[str, str]) -> str:
         """The base URL of a service: the environment's COMPLIANCECTL_ENDPOINT_…, this file's, or Google's."""

@@ -7,10 +7,13 @@ permissions for its later requests, so Google is also asked which of them the pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
 
-from compliancectl.collectors.base import Diagnosis, Feed, Target
+from compliancectl.collectors.base import Diagnosis, Target
 from compliancectl.collectors.gcp import identity
+from compliancectl.collectors.gcp.everywhere import is_root
 from compliancectl.collectors.gcp.feed import GcpFeed, place
 from compliancectl.collectors.gcp.services import SERVICES, Service
 from compliancectl.errors import ApiDisabled, CollectError, Denied
@@ -18,8 +21,21 @@ from compliancectl.errors import ApiDisabled, CollectError, Denied
 if TYPE_CHECKING:
     from compliancectl.collectors.gcp.session import GcpSession
 
-Tried = tuple[GcpFeed, CollectError | None]
-"""A feed, and why its first answer did not come."""
+FEW = 20
+"""Replies that are looked at until the API itself answers; of an organisation, its inventory answers first."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A feed that was tried in one place."""
+
+    feed: GcpFeed
+    error: CollectError | None
+    """Why its first answer did not come."""
+    answered: bool
+    """The API itself was asked; False: nothing is there to ask it about."""
+    needs: frozenset[str]
+    """The permissions it needs there."""
 
 
 def examine(session: GcpSession) -> Iterator[Diagnosis]:
@@ -32,11 +48,17 @@ def examine(session: GcpSession) -> Iterator[Diagnosis]:
     yield Diagnosis("credentials", "ok", f"{who.subject} ({who.authentication})")
     yield _may_change(who.read_only)
     for where, services in sorted(_places(session).items()):
-        needs = {name for asked in services.values() for feed, _ in asked for name in _permissions(feed)}
+        needs = {
+            name for asked in services.values() for feed, _ in asked for name in _permissions(session, feed, where)
+        }
         holds = _held(session, where, tuple(sorted(needs)))
+        said: set[str] = set()
         for name, asked in sorted(services.items()):
-            tried = [(feed, _first_answer(session, feed, target)) for feed, target in asked]
-            yield from _service(SERVICES[name], where, tried, holds, who.subject)
+            tried = [_try(session, feed, target) for feed, target in asked]
+            for line in _service(SERVICES[name], where, tried, holds, who.subject):
+                if line.subject not in said:  # several APIs may need the same permission
+                    yield line
+                said.add(line.subject)
 
 
 def _places(session: GcpSession) -> dict[str, dict[str, list[tuple[GcpFeed, Target]]]]:
@@ -51,8 +73,9 @@ def _places(session: GcpSession) -> dict[str, dict[str, list[tuple[GcpFeed, Targ
     return found
 
 
-def _permissions(feed: Feed[Any]) -> set[str]:
-    return {name for table in feed.tables for name in table.permissions}
+def _permissions(session: GcpSession, feed: GcpFeed, where: str) -> frozenset[str]:
+    below = feed.below if where in session.config.roots else ()
+    return frozenset({name for table in feed.tables for name in table.permissions} | set(below))
 
 
 def _may_change(read_only: str) -> Diagnosis:
@@ -69,34 +92,43 @@ def _held(session: GcpSession, where: str, permissions: tuple[str, ...]) -> set[
         return error
 
 
-def _first_answer(session: GcpSession, feed: GcpFeed, target: Target) -> CollectError | None:
+def _try(session: GcpSession, feed: GcpFeed, target: Target) -> Tried:
+    needs, own = _permissions(session, feed, place(target)), session.endpoint(feed.service)
     replies = feed.fetch(session, target)
+    answered, error = False, None
     try:
-        next(replies, None)
-    except CollectError as error:
-        return error
+        for reply in islice(replies, FEW):
+            answered = not is_root(target) or own in reply.operation or reply.operation.startswith("RPC")
+            if answered:
+                break
+    except CollectError as found:
+        error = found
     finally:
         replies.close()
-    return None
+    return Tried(feed, error, answered, needs)
 
 
 def _service(
     api: Service, where: str, tried: list[Tried], holds: set[str] | CollectError, subject: str
 ) -> Iterator[Diagnosis]:
     """The API itself, then each permission; a disabled API says nothing about permissions."""
-    needs = sorted({name for feed, _ in tried for name in _permissions(feed)})
-    trouble = next((e for _, e in tried if e is not None and not _names_any(e, needs)), None)
+    needs = sorted({name for one in tried for name in one.needs})
+    trouble = next((one.error for one in tried if one.error is not None and not _names_any(one.error, needs)), None)
     if trouble is not None:
         outcome = "missing" if isinstance(trouble, Denied | ApiDisabled) else "unknown"
         yield Diagnosis(f"{api.title} on {where}", outcome, trouble.message, trouble.hint)  # type: ignore[arg-type]
     else:
-        yield Diagnosis(f"{api.title} on {where}", "ok", f"{api.host} answers")
+        said = f"{api.host} answers" if any(one.answered for one in tried) else "Cloud Asset Inventory answers for it"
+        yield Diagnosis(f"{api.title} on {where}", "ok", said)
     if isinstance(trouble, ApiDisabled):
         return
     for name in needs:
-        yield _permission(
-            name, where, [t for t in tried if name in _permissions(t[0])], holds, grant(api, where, subject)
-        )
+        yield _permission(name, where, [one for one in tried if name in one.needs], holds, grant(api, where, subject))
+
+
+def _api_of(permission: str, api: Service) -> Service:
+    """Whose role grants a permission: that of the API in its name, where it is one of ours."""
+    return SERVICES.get(permission.partition(".")[0], api)
 
 
 def _names_any(error: CollectError, permissions: list[str]) -> bool:
@@ -105,15 +137,15 @@ def _names_any(error: CollectError, permissions: list[str]) -> bool:
 
 
 def _permission(name: str, where: str, tried: list[Tried], holds: set[str] | CollectError, fix: str) -> Diagnosis:
-    subject, used = f"{name} on {where}", "for " + ", ".join(sorted(feed.name for feed, _ in tried))
-    refused = next((e for _, e in tried if e is not None and _names_any(e, [name])), None)
+    subject, used = f"{name} on {where}", "for " + ", ".join(sorted(one.feed.name for one in tried))
+    refused = next((one.error for one in tried if one.error is not None and _names_any(one.error, [name])), None)
     if refused is not None:
         return Diagnosis(subject, "missing", refused.message, fix)
     if not isinstance(holds, CollectError):
         return (
             Diagnosis(subject, "ok", used) if name in holds else Diagnosis(subject, "missing", f"not held, {used}", fix)
         )
-    if any(error is None and _permissions(feed) == {name} for feed, error in tried):
+    if any(one.error is None and one.needs == {name} for one in tried):
         return Diagnosis(subject, "ok", used)
     return Diagnosis(subject, "unknown", f"Google does not say whether it is held: {holds.message}", holds.hint or fix)
 
@@ -121,6 +153,7 @@ def _permission(name: str, where: str, tried: list[Tried], holds: set[str] | Col
 def grant(api: Service, where: str, subject: str) -> str:
     """The command that grants what is read from an API."""
     kind, _, name = where.partition("/")
+    kind = f"resource-manager {kind}" if kind == "folders" else kind
     member = f"{'serviceAccount' if subject.endswith('.gserviceaccount.com') else 'user'}:{subject}"
     if "@" not in subject:
         member = "MEMBER"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
+from compliancectl.collectors.gcp.everywhere import (
+    ASK_EACH,
+    Everywhere,
+    Fetch,
+    Shape,
+    fetch_everywhere,
+    is_root,
+    shape_assets,
+)
 from compliancectl.collectors.gcp.identity import subject
 from compliancectl.collectors.gcp.redact import parse
 from compliancectl.collectors.gcp.services import SERVICES
@@ -17,9 +25,6 @@ from compliancectl.collectors.gcp.verdict import FAULT
 from compliancectl.errors import CollectError, Garbage
 from compliancectl.model.evidence import Completeness, Window
 from compliancectl.model.table import Table
-
-Shape = Callable[[Mapping[str, Any], Mapping[str, str]], Iterable[Row]]
-"""Parsed reply and its context → rows."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class GcpFeed(Feed[GcpSession]):
     """A feed that knows which API it asks."""
 
     service: str = ""
+    below: tuple[str, ...] = ()
+    """Permissions that it needs besides on an organisation or folder whose projects are in scope."""
 
 
 def place(target: Target) -> str:
@@ -44,11 +51,11 @@ def place(target: Target) -> str:
 
 
 def projects(service: str) -> Callable[[GcpSession], Iterable[Target]]:
-    """One target for each project in scope."""
+    """One target for each project in scope; or one for the organisation or folder whose projects are in scope."""
 
     def targets(session: GcpSession) -> Iterator[Target]:
-        for project in session.config.projects:
-            yield Target(project, session.endpoint(service))
+        for name in session.config.projects or session.config.roots:
+            yield Target(name, session.endpoint(service))
 
     return targets
 
@@ -57,10 +64,12 @@ def feed(
     name: str,
     description: str,
     tables: tuple[Table, ...],
-    fetch: Callable[[GcpSession, Target], Fetched],
+    fetch: Fetch,
     shape: Shape,
     audited: Audited,
     *,
+    everywhere: Everywhere | None = ASK_EACH,
+    below: tuple[str, ...] = (),
     targets: Callable[[GcpSession], Iterable[Target]] | None = None,
     window: Callable[[GcpSession], Window | None] = lambda session: None,
 ) -> GcpFeed:
@@ -69,7 +78,12 @@ def feed(
     def fetched(session: GcpSession, target: Target) -> Fetched:
         with session.timed(name, target.name):
             try:
-                completeness: Completeness = yield from fetch(session, target)
+                replies = (
+                    fetch_everywhere(session, target.name, fetch, everywhere)
+                    if everywhere is not None and target.name in session.config.roots
+                    else fetch(session, target)
+                )
+                completeness: Completeness = yield from replies
             except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
                 raise Garbage(
                     f"{SERVICES[audited.service].title} answered in a form that is not documented "
@@ -79,7 +93,11 @@ def feed(
             return completeness
 
     def shaped(reply: Reply) -> Iterator[Row]:
-        yield from shape(parse(reply.body), reply.context)
+        data = parse(reply.body)
+        if everywhere is not None and "assets" in reply.context:
+            yield from shape_assets(data, reply.context, shape, everywhere)
+        else:
+            yield from shape(data, reply.context)
 
     def corroborate(session: GcpSession, target: Target) -> str | None:
         return in_audit_log(session, name, target, audited)
@@ -94,6 +112,7 @@ def feed(
         window=window,
         corroborate=corroborate,
         service=audited.service,
+        below=everywhere.permissions if everywhere is not None else below,
     )
 
 
@@ -109,11 +128,25 @@ def in_audit_log(session: GcpSession, name: str, target: Target, audited: Audite
     start, end = times[0] - timedelta(seconds=2), times[1] + timedelta(seconds=2)
     return " AND ".join(
         [
-            f'logName="{place(target)}/logs/cloudaudit.googleapis.com%2Fdata_access"',
-            f'protoPayload.serviceName="{SERVICES[audited.service].host}"',
-            f'protoPayload.methodName="{audited.method}"',
+            *_where_and_what(target, audited),
             f'protoPayload.authenticationInfo.principalEmail="{who}"',
             f'timestamp>="{clock.text(start)}"',
             f'timestamp<="{clock.text(end)}"',
         ]
     )
+
+
+_LIST = Audited("cloudasset", "google.cloud.asset.v1.AssetService.ListAssets")
+
+
+def _where_and_what(target: Target, audited: Audited) -> list[str]:
+    """Of an organisation, the inventory was asked as well, and the entries lie in whichever project was asked."""
+    log = "cloudaudit.googleapis.com%2Fdata_access"
+    if not is_root(target):
+        return [
+            f'logName="{place(target)}/logs/{log}"',
+            f'protoPayload.serviceName="{SERVICES[audited.service].host}"',
+            f'protoPayload.methodName="{audited.method}"',
+        ]
+    methods = " OR ".join(f'"{method}"' for method in sorted({audited.method, _LIST.method}))
+    return ['log_id("cloudaudit.googleapis.com/data_access")', f"protoPayload.methodName=({methods})"]

@@ -80,11 +80,12 @@ def held(session: GcpSession, place: str, permissions: tuple[str, ...]) -> list[
 
 def _read_only(session: GcpSession) -> str:
     could: list[str] = []
-    for project in session.config.projects:
+    for where in session.config.places:
         try:
-            could += [f"{name} on {project}" for name in held(session, f"projects/{project}", WRITING)]
+            could += [f"{name} on {where.removeprefix('projects/')}" for name in held(session, where, WRITING)]
         except CollectError as error:
             return f"not established: {error.message}"
     if could:
         return f"no: the principal holds {', '.join(could)}"
-    return f"yes: testIamPermissions granted none of {len(WRITING)} writing permissions on any project in scope"
+    places = "project in scope" if session.config.projects else "organization or folder in scope"
+    return f"yes: testIamPermissions granted none of {len(WRITING)} writing permissions on any {places}"

@@ -63,6 +63,7 @@ def rpc(session: GcpSession, asked: Asked, service: str, method: str, request: A
     def send() -> _Answered:
         from google.api_core import exceptions
 
+        session.pace.pass_through("logging")
         try:
             pager = getattr(client, method)(
                 request=request, retry=None, timeout=session.timeout_s, metadata=_metadata(session)

@@ -31,14 +31,19 @@ gcloud projects add-iam-policy-binding PROJECT \\
   --member=serviceAccount:compliance-reader@PROJECT.iam.gserviceaccount.com --role=projects/PROJECT/roles/complianceReader
 ```
 
-With `organization` in the scope, public bindings and log sinks are read from the whole organisation. Make the role there
-instead, and grant it there; the projects inherit it:
+With `organization` in the scope, public bindings and log sinks are read from the whole organisation; without `projects`,
+all its projects are in scope, or those of `folders`. Make the role there instead, and grant it there (or on the folders
+with `gcloud resource-manager folders add-iam-policy-binding`); the projects inherit it:
 
 ```sh
 gcloud iam roles create complianceReader --organization=NUMBER --file=compliance-reader.yaml
 gcloud organizations add-iam-policy-binding NUMBER \\
   --member=serviceAccount:compliance-reader@PROJECT.iam.gserviceaccount.com --role=organizations/NUMBER/roles/complianceReader
 ```
+
+Where projects are looked for, the role also needs:
+
+{below}
 
 What each table needs:
 
@@ -48,13 +53,14 @@ With `quota_project` in the scope, the principal also needs roles/serviceusage.s
 """
 
 
-def text(tables: Iterable[Table], services: Iterable[str]) -> str:
+def text(tables: Iterable[Table], services: Iterable[str], below: Iterable[str]) -> str:
     """Markdown: the role, the APIs, the commands that create and grant it, and what each table needs."""
     found = sorted(tables, key=lambda table: table.name)
     names = sorted({name for table in found for name in table.permissions})
     hosts = sorted({SERVICES[name].host for name in services})
     return _TEXT.format(
         permissions="\n".join(f"- {name}" for name in names),
+        below="\n".join(f"- {name}" for name in sorted(below)),
         services=" \\\n  ".join(hosts),
         tables="\n".join(f"- {table.name}: {', '.join(sorted(table.permissions))}" for table in found),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any
 
 from compliancectl.collectors.base import Reply
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
@@ -27,4 +28,19 @@ def locations(
     for page in pages(session, listing, tally):
         yield page.reply
         found += [text(place, "locationId") for place in page.items]
+    return sorted(found)
+
+
+def regions(assets: list[Any]) -> list[str]:
+    """The regions in the names of assets, sorted: `//run.googleapis.com/projects/P/locations/L/services/S`.
+
+    Raises:
+        ValueError: if a name has none.
+    """
+    found = set()
+    for asset in assets:
+        _, named, rest = text(asset, "name").partition("/locations/")
+        if not named:
+            raise ValueError(f"{asset['name']} names no location")
+        found.add(rest.partition("/")[0])
     return sorted(found)

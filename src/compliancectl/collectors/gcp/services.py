@@ -14,6 +14,8 @@ class Service:
     title: str
     role: str
     """The narrowest predefined role that grants what is read from it."""
+    per_minute: int = 600
+    """Requests that are sent in a minute: Google's quota for one consumer project where it is lower than this."""
 
     @property
     def url(self) -> str:
@@ -22,13 +24,13 @@ class Service:
 
 
 SERVICES: dict[str, Service] = {
-    "cloudasset": Service("cloudasset.googleapis.com", "Cloud Asset API", "roles/cloudasset.viewer"),
+    "cloudasset": Service("cloudasset.googleapis.com", "Cloud Asset API", "roles/cloudasset.viewer", 100),
     "cloudscheduler": Service("cloudscheduler.googleapis.com", "Cloud Scheduler API", "roles/cloudscheduler.viewer"),
     "compute": Service("compute.googleapis.com", "Compute Engine API", "roles/compute.networkViewer"),
     "containeranalysis": Service(
         "containeranalysis.googleapis.com", "Container Analysis API", "roles/containeranalysis.occurrences.viewer"
     ),
-    "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer"),
+    "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
     "orgpolicy": Service("orgpolicy.googleapis.com", "Organization Policy API", "roles/orgpolicy.policyViewer"),
     "redis": Service("redis.googleapis.com", "Memorystore for Redis API", "roles/redis.viewer"),
     "resourcemanager": Service("cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", "roles/browser"),

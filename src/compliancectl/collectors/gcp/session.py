@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from compliancectl import clock
 from compliancectl.collectors.base import Context, Diagnosis, Session
 from compliancectl.collectors.calls import Answer, TryAgain, call
 from compliancectl.collectors.gcp.config import GcpConfig
 from compliancectl.collectors.gcp.oauth import TokenRequest, default_credentials, refresh, refused
+from compliancectl.collectors.gcp.pace import Pace
 from compliancectl.collectors.gcp.redact import REDACTED
 from compliancectl.collectors.gcp.verdict import Asked, judge, unauthenticated
 from compliancectl.errors import CollectError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import requests
     from google.auth.credentials import Credentials
     from google.auth.transport.requests import AuthorizedSession
+
+    from compliancectl.collectors.gcp.inventory import Inventory
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class GcpSession(Session):
         self._credentials: Credentials | None = None
         self._plain: requests.Session | None = None
         self._principal: Principal | None = None
+        self.pace = Pace(context.max_calls or config.max_calls)
+        """What every request passes before it is sent."""
+        self._inventories: dict[str, Inventory | CollectError] = {}
+        self._discovering = threading.Lock()
         self._times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
 
     def endpoint(self, service: str) -> str:
@@ -98,6 +105,7 @@ class GcpSession(Session):
         from google.auth import exceptions
 
         self.token()
+        self.pace.pass_through(request.asked.service)
         try:
             return self._http().request(
                 "GET" if request.json is None else "POST",
@@ -179,6 +187,25 @@ class GcpSession(Session):
                 self._principal = identify(self)
             return self._principal
 
+    # -- where --------------------------------------------------------------------------------------------------------
+
+    def inventory(self, root: str) -> Inventory:
+        """The projects below an organisation or folder, looked for once.
+
+        Raises:
+            CollectError: if they cannot be found.
+        """
+        from compliancectl.collectors.gcp.inventory import discover
+        from compliancectl.collectors.gcp.listing import Tally
+
+        with self._discovering:
+            if root not in self._inventories:
+                self._inventories[root] = _drained(discover(self, root, Tally()))
+            known = self._inventories[root]
+        if isinstance(known, CollectError):
+            raise known
+        return known
+
     # -- when what was asked --------------------------------------------------------------------------------------
 
     @contextmanager
@@ -221,3 +248,14 @@ class GcpSession(Session):
                 channel.close()
             self._opened.clear()
             self._channels.clear()
+
+
+def _drained(steps: Generator[object, None, Inventory]) -> Inventory | CollectError:
+    """Run to the end; what it returns, or why it could not."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as done:
+        return cast("Inventory", done.value)
+    except CollectError as error:
+        return error

@@ -8,6 +8,7 @@ from typing import Any
 
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google.cloud import Cloud
+from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.network import Networks
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
@@ -59,7 +60,10 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     authority = Authority()
     token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
     sql = CloudSql(state, authority)
-    server = GoogleServer(state, token_service, {**sql.answers, **Networks(state).answers, **Cloud(state).answers})
+    cloud = Cloud(state)
+    parts = (sql, cloud, Networks(state), Inventory(state, sql, cloud))
+    answers = {name: answer for part in parts for name, answer in part.answers.items()}
+    server = GoogleServer(state, token_service, answers)
     server.web.start()
     logs = LogServer(state, token_service, server.web, authority, folder)
     proxy = SqlProxy(authority, folder, database_socket)

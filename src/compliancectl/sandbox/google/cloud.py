@@ -33,6 +33,7 @@ class Cloud:
             "redis.projects.locations.instances.list": self.redis,
             "containeranalysis.projects.occurrences.list": self.occurrences,
             "cloudresourcemanager.projects.testIamPermissions": self.test_permissions,
+            "cloudresourcemanager.folders.testIamPermissions": self.test_permissions,
             "cloudresourcemanager.organizations.testIamPermissions": self.test_permissions,
         }
 
@@ -47,9 +48,10 @@ class Cloud:
         if project is None:
             raise errors.error(400, "Required parameter: project", "required")
         entries = self.state.project(project).get("buckets", {})
-        return {"kind": "storage#buckets", "items": [self._bucket(project, n, entries[n]) for n in sorted(entries)]}
+        return {"kind": "storage#buckets", "items": [self.bucket(project, n, entries[n]) for n in sorted(entries)]}
 
-    def _bucket(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    def bucket(self, project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+        """One bucket."""
         uniform = {"enabled": it.get("uniform_access", True)}
         record: dict[str, Any] = {
             "kind": "storage#bucket",
@@ -83,7 +85,10 @@ class Cloud:
         if call.first("query") != PUBLIC_QUERY:
             raise errors.invalid("The sandbox knows only the query for public members.")
         place = call.path["name"]
-        names = sorted(self.state.projects) if call.path["kind"] == "organizations" else [place]
+        root = f"{call.path['kind']}/{place}"
+        names = [
+            n for n in sorted(self.state.projects) if root in (f"projects/{n}", *self.state.ancestors(f"projects/{n}"))
+        ]
         return {"results": [self._policy(n, p) for n in names for p in self._public_policies(n)]}
 
     def _public_policies(self, project: str) -> Iterator[dict[str, Any]]:
@@ -235,25 +240,7 @@ class Cloud:
     def redis(self, call: Call) -> dict[str, Any]:
         """Redis instances.list."""
         project = call.path["project"]
-        return {
-            "instances": [
-                {
-                    "name": f"projects/{project}/locations/{it['region']}/instances/{name}",
-                    "tier": "STANDARD_HA",
-                    "state": "READY",
-                    "redisVersion": "REDIS_7_2",
-                    "memorySizeGb": 5,
-                    "host": "10.20.0.9",
-                    "port": 6379,
-                    "createTime": it["created"],
-                    "authEnabled": True,
-                    "transitEncryptionMode": "SERVER_AUTHENTICATION",
-                    "labels": it.get("labels", {}),
-                    "persistenceConfig": {"persistenceMode": it.get("persistence", "DISABLED")},
-                }
-                for name, it in self._here(call, "redis")
-            ]
-        }
+        return {"instances": [redis_instance(project, name, it) for name, it in self._here(call, "redis")]}
 
     def occurrences(self, call: Call) -> dict[str, Any]:
         """Containeranalysis occurrences.list."""
@@ -261,6 +248,24 @@ class Cloud:
             raise errors.invalid("The sandbox knows only the filter for vulnerabilities.")
         found = self._of(call, "vulnerabilities")
         return {"occurrences": [_occurrence(call.path["project"], cve, found[cve]) for cve in sorted(found)]}
+
+
+def redis_instance(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    """One cache."""
+    return {
+        "name": f"projects/{project}/locations/{it['region']}/instances/{name}",
+        "tier": "STANDARD_HA",
+        "state": "READY",
+        "redisVersion": "REDIS_7_2",
+        "memorySizeGb": 5,
+        "host": "10.20.0.9",
+        "port": 6379,
+        "createTime": it["created"],
+        "authEnabled": True,
+        "transitEncryptionMode": "SERVER_AUTHENTICATION",
+        "labels": it.get("labels", {}),
+        "persistenceConfig": {"persistenceMode": it.get("persistence", "DISABLED")},
+    }
 
 
 def _container(it: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from compliancectl.sandbox.google.state import State
 
 _TIME = re.compile(r'timestamp(>=|<)"([^"]+)"')
 _MAX_PAGE = 1000
+_MAX_PARENTS = 100
 
 
 def sinks(state: State, request: Any) -> Any:
@@ -67,13 +68,19 @@ def entries(state: State, request: Any, generated: int | None) -> Any:
     offset = int(request.page_token or 0)
     if generated is not None:
         return _made_up(state, range(offset, min(offset + size, generated)), generated)
-    project = request.resource_names[0].removeprefix("projects/")
+    if len(request.resource_names) > _MAX_PARENTS:
+        raise ValueError(f"At most {_MAX_PARENTS} resource names may be given.")
     kept = sorted(
-        (e for e in _all(state, project) if start <= e[0] < end and f'"{e[1]["method"]}"' in request.filter),
-        key=lambda e: e[0],
+        (
+            (at, project, it)
+            for project in (name.removeprefix("projects/") for name in request.resource_names)
+            for at, it in _all(state, project)
+            if start <= at < end and f'"{it["method"]}"' in request.filter
+        ),
+        key=lambda e: e[:2],
         reverse=request.order_by != "timestamp asc",
     )
-    found = [_entry(state, project, at, it, number) for number, (at, it) in enumerate(kept)]
+    found = [_entry(state, project, at, it, number) for number, (at, project, it) in enumerate(kept)]
     page, token = _page(found, request)
     return types.ListLogEntriesResponse(entries=page, next_page_token=token)
 

@@ -35,7 +35,7 @@ class Networks:
         return {
             "kind": "compute#firewallList",
             "id": f"projects/{project}/global/firewalls",
-            "items": [_firewall(project, n, rules[n]) for n in sorted(rules)],
+            "items": [firewall(project, n, rules[n]) for n in sorted(rules)],
         }
 
     def networks(self, call: Call) -> dict[str, Any]:
@@ -44,16 +44,7 @@ class Networks:
         return {
             "kind": "compute#networkList",
             "id": f"projects/{project}/global/networks",
-            "items": [
-                {
-                    "kind": "compute#network",
-                    "id": _number(name),
-                    "name": name,
-                    "autoCreateSubnetworks": False,
-                    "selfLink": f"{LINK}projects/{project}/global/networks/{name}",
-                }
-                for name in sorted(self._of(call, "networks", []))
-            ],
+            "items": [network(project, name) for name in sorted(self._of(call, "networks", []))],
         }
 
     def effective_firewalls(self, call: Call) -> dict[str, Any]:
@@ -66,7 +57,7 @@ class Networks:
         policies += [("NETWORK", _number(n), it) for n, it in sorted(self._of(call, "network_policies").items())]
         names = [*self.state.data.get("firewall_policies", {}), *sorted(self._of(call, "network_policies"))]
         return {
-            "firewalls": [_firewall(project, n, it) for n, it in sorted(rules.items()) if it["network"] == network],
+            "firewalls": [firewall(project, n, it) for n, it in sorted(rules.items()) if it["network"] == network],
             "firewallPolicys": [
                 {"name": number, "shortName": name, "type": kind, "rules": [_policy_rule(r) for r in it["rules"]]}
                 for name, (kind, number, it) in zip(names, policies, strict=True)
@@ -82,7 +73,7 @@ class Networks:
             }
             for region in REGIONS
         }
-        policies = [_network_policy(project, n, it) for n, it in sorted(self._of(call, "network_policies").items())]
+        policies = [network_policy(project, n, it) for n, it in sorted(self._of(call, "network_policies").items())]
         if policies:
             places["global"] = {"firewallPolicies": policies}
         return {
@@ -92,7 +83,34 @@ class Networks:
         }
 
 
-def _firewall(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+def network(project: str, name: str) -> dict[str, Any]:
+    """One network."""
+    return {
+        "kind": "compute#network",
+        "id": _number(name),
+        "name": name,
+        "autoCreateSubnetworks": False,
+        "selfLink": f"{LINK}projects/{project}/global/networks/{name}",
+    }
+
+
+def hierarchical_policy(root: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    """A firewall policy of the organisation, with what it is attached to."""
+    number = "500100200300"
+    return {
+        "kind": "compute#firewallPolicy",
+        "id": number,
+        "name": number,
+        "shortName": name,
+        "selfLink": f"{LINK}locations/global/firewallPolicies/{number}",
+        "parent": root,
+        "rules": [_policy_rule(rule) for rule in it["rules"]],
+        "associations": [{"name": f"{name}-1", "attachmentTarget": root}],
+    }
+
+
+def firewall(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    """One firewall."""
     ports = [{"IPProtocol": p, **({"ports": n} if n else {})} for p, n in it["protocols"].items()]
     return {
         "kind": "compute#firewall",
@@ -110,7 +128,8 @@ def _firewall(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _network_policy(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+def network_policy(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    """One network policy."""
     link = f"{LINK}projects/{project}/global"
     return {
         "kind": "compute#firewallPolicy",

@@ -111,6 +111,8 @@ def _where(path: str, call: Call) -> str:
     match = re.search(r"\b(projects|organizations|folders)/([^/:]+)", path)
     if match:
         return f"{match.group(1)}/{match.group(2)}"
+    if call.first("parent"):
+        return str(call.first("parent"))
     return f"projects/{call.first('project')}"
 
 

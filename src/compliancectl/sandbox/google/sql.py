@@ -46,9 +46,10 @@ class CloudSql:
         """instances.list."""
         project = call.path["project"]
         every = self._all(project)
-        return {"kind": "sql#instancesList", "items": [self._instance(project, n, every) for n in sorted(every)]}
+        return {"kind": "sql#instancesList", "items": [self.instance(project, n, every) for n in sorted(every)]}
 
-    def _instance(self, project: str, name: str, every: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def instance(self, project: str, name: str, every: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """One instance, as `get` and the inventory show it."""
         it = every[name]
         copies = [n for n, other in sorted(every.items()) if other.get("replica_of") == name]
         record: dict[str, Any] = {

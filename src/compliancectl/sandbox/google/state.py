@@ -24,6 +24,15 @@ _TITLES = {
     "storage.googleapis.com": "Cloud Storage JSON API",
 }
 
+_HELD = {
+    "cloudscheduler.googleapis.com": ("scheduler_jobs",),
+    "compute.googleapis.com": ("networks",),
+    "redis.googleapis.com": ("redis",),
+    "run.googleapis.com": ("run_jobs", "run_services"),
+    "sqladmin.googleapis.com": ("sql",),
+    "storage.googleapis.com": ("buckets",),
+}
+
 REGIONS = ("europe-west1", "europe-west3", "europe-west4")
 """Those that the company uses, and what `locations.list` answers with."""
 
@@ -54,6 +63,24 @@ class State:
         kind, _, name = where.partition("/")
         return str(self.projects[name]["number"]) if kind == "projects" else name
 
+    def ancestors(self, where: str) -> tuple[str, ...]:
+        """`projects/NUMBER`, the folders around it, and the organisation, from a project or organisation on."""
+        root = f"organizations/{self.data['organization']}"
+        kind, _, name = where.partition("/")
+        if kind != "projects":
+            return (root,)
+        found, folder = [f"projects/{self.number(where)}"], self.project(name).get("folder")
+        while folder:
+            found.append(f"folders/{folder}")
+            folder = self.data["folders"][folder].get("folder")
+        return (*found, root)
+
+    def enabled(self, project: str) -> list[str]:
+        """APIs that are switched on in a project: those of which it holds something, but for the disabled."""
+        held = self.project(project)
+        wanted = {host for host, keys in _HELD.items() if any(held.get(key) for key in keys)}
+        return sorted(host for host in wanted if not self.is_disabled(host, f"projects/{project}"))
+
     def title(self, service: str) -> str:
         """The title of an API."""
         return _TITLES[service]
@@ -69,8 +96,12 @@ class State:
     def check_place(self, where: str, service: str, email: str) -> None:
         """Refuse a project or organisation that does not exist, as Google does: by denying it."""
         kind, _, name = where.partition("/")
-        known = name in self.projects if kind == "projects" else name == str(self.data["organization"])
-        if not known:
+        known = {
+            "projects": self.projects,
+            "folders": self.data.get("folders", {}),
+            "organizations": (str(self.data["organization"]),),
+        }
+        if name not in known[kind]:
             raise errors.permission_denied(service, "resourcemanager.projects.get", where, email)
 
     def at(self, text: str) -> datetime:

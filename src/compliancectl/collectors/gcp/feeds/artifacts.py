@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.session import GcpSession
@@ -92,5 +93,6 @@ FEEDS = (
         _fetch,
         _shape,
         Audited("containeranalysis", "grafeas.v1.Grafeas.ListOccurrences"),
+        everywhere=Everywhere(held=("artifactregistry.googleapis.com/Repository",)),
     ),
 )

@@ -53,9 +53,9 @@ SCOPE = Table(
 
 
 def _targets(session: GcpSession) -> Iterator[Target]:
-    """The organisation if the scope names it, else each project."""
+    """The organisation if the scope names it, else each folder or project."""
     organization = session.config.organization
-    places = [f"organizations/{organization}"] if organization else [f"projects/{p}" for p in session.config.projects]
+    places = (f"organizations/{organization}",) if organization else session.config.places
     for place in places:
         yield Target(place, session.endpoint("cloudasset"))
 
@@ -127,6 +127,7 @@ FEEDS = (
         _fetch,
         _shape,
         Audited("cloudasset", "google.cloud.asset.v1.AssetService.SearchAllIamPolicies"),
+        everywhere=None,
         targets=_targets,
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds.network_rules import RULE, policy_rules, vpc_rule
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages, single
@@ -13,6 +14,8 @@ from compliancectl.collectors.gcp.session import GcpSession, Request
 from compliancectl.collectors.gcp.shaping import text
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.errors import Garbage
+
+FIREWALL = "compute.googleapis.com/Firewall"
 
 
 def _fetch(session: GcpSession, target: Target) -> Fetched:
@@ -92,6 +95,19 @@ def _hierarchical(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterat
             yield from policy_rules(policy, policy.get("rules", []), context["project"], "hierarchical policy", network)
 
 
+def _shape_assets(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    """Firewalls and policies of one place. A policy of an organisation or folder applies to what it is attached to."""
+    place = context["project"]
+    for asset in data["assets"]:
+        record = asset["resource"]["data"]
+        if asset["assetType"] == FIREWALL:
+            yield "gcp.firewall_rule", vpc_rule(record, place)
+        else:
+            layer = "hierarchical policy" if "/" in place else "network policy"
+            for target in sorted(str(a.get("attachmentTarget")) for a in record.get("associations", [])) or [""]:
+                yield from policy_rules(record, record.get("rules", []), place, layer, target)
+
+
 FEEDS = (
     feed(
         "firewall_rules",
@@ -100,5 +116,10 @@ FEEDS = (
         _fetch,
         _shape,
         Audited("compute", "v1.compute.firewalls.list"),
+        everywhere=Everywhere(
+            types=(FIREWALL, "compute.googleapis.com/FirewallPolicy"),
+            held=("compute.googleapis.com/Network",),
+            shape=_shape_assets,
+        ),
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop
@@ -37,6 +38,10 @@ INSTANCE = Table(
 )
 
 
+def _drops(session: GcpSession) -> tuple[Drop, ...]:
+    return (Drop("instances[].labels", "label", session.labels),)
+
+
 def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally()
     listing = Listing(
@@ -44,7 +49,7 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
         f"v1/projects/{target.name}/locations/-/instances",
         "instances",
         ("pageSize", 1000),
-        drops=(Drop("instances[].labels", "label", session.labels),),
+        drops=_drops(session),
         context={"project": target.name},
     )
     for page in pages(session, listing, tally):
@@ -77,5 +82,6 @@ FEEDS = (
         _fetch,
         _shape,
         Audited("redis", "google.cloud.redis.v1.CloudRedis.ListInstances"),
+        everywhere=Everywhere(types=("redis.googleapis.com/Instance",), key="instances", drops=_drops),
     ),
 )

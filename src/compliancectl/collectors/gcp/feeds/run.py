@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages, single
-from compliancectl.collectors.gcp.places import locations
+from compliancectl.collectors.gcp.places import locations, regions
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession, Request
 from compliancectl.collectors.gcp.shaping import (
@@ -118,8 +119,16 @@ def _listing(project: str, place: str, what: str, permission: str, drops: tuple[
 def _fetch_executions(session: GcpSession, target: Target) -> Fetched:
     tally = Tally()
     places = yield from locations(session, "run", "run.locations.list", target.name, tally)
+    return (yield from _executions_in(session, target.name, places, tally))
+
+
+def _ask_executions(session: GcpSession, project: str, assets: list[Any]) -> Fetched:
+    return (yield from _executions_in(session, project, regions(assets), Tally()))
+
+
+def _executions_in(session: GcpSession, project: str, places: list[str], tally: Tally) -> Fetched:
     for place in places:
-        listing = _listing(target.name, place, "jobs/-/executions", "run.executions.list", _EXECUTION_DROPS)
+        listing = _listing(project, place, "jobs/-/executions", "run.executions.list", _EXECUTION_DROPS)
         for page in pages(session, listing, tally):
             yield page.reply
     return tally.completeness("regions, and the executions of all jobs in each")
@@ -151,10 +160,18 @@ def _shape_executions(data: Mapping[str, Any], context: Mapping[str, str]) -> It
 
 def _fetch_services(session: GcpSession, target: Target) -> Fetched:
     tally = Tally()
-    asked = Asked("run", "run.revisions.get", f"projects/{target.name}")
     places = yield from locations(session, "run", "run.locations.list", target.name, tally)
+    return (yield from _services_in(session, target.name, places, tally))
+
+
+def _ask_services(session: GcpSession, project: str, assets: list[Any]) -> Fetched:
+    return (yield from _services_in(session, project, regions(assets), Tally()))
+
+
+def _services_in(session: GcpSession, project: str, places: list[str], tally: Tally) -> Fetched:
+    asked = Asked("run", "run.revisions.get", f"projects/{project}")
     for place in places:
-        listing = _listing(target.name, place, "services", "run.services.list", _SERVICE_DROPS, counted=False)
+        listing = _listing(project, place, "services", "run.services.list", _SERVICE_DROPS, counted=False)
         for page in pages(session, listing, tally):
             yield page.reply
             for service in page.items:
@@ -164,7 +181,7 @@ def _fetch_services(session: GcpSession, target: Target) -> Fetched:
                     yield replace(
                         reply,
                         context={
-                            "project": target.name,
+                            "project": project,
                             "part": "revision",
                             "service": str(service.get("name")),
                             "ingress": str(service.get("ingress", "")),
@@ -228,6 +245,7 @@ FEEDS = (
         _fetch_executions,
         _shape_executions,
         Audited("run", "google.cloud.run.v2.Executions.ListExecutions"),
+        everywhere=Everywhere(held=("run.googleapis.com/Job",), ask=_ask_executions),
     ),
     feed(
         "run_services",
@@ -236,5 +254,6 @@ FEEDS = (
         _fetch_services,
         _shape_services,
         Audited("run", "google.cloud.run.v2.Services.ListServices"),
+        everywhere=Everywhere(held=("run.googleapis.com/Service",), ask=_ask_services),
     ),
 )

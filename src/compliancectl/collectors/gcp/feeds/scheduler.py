@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.places import locations
@@ -107,5 +108,6 @@ FEEDS = (
         _fetch,
         _shape,
         Audited("cloudscheduler", "google.cloud.scheduler.v1.CloudScheduler.ListJobs"),
+        everywhere=Everywhere(enabled="cloudscheduler.googleapis.com"),
     ),
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds import sql_tables as tables
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
@@ -29,18 +30,25 @@ def _asked(project: str, permission: str) -> Asked:
 # -- instances --------------------------------------------------------------------------------------------------------
 
 
+INSTANCE_TYPE = "sqladmin.googleapis.com/Instance"
+
+
+def _instance_drops(session: GcpSession) -> tuple[Drop, ...]:
+    return (
+        Drop("items[].rootPassword", "secret"),
+        Drop("items[].replicaConfiguration.mysqlReplicaConfiguration.password", "secret"),
+        Drop("items[].onPremisesConfiguration.password", "secret"),
+        Drop("items[].settings.userLabels", "label", session.labels),
+    )
+
+
 def _instances(session: GcpSession, project: str, *, part: str = "", counted: bool = True) -> Listing:
     return Listing(
         _asked(project, "cloudsql.instances.list"),
         f"v1/projects/{project}/instances",
         "items",
         ("maxResults", 500),
-        drops=(
-            Drop("items[].rootPassword", "secret"),
-            Drop("items[].replicaConfiguration.mysqlReplicaConfiguration.password", "secret"),
-            Drop("items[].onPremisesConfiguration.password", "secret"),
-            Drop("items[].settings.userLabels", "label", session.labels),
-        ),
+        drops=_instance_drops(session),
         context={"project": project, "part": part},
         counted=counted,
     )
@@ -132,10 +140,23 @@ def _fetch_users(session: GcpSession, target: Target) -> Fetched:
     for page in pages(session, _instances(session, target.name, part="instances", counted=False), tally):
         yield page.reply
         names += [text(i, "name") for i in page.items if i.get("instanceType") not in REPLICAS]
-    for name in sorted(names):
-        for page in pages(session, _users(session, target.name, name), tally):
-            yield page.reply
+    yield from _users_of(session, target.name, names, tally)
     return tally.completeness("instances, and the users of each that is not a replica")
+
+
+def _ask_users(session: GcpSession, project: str, assets: list[Any]) -> Fetched:
+    """The users of instances that Cloud Asset Inventory named."""
+    tally = Tally()
+    records = [asset["resource"]["data"] for asset in assets]
+    names = [text(record, "name") for record in records if record.get("instanceType") not in REPLICAS]
+    yield from _users_of(session, project, names, tally)
+    return tally.completeness("the users of each instance that is not a replica")
+
+
+def _users_of(session: GcpSession, project: str, names: list[str], tally: Tally) -> Iterator[Reply]:
+    for name in sorted(names):
+        for page in pages(session, _users(session, project, name), tally):
+            yield page.reply
 
 
 def _users(session: GcpSession, project: str, instance: str) -> Listing:
@@ -218,6 +239,9 @@ def _shape_operations(data: Mapping[str, Any], context: Mapping[str, str]) -> It
         )
 
 
+# The settings decide, so they are read from Cloud SQL itself; the inventory only says where there is an instance.
+_HOLDERS = Everywhere(held=(INSTANCE_TYPE,))
+
 FEEDS = (
     feed(
         "sql_instances",
@@ -226,6 +250,7 @@ FEEDS = (
         _fetch_instances,
         _shape_instances,
         Audited("sqladmin", "cloudsql.instances.list"),
+        everywhere=_HOLDERS,
     ),
     feed(
         "sql_backup_runs",
@@ -234,6 +259,7 @@ FEEDS = (
         _fetch_backup_runs,
         _shape_backup_runs,
         Audited("sqladmin", "cloudsql.backupRuns.list"),
+        everywhere=_HOLDERS,
     ),
     feed(
         "sql_users",
@@ -242,6 +268,7 @@ FEEDS = (
         _fetch_users,
         _shape_users,
         Audited("sqladmin", "cloudsql.users.list"),
+        everywhere=Everywhere(held=(INSTANCE_TYPE,), content="RESOURCE", drops=_instance_drops, ask=_ask_users),
     ),
     feed(
         "sql_operations",
@@ -250,5 +277,6 @@ FEEDS = (
         _fetch_operations,
         _shape_operations,
         Audited("sqladmin", "cloudsql.operations.list"),
+        everywhere=_HOLDERS,
     ),
 )

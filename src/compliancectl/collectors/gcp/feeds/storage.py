@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Row, Target
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop
@@ -70,6 +71,10 @@ BUCKET = Table(
 )
 
 
+def _drops(session: GcpSession) -> tuple[Drop, ...]:
+    return (Drop("items[].labels", "label", session.labels), Drop("items[].owner", "personal"))
+
+
 def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally()
     listing = Listing(
@@ -78,7 +83,7 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
         "items",
         ("maxResults", 1000),
         params=(("project", target.name), ("projection", "noAcl")),
-        drops=(Drop("items[].labels", "label", session.labels), Drop("items[].owner", "personal")),
+        drops=_drops(session),
         context={"project": target.name},
     )
     for page in pages(session, listing, tally):
@@ -113,5 +118,13 @@ def _delete_after_days(record: Mapping[str, Any]) -> int | None:
 
 
 FEEDS = (
-    feed("buckets", "Cloud Storage buckets.", (BUCKET,), _fetch, _shape, Audited("storage", "storage.buckets.list")),
+    feed(
+        "buckets",
+        "Cloud Storage buckets.",
+        (BUCKET,),
+        _fetch,
+        _shape,
+        Audited("storage", "storage.buckets.list"),
+        everywhere=Everywhere(types=("storage.googleapis.com/Bucket",), drops=_drops),
+    ),
 )
