@@ -37,10 +37,14 @@ COMMANDS = [
     *[
         name
         for name in registry.COMMANDS
-        if name not in ("claims", "controls", "collectors", "keys", "ledger", "postgres")
+        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres")
     ],
     "claims show",
     "claims check",
+    "documents new",
+    "documents list",
+    "documents expiring",
+    "documents request",
     "controls list",
     "controls show",
     "controls check",
