@@ -37,10 +37,13 @@ COMMANDS = [
     *[
         name
         for name in registry.COMMANDS
-        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres")
+        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres", "waivers")
     ],
     "claims show",
     "claims check",
+    "waivers list",
+    "waivers check",
+    "waivers new",
     "documents new",
     "documents list",
     "documents expiring",

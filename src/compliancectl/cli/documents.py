@@ -16,8 +16,8 @@ from compliancectl.cli.options import DEFAULT_SCOPE, AsOf, Format, OutputFormat,
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from compliancectl.cli.project import Project
     from compliancectl.asked import Paper, Request
+    from compliancectl.cli.project import Project
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -133,9 +133,9 @@ def request(
 
     Exit code 1 when something is missing or expired.
     """
+    from compliancectl.asked import FACTS, requests
     from compliancectl.collectors.documents.registers import REGISTERS
     from compliancectl.query.explain import tables_read
-    from compliancectl.asked import FACTS, requests
 
     project, found, now = _shelf(scope, as_of)
     reads = {c.id: tables_read([c], project.catalogue.tables) for c in project.selected}
@@ -161,11 +161,11 @@ def _days(text: str) -> timedelta:
 def _shelf(scope_file: Path, as_of: str | None) -> tuple[Project, list[Paper], datetime]:
     """The project, its documents, and today."""
     from compliancectl import clock
+    from compliancectl.asked import papers
     from compliancectl.cli.pipeline import instant
     from compliancectl.cli.project import open_project
     from compliancectl.collectors.documents import folder
     from compliancectl.errors import FileError
-    from compliancectl.asked import papers
 
     project = open_project(scope_file)
     section = project.scope.sources.get("documents")
