@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench setup setup-dev system system-dev schema lock wheel clean
+.PHONY: help demo test check fmt bench mutants setup setup-dev system system-dev schema lock wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ fmt: setup-dev ## format the code
 
 bench: setup-dev ## speed and size as ratios
 	$(BIN)/python bench/run.py
+
+mutants: setup-dev ## are the controls' examples sharp enough to notice a wrong control? (K=BCP-02)
+	$(BIN)/python bench/mutants.py $(K)
 
 setup: system $(VENV)/.runtime ## the program and what it runs with
 

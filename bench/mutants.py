@@ -1,0 +1,123 @@
+"""Mutation test of the shipped controls: `make mutants`. Are the examples sharp enough to notice a wrong control?
+
+Each mutant changes one thing in one test: a comparison is flipped or moved by its border, one side of an AND or OR is
+dropped, a NOT is dropped, an outer join becomes an inner one, a whole-number parameter moves by one. A mutant that the
+static checks refuse was never a control and does not count. One whose examples (or null probe) still come out as they say
+survives, and is printed.
+
+    python bench/mutants.py [CONTROL-ID or pattern …]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import sqlglot  # noqa: TID253 - this script is about SQL and nothing else
+from sqlglot import expressions as sql  # noqa: TID253
+
+from compliancectl import load, plugins
+from compliancectl.model.control import Control, Test
+from compliancectl.query.examples import Workbench
+from compliancectl.resources import controls_folder
+
+WANTED = 0.95
+_FLIPS = {
+    sql.GT: (sql.GTE, sql.LT), sql.GTE: (sql.GT, sql.LT), sql.LT: (sql.LTE, sql.GT), sql.LTE: (sql.LT, sql.GT),
+    sql.EQ: (sql.NEQ,), sql.NEQ: (sql.EQ,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One wrong control."""
+
+    control: Control
+    place: str
+    change: str
+
+
+def main() -> int:
+    """Try every mutant of the chosen controls; exit 1 if too many survive."""
+    patterns = sys.argv[1:] or ["*"]
+    controls = [c for c in load.load_controls([controls_folder()]) if any(fnmatchcase(c.id, p) for p in patterns)]
+    bench = Workbench(plugins.all_tables())
+    caught = total = 0
+    for control in controls:
+        mine = killed = 0
+        for mutant in mutants(control):
+            if bench.check(mutant.control):
+                continue
+            mine += 1
+            if bench.test(mutant.control).problems:
+                killed += 1
+            else:
+                print(f"  survives  {mutant.place}: {mutant.change}")
+        print(f"{control.id:<8} {killed} of {mine} caught", flush=True)
+        caught, total = caught + killed, total + mine
+    share = caught / total if total else 0.0
+    print(f"{caught} of {total} mutants caught: {share:.1%} (at least {WANTED:.0%})")
+    return 0 if share >= WANTED else 1
+
+
+def mutants(control: Control) -> Iterator[Mutant]:
+    """Every mutant of a control: of its parameters, its populations, its checks."""
+    for name, value in control.params.items():
+        if isinstance(value, int) and not isinstance(value, bool):
+            for other in (value - 1, value + 1):
+                params = {**control.params, name: other}
+                yield Mutant(control.model_copy(update={"params": params}), control.id, f"{name}: {value} → {other}")
+    for number, test in enumerate(control.tests):
+        if test.implicit:
+            continue
+        place = f"{control.id}.{test.id}"
+        for changed, change in variants(test.population):
+            yield Mutant(_with(control, number, test, {"population": changed}), place, change)
+        for index, check in enumerate(test.checks):
+            for changed, change in variants(f"SELECT {check.expect}"):
+                checks = list(test.checks)
+                checks[index] = check.model_copy(update={"expect": changed.removeprefix("SELECT ")})
+                yield Mutant(_with(control, number, test, {"checks": tuple(checks)}), f"{place}.{check.name}", change)
+
+
+def _with(control: Control, number: int, test: Test, update: dict[str, object]) -> Control:
+    tests = list(control.tests)
+    tests[number] = test.model_copy(update=update)
+    return control.model_copy(update={"tests": tuple(tests)})
+
+
+def variants(text: str) -> Iterator[tuple[str, str]]:
+    """Every way to change one thing in a statement, with a word on what was changed."""
+    original = sqlglot.parse_one(text, dialect="duckdb")
+    for index, node in enumerate(original.walk()):
+        for replacement in _replacements(node):
+            tree = original.copy()
+            target = list(tree.walk())[index]
+            before = target.sql(dialect="duckdb")
+            target.replace(replacement) if target.parent is not None else None
+            yield tree.sql(dialect="duckdb"), f"{_short(before)} → {_short(replacement.sql(dialect='duckdb'))}"
+
+
+def _replacements(node: sql.Expression) -> Iterator[sql.Expression]:
+    for other in _FLIPS.get(type(node), ()):
+        yield other(this=node.this.copy(), expression=node.expression.copy())
+    if isinstance(node, sql.And | sql.Or):
+        yield node.this.copy()
+        yield node.expression.copy()
+    if isinstance(node, sql.Not):
+        yield node.this.copy()
+    if isinstance(node, sql.Join) and node.side == "LEFT":
+        inner = node.copy()
+        inner.set("side", None)
+        yield inner
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= 90 else f"{plain[:87]}…"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The mutation test of the controls changes what it says, and sees what survives."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compliancectl import load
+from compliancectl.query.examples import Workbench
+from compliancectl.resources import controls_folder
+
+
+@pytest.fixture(scope="module")
+def mutants() -> Any:
+    """The script, as a module."""
+    file = Path(__file__).parents[2] / "bench" / "mutants.py"
+    spec = importlib.util.spec_from_file_location("mutants_script", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_one_thing_is_changed_at_a_time(mutants: Any) -> None:
+    found = {text for text, _ in mutants.variants("SELECT a > 1 AND NOT b")}
+    assert found == {
+        "SELECT a > 1",
+        "SELECT NOT b",
+        "SELECT a >= 1 AND NOT b",
+        "SELECT a < 1 AND NOT b",
+        "SELECT a > 1 AND b",
+    }
+    joined = {text for text, _ in mutants.variants("SELECT * FROM t LEFT JOIN u ON t.x = u.x")}
+    assert joined == {"SELECT * FROM t JOIN u ON t.x = u.x", "SELECT * FROM t LEFT JOIN u ON t.x <> u.x"}
+
+
+def test_a_control_with_blunt_examples_lets_mutants_live(mutants: Any, workbench: Workbench) -> None:
+    sharp = load.load_control(next((controls_folder() / "governance").glob("GOV-08-*")))
+    (test,) = sharp.tests
+    (example,) = test.examples
+    rows = {table: given[:2] for table, given in example.given.items()}
+    then = {name: example.then[name] for name in ("m#1", "m#2")}
+    blunt = sharp.model_copy(
+        update={
+            "tests": (
+                test.model_copy(update={"examples": (example.model_copy(update={"given": rows, "then": then}),)}),
+            )
+        }
+    )
+    change = "done <= judged_at → done < judged_at"
+    for control, lives in ((sharp, False), (blunt, True)):
+        (mutant,) = [m for m in mutants.mutants(control) if m.change == change]
+        (changed,) = mutant.control.tests
+        problems = [p for p in workbench.test(mutant.control).problems if "expected" in str(p) or "m#7" in str(p)]
+        assert changed.checks != test.checks and bool(problems) is not lives
