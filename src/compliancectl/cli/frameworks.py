@@ -17,9 +17,14 @@ app = typer.Typer()
 def frameworks(
     framework: Annotated[str | None, typer.Argument(help="Framework id; absent: an overview of all.")] = None,
     run: Annotated[
-        Path | None, typer.Option("--run", help="Evaluated run folder: adds each control's outcome.", metavar="RUN")
+        Path | None, typer.Option("--run", help="Evaluated run or bundle: adds each control's outcome.", metavar="RUN")
     ] = None,
-    uncovered: Annotated[bool, typer.Option("--uncovered", help="Only criteria that no control covers.")] = False,
+    uncovered: Annotated[
+        bool,
+        typer.Option(
+            "--uncovered", help="Only criteria that no control covers, or (with --run) none that could be judged."
+        ),
+    ] = False,
     format: OutputFormat = Format.text,
 ) -> int:
     """Show which controls cover which criteria. A criterion that no control covers is plainly visible."""
@@ -35,7 +40,7 @@ def frameworks(
         hint = f"Did you mean {close!r}?" if close else f"There are: {', '.join(sorted(by_id))}."
         raise UsageError(f"no framework is called {framework!r}", hint=hint)
     outcomes = _outcomes(run)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "framework": f.id,
             "criterion": c.id,
@@ -51,7 +56,9 @@ def frameworks(
         if framework in (None, f.id)
         for c in f.criteria
     ]
-    rows = [row for row in rows if not (uncovered and row["controls"])]
+    for row in rows:
+        row["state"] = _state([control["outcome"] for control in row["controls"]], judged=run is not None)
+    rows = [row for row in rows if not uncovered or row["state"] in ("no control", "without evidence")]
     if format is Format.json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     elif framework is None and not uncovered:
@@ -64,23 +71,26 @@ def frameworks(
 def _outcomes(run: Path | None) -> dict[str, str]:
     if run is None:
         return {}
-    from pydantic import ValidationError
+    from compliancectl import assessed
 
-    from compliancectl.errors import FileError, NotReadyError
-    from compliancectl.model.result import Results
+    return {control.id: control.outcome for control in assessed.read(run).results.controls}
 
-    file = run / "results" / "results.json"
-    if not file.is_file():
-        raise NotReadyError(f"{run} is not evaluated", hint="Run `compliancectl evaluate` first.")
-    try:
-        results = Results.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        raise FileError(
-            "these are not results that this version can read",
-            file=file,
-            hint="Run `compliancectl evaluate` again.",
-        ) from error
-    return {control.id: control.outcome for control in results.controls}
+
+def _state(outcomes: list[str | None], *, judged: bool) -> str:
+    """What a criterion rests on: a control that says something, or nothing that does.
+
+    `without evidence`: it has controls, and every one of them is inconclusive or was not judged.
+    """
+    if not outcomes:
+        return "no control"
+    if not judged:
+        return "covered"
+    said = {outcome for outcome in outcomes if outcome in ("deviations", "no deviations", "no occurrences")}
+    if not said:
+        return "without evidence"
+    if "deviations" in said:
+        return "deviations"
+    return "in part" if len(said) < len(set(outcomes)) else "evidenced"
 
 
 def _overview(rows: list[dict[str, Any]], names: dict[str, str]) -> None:
@@ -89,7 +99,9 @@ def _overview(rows: list[dict[str, Any]], names: dict[str, str]) -> None:
     for id, name in names.items():
         mine = [row for row in rows if row["framework"] == id]
         covered = sum(bool(row["controls"]) for row in mine)
-        out().print(f"[bold]{id:<6}[/bold] {covered} of {len(mine)} criteria have a control   [dim]{name}[/dim]")
+        blind = sum(row["state"] == "without evidence" for row in mine)
+        but = f", [yellow]{blind} of them none that could be judged[/yellow]" if blind else ""
+        out().print(f"[bold]{id:<6}[/bold] {covered} of {len(mine)} criteria have a control{but}   [dim]{name}[/dim]")
     out().print("\n[dim]compliancectl frameworks soc2 shows each criterion.[/dim]")
 
 
@@ -102,4 +114,9 @@ def _detail(rows: list[dict[str, Any]]) -> None:
             group = row["group"]
             out().print(f"\n[bold]{group}[/bold]")
         listing = "  ".join(f"{c['id']} {mark(c['outcome'])}" if c["outcome"] else c["id"] for c in row["controls"])
-        out().print(f"  {row['criterion']:<22} {row['title']:<44} {listing or '[yellow]no control[/yellow]'}")
+        out().print(f"  {row['criterion']:<22} {row['title']:<44} {_wanting(row)}{listing}")
+
+
+def _wanting(row: dict[str, Any]) -> str:
+    """What a reader must not overlook about a criterion."""
+    return f"[yellow]{row['state']}[/yellow]  " if row["state"] in ("no control", "without evidence") else ""
