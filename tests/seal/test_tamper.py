@@ -23,12 +23,13 @@ tamper = importlib.util.module_from_spec(_spec)
 sys.modules["seal_tamper"] = tamper
 _spec.loader.exec_module(tamper)
 
-GUIDE = Path(__file__).parents[2] / "docs/verify-by-hand.md"
+README = Path(__file__).parents[2] / "README.md"
+GUIDE = README.parent / "docs/verify-by-hand.md"
 
 
-def recipe() -> str:
-    """The one fenced block of the guide."""
-    _, block = GUIDE.read_text().split("```sh\n")
+def recipe(text: Path = README) -> str:
+    """The one fenced block of shell lines in a text."""
+    _, block = text.read_text().split("```sh\n")
     return block.partition("```")[0]
 
 
@@ -87,6 +88,10 @@ def test_the_shell_lines_accept_an_untouched_bundle(sealed, tmp_path: Path, shel
 def test_the_shell_lines_do_not_trust_the_enclosed_key(sealed, tmp_path: Path) -> None:
     done = by_hand("sh", sealed.folder, sealed.other_public, tmp_path / "by-hand.sh")
     assert done.returncode == 4
+
+
+def test_the_guide_has_the_same_shell_lines() -> None:
+    assert recipe(GUIDE) == recipe(README)
 
 
 def test_the_guide_names_every_program_that_it_needs() -> None:
