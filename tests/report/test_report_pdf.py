@@ -151,7 +151,7 @@ def test_counts_come_with_what_they_are_out_of(pages) -> None:
         "1 of 5 controls shows no deviations. 1 shows deviations. 2 could not be determined. 1 had no occurrences."
         in text
     )
-    assert "Of 5 items in the population, 1 fail, 1 waived, 2 pass and 1 excluded." in text
+    assert "Of 5 items in the population, 1 fails, 1 is waived, 2 pass and 1 is excluded." in text
     assert "Not an attestation, audit opinion or legal advice" in text
 
 

@@ -31,6 +31,13 @@ def item_parts(counts: Counts) -> list[tuple[str, int, str]]:
     ]
 
 
+def _verb(outcome: str, number: int) -> str:
+    """`passes`, `pass`, `is excluded`, `are excluded`."""
+    if outcome in ("pass", "fail"):
+        return outcome if number > 1 else {"pass": "passes", "fail": "fails"}[outcome]
+    return f"{'is' if number == 1 else 'are'} {outcome}"
+
+
 def control_bar(outcomes: Sequence[ControlOutcome]) -> Bar:
     """Controls by outcome."""
     tally = Counter(outcomes)
@@ -60,19 +67,17 @@ def population(test: TestResult) -> str:
         return "The population was not determined."
     if not test.counts.total:
         return "The population has 0 items."
-    parts = [words for _, value, words in item_parts(test.counts) if value]
+    parts = [(outcome, value) for outcome, value, _ in item_parts(test.counts) if value]
     if len(parts) == 1:
-        verb = {"pass": "passes", "fail": "fails", "unknown": "is unknown"}.get(
-            parts[0].split()[-1], "is " + parts[0].split()[-1]
-        )
-        verbs = {"pass": "pass", "fail": "fail", "unknown": "are unknown"}
-        word = parts[0].split()[-1]
+        verb = _verb(*parts[0])
+        total = test.counts.total
         return (
             f"The one item of the population {verb}."
-            if test.counts.total == 1
-            else f"All {test.counts.total:,} items of the population {verbs.get(word, 'are ' + word)}."
+            if total == 1
+            else f"All {total:,} items of the population {verb}."
         )
-    return f"Of {count(test.counts.total, 'item')} in the population, {listed(parts)}."
+    said = [f"{value:,} {_verb(outcome, value)}" for outcome, value in parts]
+    return f"Of {count(test.counts.total, 'item')} in the population, {listed(said)}."
 
 
 def control_sentence(control: ControlResult, counts: Counts) -> str:
