@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench mutants setup setup-dev system system-dev schema lock wheel clean
+.PHONY: help demo test year check fmt bench mutants setup setup-dev system system-dev schema lock wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ demo: setup ## set up, then run everything on the company in a box
 
 test: setup-dev check ## set up, then run lint, types and all tests (T=path K=expression)
 	$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
+
+year: setup-dev ## simulate a year of nightly runs and judge it (minutes; not part of `make test`)
+	$(BIN)/python -m pytest tests/period/test_year.py -m year
 
 check: setup-dev ## lint, format check and types
 	$(BIN)/ruff check src tests bench

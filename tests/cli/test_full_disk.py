@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import subprocess
 import sys
@@ -10,17 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from limits import file_size
 
 
 def run(*arguments: object, limit: int | None = None) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own; with a limit on the size of a file, which fails a write in its middle."""
-
-    def limited() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
     command = [sys.executable, "-m", "compliancectl", *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, preexec_fn=limited)
+    return subprocess.run(file_size(limit, command), check=False, capture_output=True, text=True)
 
 
 def assert_full(done: subprocess.CompletedProcess[str], place: Path) -> None:

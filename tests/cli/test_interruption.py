@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import file_size
 
 from compliancectl import store
 from compliancectl.cli import app
@@ -141,12 +141,8 @@ def test_a_kill_in_the_middle_of_a_write_leaves_nothing_that_looks_finished(
     if name == "evaluate":
         shutil.rmtree(mine.run / "results")
 
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
     command = [sys.executable, "-c", CHILD, *map(str, make(mine, out))]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, preexec_fn=limited)
+    done = subprocess.run(file_size(limit, command), check=False, capture_output=True, text=True)
     assert done.returncode == -signal.SIGXFSZ, done
     assert [f.name for f in out.iterdir() if not f.name.startswith(".")] == []
     assert not (mine.run / "results").exists() or name != "evaluate"

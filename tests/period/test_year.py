@@ -11,7 +11,7 @@ from compliancectl import clock
 from compliancectl.cli import app
 from compliancectl.model.period import Period
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("year")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.year]
 
 
 def at(text: str) -> Any:

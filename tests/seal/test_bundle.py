@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from limits import file_size
 
 from compliancectl import canonical, disk
 from compliancectl.bundle import bundle
@@ -264,14 +264,9 @@ except OutputError as error:
 """
 
 
-def child(run: Path, key: Path, out: Path, end: str, **more) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", CHILD, str(run), str(key), str(out), end],
-        capture_output=True,
-        text=True,
-        check=False,
-        **more,
-    )
+def child(run: Path, key: Path, out: Path, end: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CHILD, str(run), str(key), str(out), end]
+    return subprocess.run(file_size(limit, command), capture_output=True, text=True, check=False)
 
 
 def test_a_kill_at_any_moment_leaves_nothing_that_looks_finished(sealed, run_folder: Path, tmp_path: Path) -> None:
@@ -330,7 +325,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(sealed, run_folder: Path, tm
         sealed.private,
         tmp_path / "out",
         "never",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        limit,
     )
     assert done.returncode == 2, done.stderr
     assert "no room left" in done.stdout
