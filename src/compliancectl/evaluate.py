@@ -235,7 +235,7 @@ class _Work:
             counts=found.counts,
             checks=found.checks,
             items_path=f"results/items/{name}",
-            items_sha256=canonical.sha256_file(out),
+            items_sha256=found.sha256,
             deviations=found.deviations,
         )
 
