@@ -36,7 +36,7 @@ def test_a_missing_scope_says_how_to_write_one(call, finished, tmp_path: Path, c
 
 SCOPES = {
     "is empty": ("", ":1: The file is empty."),
-    "is not YAML": ("organization: [\n", ":2: This is not YAML"),
+    "is not YAML": ("organization: [\n", ":1: This is not YAML"),
     "is a list": ("- a\n", ":1: The file must hold keys and values"),
     "has a tab": ("organization: A\n\tsystem: B\n", ":2: A tab"),
     "has a key twice": ("organization: A\norganization: B\n", ':2: The key "organization" stands twice'),

@@ -26,7 +26,7 @@ HEAVY = (
     "jinja2",
     "weasyprint",
     "cryptography",
-    "ruamel",
+    "yaml",
     "msgspec",
     "sqlglot",
     "graphql",

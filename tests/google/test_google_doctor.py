@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cloudbox import LOGS, PROD, Box
-from ruamel.yaml import YAML
 
 from compliancectl.cli import app
 from compliancectl.sandbox import company
@@ -163,7 +163,7 @@ def test_the_role_holds_what_the_sandbox_demands_and_no_more(capsys: pytest.Capt
     assert app.run(["collectors", "permissions", "gcp"]) == 0
     text = capsys.readouterr().out
     (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    role = YAML(typ="safe").load(block)
+    role = yaml.safe_load(block)
     assert set(role["includedPermissions"]) == demanded() - CONNECTOR - BELOW
     _, _, further = text.partition("Where projects are looked for, the role also needs:")
     assert set(re.findall(r"^- (\S+)$", further.partition("What each table needs")[0], re.MULTILINE)) == BELOW

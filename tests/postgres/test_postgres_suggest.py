@@ -25,9 +25,9 @@ def suggest(capsys, monkeypatch):
 
 
 def load(text):
-    from ruamel.yaml import YAML
+    import yaml
 
-    return YAML(typ="safe", pure=True).load(text)["sources"]["postgres"]
+    return yaml.safe_load(text)["sources"]["postgres"]
 
 
 def test_what_the_company_declares_is_what_is_guessed(box, whole, suggest):

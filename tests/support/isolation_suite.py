@@ -14,6 +14,7 @@ from compliancectl.collectors.base import Context, Reply
 from compliancectl.collectors.postgres import collector
 from compliancectl.contract import RowContract
 from compliancectl.model.evidence import Window
+from compliancectl.sandbox.yamlfile import read_yaml
 
 FOLDER = Path(__file__).parents[1] / "postgres" / "isolation"
 A = "00000000-0000-4000-8000-00000000000a"
@@ -119,9 +120,7 @@ class Score:
 
 
 def load(family: str = "") -> list[Variant]:
-    from ruamel.yaml import YAML
-
-    entries = YAML(typ="safe", pure=True).load((FOLDER / f"variants{family}.yaml").read_text("utf-8"))
+    entries = read_yaml(FOLDER / f"variants{family}.yaml")
     return [
         Variant(e["id"], e["sql"], tuple(e.get("finds", ())), e.get("declares", {}), e.get("from", 0)) for e in entries
     ]

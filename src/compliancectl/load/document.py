@@ -10,13 +10,11 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from compliancectl import canonical
 from compliancectl.errors import FileError
-
-if TYPE_CHECKING:
-    from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from compliancectl.load.nodes import Node, TooDeep, compose
 
 MAX_BYTES = 1_000_000
 """Largest file that people are expected to write, in bytes."""
@@ -127,17 +125,15 @@ def _refuse_invisible(path: Path, text: str) -> None:
 
 
 def _compose(path: Path, text: str) -> Node | None:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from yaml import MarkedYAMLError, YAMLError
 
     if (line := _too_deep(text)) is not None:
         raise FileError("The file nests too deeply.", file=path, line=line, hint="Write it flatter.")
     try:
-        nodes = YAML(typ="rt", pure=True).compose_all(text)
-        found = [node for node, _ in zip(nodes, range(2), strict=False)]
+        found = compose(text, MAX_DEPTH)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else 1
+        line = min(mark.line, text.rstrip().count("\n")) + 1 if mark is not None else 1
         raise FileError(_plain(error, text, line), file=path, line=line, hint=_yaml_hint(error, text, line)) from error
     except YAMLError as error:
         bad = getattr(error, "position", None)
@@ -145,10 +141,10 @@ def _compose(path: Path, text: str) -> Node | None:
         raise FileError(
             "The file holds a character that YAML forbids.", file=path, line=line, hint="Remove it."
         ) from error
-    except RecursionError as error:
-        raise FileError("The file nests too deeply.", file=path, line=1, hint="Write it flatter.") from error
+    except TooDeep as error:
+        raise FileError("The file nests too deeply.", file=path, line=error.line, hint="Write it flatter.") from error
     if len(found) > 1:
-        line = found[1].start_mark.line + 1
+        line = found[1].line
         raise FileError("The file holds more than one document.", file=path, line=line, hint="Remove the line `---`.")
     return found[0] if found else None
 
@@ -164,8 +160,6 @@ def _too_deep(text: str) -> int | None:
 
 
 def _plain(error: Any, text: str, line: int) -> str:
-    if "alias" in str(error.problem):
-        return "YAML aliases (`*name`) are not accepted."
     if _tab_at(text, line) or "'\\t'" in str(error.problem):
         return "A tab stands where YAML needs spaces."
     context = f"{error.context}, " if error.context else ""
@@ -173,8 +167,6 @@ def _plain(error: Any, text: str, line: int) -> str:
 
 
 def _yaml_hint(error: Any, text: str, line: int) -> str:
-    if "alias" in str(error.problem):
-        return "Write the value out."
     if _tab_at(text, line) or "'\\t'" in str(error.problem):
         return "Indent with spaces."
     if "mapping values are not allowed" in str(error.problem):
@@ -192,65 +184,50 @@ class _Reader:
         self.path = path
         self.lines: dict[Path_, int] = {}
         self.text_lines: dict[Path_, int] = {}
-        self.seen: set[int] = set()
 
     def value(self, node: Node, path: Path_) -> Any:
-        from ruamel.yaml.nodes import MappingNode, ScalarNode
-
-        line = node.start_mark.line + 1
-        self.lines.setdefault(path, line)
-        if node.anchor or id(node) in self.seen:
-            raise self._error(
-                line, "YAML anchors and aliases (`&name`, `*name`) are not accepted.", "Write the value out."
-            )
-        self.seen.add(id(node))
-        if len(path) > MAX_DEPTH:
-            raise self._error(line, "The file nests too deeply.", "Write it flatter.")
-        if isinstance(node, ScalarNode):
-            return self._scalar(node, path)
-        self._refuse_tag(node, "tag:yaml.org,2002:map" if isinstance(node, MappingNode) else "tag:yaml.org,2002:seq")
-        if isinstance(node, MappingNode):
+        self.lines.setdefault(path, node.line)
+        self._refuse_marks(node)
+        if node.kind == "scalar":
+            block = node.style in ("|", ">")
+            self.text_lines[path] = node.line + (1 if block else 0)
+            return node.value if node.style else plain_scalar(node.value)
+        if node.kind == "mapping":
             return self._mapping(node, path)
         return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
 
-    def _mapping(self, node: MappingNode, path: Path_) -> dict[str, Any]:
+    def _mapping(self, node: Node, path: Path_) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node)
-            line = key_node.start_mark.line + 1
             if key in result:
                 first = self.lines[(*path, key)]
-                raise self._error(line, f'The key "{key}" stands twice; the first is on line {first}.', "Keep one.")
-            self.lines[(*path, key)] = line
+                raise self._error(
+                    key_node.line, f'The key "{key}" stands twice; the first is on line {first}.', "Keep one."
+                )
+            self.lines[(*path, key)] = key_node.line
             result[key] = self.value(value_node, (*path, key))
         return result
 
     def _key(self, node: Node) -> str:
-        from ruamel.yaml.nodes import ScalarNode
-
-        line = node.start_mark.line + 1
-        if not isinstance(node, ScalarNode):
-            raise self._error(line, "A key must be text, not a list or a mapping.", "Write a plain key.")
-        if node.anchor:
-            raise self._error(line, "YAML anchors (`&name`) are not accepted.", "Remove it.")
+        self._refuse_marks(node)
+        if node.kind != "scalar":
+            raise self._error(node.line, "A key must be text, not a list or a mapping.", "Write a plain key.")
         if node.value == "<<" and not node.style:
-            raise self._error(line, "YAML merge keys (`<<`) are not accepted.", "Write the keys out.")
+            raise self._error(node.line, "YAML merge keys (`<<`) are not accepted.", "Write the keys out.")
         if not node.style and not isinstance(plain_scalar(node.value), str):
-            raise self._error(line, f"The key {node.value or 'that is empty'} is not text.", "Put quotes around it.")
+            raise self._error(
+                node.line, f"The key {node.value or 'that is empty'} is not text.", "Put quotes around it."
+            )
         return str(node.value)
 
-    def _scalar(self, node: ScalarNode, path: Path_) -> Any:
-        block = node.style in ("|", ">")
-        self.text_lines[path] = node.start_mark.line + (2 if block else 1)
-        self._refuse_tag(node, None)
-        # The library marks where it folded a line (so that it could write the file back); the mark is not the text.
-        return plain_scalar(node.value) if not node.style else str(node.value).replace("\a", "")
-
-    def _refuse_tag(self, node: Node, usual: str | None) -> None:
-        tag = str(node.tag)
-        explicit = tag.rpartition(":")[0] != "tag:yaml.org,2002" if usual is None else tag != usual
-        if explicit:
-            raise self._error(node.start_mark.line + 1, f"YAML tags (`{tag}`) are not accepted.", "Remove it.")
+    def _refuse_marks(self, node: Node) -> None:
+        if node.kind == "alias" or node.anchor is not None:
+            raise self._error(
+                node.line, "YAML anchors and aliases (`&name`, `*name`) are not accepted.", "Write the value out."
+            )
+        if node.tag is not None:
+            raise self._error(node.line, f"YAML tags (`{node.tag}`) are not accepted.", "Remove it.")
 
     def _error(self, line: int, message: str, hint: str) -> FileError:
         return FileError(message, hint=hint, file=self.path, line=line)

@@ -17,6 +17,7 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.errors import UsageError
+from compliancectl.sandbox.yamlfile import read_yaml
 
 FOLDER = Path(__file__).parent / "company"
 _TOKEN = re.compile(r"@([+-]\d+)([dhm])(?: (\d\d):(\d\d))?")
@@ -122,9 +123,7 @@ def _read(file: Path) -> Any:
 
 @cache
 def _parsed(file: Path) -> Any:
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe", pure=True).load(file)
+    return read_yaml(file)
 
 
 def _apply(section: Any, fault: Fault) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.web import WebServer
+from compliancectl.sandbox.yamlfile import write_yaml
 
 
 class Part(Protocol):
@@ -105,8 +106,6 @@ def _part(sandbox: Sandbox, source: str, module: str, **extra: Any) -> None:
 
 def write_scope(sandbox: Sandbox, **changes: Any) -> None:
     """Write the scope file of the company; `changes` replaces top-level keys."""
-    from ruamel.yaml import YAML
-
     facts = sandbox.company.sections["company"]
     scope: dict[str, Any] = {
         "organization": facts["organization"],
@@ -118,14 +117,8 @@ def write_scope(sandbox: Sandbox, **changes: Any) -> None:
     scope.update(facts.get("scope", {}))
     scope.update(changes)
     waivers = sandbox.folder / "waivers.yaml"
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.width = 110
-    yaml.representer.sort_base_mapping_type_on_output = False  # the order in which people read
-    with waivers.open("w", encoding="utf-8") as stream:
-        yaml.dump({"waivers": [_dated(waiver) for waiver in facts.get("waivers", [])]}, stream)
-    with sandbox.scope_file.open("w", encoding="utf-8") as stream:
-        yaml.dump(scope, stream)
+    write_yaml(waivers, {"waivers": [_dated(waiver) for waiver in facts.get("waivers", [])]})
+    write_yaml(sandbox.scope_file, scope)
 
 
 def _dated(waiver: dict[str, Any]) -> dict[str, Any]:

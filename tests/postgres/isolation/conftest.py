@@ -44,15 +44,15 @@ def everything() -> Callable[[Any], list[Any]]:
 @pytest.fixture
 def isolation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Run the command on one database; returns exit code, standard output and standard error."""
-    from ruamel.yaml import YAML
+    import yaml
 
     def run(db: Any, *arguments: str, **changes: Any) -> tuple[int, str, str]:
         scope = tmp_path / "compliancectl.yaml"
         waits = changes.pop("timeouts_s", {})
         section = {**db.section(**changes), "timeouts_s": waits}
-        with scope.open("w", encoding="utf-8") as stream:
-            sources = {"postgres": json.loads(json.dumps(section))}
-            YAML(typ="safe", pure=True).dump({"organization": "Larkspur", "system": "App", "sources": sources}, stream)
+        sources = {"postgres": json.loads(json.dumps(section))}
+        said = yaml.safe_dump({"organization": "Larkspur", "system": "App", "sources": sources})
+        scope.write_text(said, encoding="utf-8")
         monkeypatch.setenv("COLUMNS", "200")
         code = app.run(["postgres", "isolation", "--scope", str(scope), *arguments])
         said = capsys.readouterr()

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compliancectl.sandbox.yamlfile import write_yaml
+
 if TYPE_CHECKING:
     from compliancectl.sandbox.company import Company
     from compliancectl.sandbox.web import WebServer
@@ -45,15 +47,8 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 def write(folder: Path, entry: dict[str, Any]) -> None:
     """Write one document: its text or rows, and beside it the sidecar unless it has none."""
-    from ruamel.yaml import YAML
-
     path = folder / entry["file"]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(entry["text"] if "text" in entry else _csv(entry["rows"]), encoding="utf-8")
-    if "said" not in entry:
-        return
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    with path.with_name(path.name + ".yaml").open("w", encoding="utf-8") as stream:
-        yaml.dump(entry["said"], stream)
+    if "said" in entry:
+        write_yaml(path.with_name(path.name + ".yaml"), entry["said"])

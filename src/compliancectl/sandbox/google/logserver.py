@@ -16,6 +16,7 @@ from compliancectl.sandbox.google.state import State
 from compliancectl.sandbox.google.tls import Authority
 from compliancectl.sandbox.google.tokens import TokenService
 from compliancectl.sandbox.web import Misbehaviour, Request, WebServer
+from compliancectl.sandbox.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     import grpc
@@ -29,9 +30,7 @@ FAILURES = (*STATUSES, "endless-page-token", "repeated-page-token", "slow", "gar
 @cache
 def contract() -> dict[str, Any]:
     """The statement of what is served."""
-    from ruamel.yaml import YAML
-
-    found: dict[str, Any] = YAML(typ="safe", pure=True).load(FOLDER / "logging.grpc.yaml")
+    found: dict[str, Any] = read_yaml(FOLDER / "logging.grpc.yaml")
     return found
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compliancectl import clock
+from compliancectl.sandbox.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     from graphql import GraphQLSchema
@@ -120,9 +121,7 @@ _SCALARS: dict[str, Any] = {
 @cache
 def rest() -> Contract:
     """The REST part."""
-    from ruamel.yaml import YAML
-
-    data = YAML(typ="safe", pure=True).load(FOLDER / "rest.yaml")
+    data = read_yaml(FOLDER / "rest.yaml")
     operations = [_operation(name, entry) for name, entry in data["operations"].items()]
     return Contract(tuple(sorted(operations, key=lambda o: o.path.count("{"))), data["messages"])
 

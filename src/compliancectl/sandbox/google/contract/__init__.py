@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from compliancectl import clock
+from compliancectl.sandbox.yamlfile import read_yaml
 
 FOLDER = Path(__file__).parent
 
@@ -119,11 +120,9 @@ _SCALARS: dict[str, Any] = {
 @cache
 def apis() -> dict[str, Api]:
     """All APIs, by service host."""
-    from ruamel.yaml import YAML
-
     found = {}
     for file in sorted(Path(__file__).parent.glob("*.yaml")):
-        data = YAML(typ="safe", pure=True).load(file)
+        data = read_yaml(file)
         if "service" in data:
             found[data["service"]] = _api(data)
     return found
