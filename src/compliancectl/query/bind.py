@@ -164,12 +164,14 @@ def bind_test(binder: Binder, control: Control, test: Test, values: Mapping[str,
     problems: list[FileError] = []
     checks: list[BoundCheck] = []
     parameters, names = set(reads.parameters), set(reads.names)
+    kinds = _check_kinds(binder, test, columns, list(values), literals)
     for check in test.checks:
         try:
             seen = guard.guard_check(check.expect, list(values), list(columns))
             parameters.update(seen.parameters)
             names.update(seen.names)
-            checks.append(_bind_check(binder, check, columns, seen, literals))
+            kind = kinds.get(check.name) or _check_kind(binder, check, columns, literals)
+            checks.append(_bind_check(check, columns, seen, literals, kind))
             refuse_in_check(check.expect, columns)
         except Refused as refused:
             problems.append(_problem(control, check.expect, check.expect_line, refused))
@@ -262,13 +264,39 @@ def _candidates(hint: str | None) -> str | None:
     return f'Did you mean "{found.group(1)}"?' if found else hint
 
 
+def _check_kinds(
+    binder: Binder, test: Test, columns: Mapping[str, Any], names: list[str], literals: Mapping[str, str]
+) -> dict[str, str]:
+    """Check → its type, asked for in one go; nothing if one of them is mistaken, so that each is asked by itself."""
+    import duckdb
+
+    try:
+        for check in test.checks:
+            guard.guard_check(
+                check.expect, names, list(columns)
+            )  # its brackets close, so it cannot reach its neighbour
+        each = ", ".join(f"(\n{bind_parameters(check.expect, dict(literals))}\n)" for check in test.checks)
+        described = binder.describe(f"SELECT {each} FROM ({_empty(columns)})")
+    except (Refused, duckdb.Error):
+        return {}
+    return {check.name: str(kind) for check, (_, kind) in zip(test.checks, described, strict=True)}
+
+
+def _check_kind(binder: Binder, check: Check, columns: Mapping[str, Any], literals: Mapping[str, str]) -> str:
+    sql = bind_parameters(check.expect, dict(literals))
+    described = _describe(binder, f"SELECT (\n{sql}\n) FROM ({_empty(columns)})", check.expect, above=1)
+    return str(described[0][1])
+
+
+def _empty(columns: Mapping[str, Any]) -> str:
+    """A row of the population's columns, all NULL."""
+    return "SELECT " + ", ".join(f"CAST(NULL AS {_type_sql(kind)}) AS {quote(name)}" for name, kind in columns.items())
+
+
 def _bind_check(
-    binder: Binder, check: Check, columns: Mapping[str, Any], seen: guard.Reads, literals: Mapping[str, str]
+    check: Check, columns: Mapping[str, Any], seen: guard.Reads, literals: Mapping[str, str], kind: str
 ) -> BoundCheck:
     sql = bind_parameters(check.expect, dict(literals))
-    empty = ", ".join(f"CAST(NULL AS {_type_sql(kind)}) AS {quote(name)}" for name, kind in columns.items())
-    described = _describe(binder, f"SELECT (\n{sql}\n) FROM (SELECT {empty})", check.expect, above=1)
-    kind = str(described[0][1])
     if kind != "BOOLEAN":
         shown = "always NULL" if "NULL" in kind else kind
         raise Refused(f"The check {check.name} must be true or false, but it is {shown}.", "Write a comparison.", 0)

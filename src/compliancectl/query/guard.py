@@ -161,16 +161,15 @@ class _Guard:
         self.star = False
 
     def check(self, root: Node) -> Reads:
-        self.ctes = {entry["key"].lower() for node in walk(root) for entry in _ctes(node)}
+        nodes = list(walk(root))
+        self.ctes = {entry["key"].lower() for node in nodes for entry in _ctes(node)}
         for name in sorted(self.ctes):
             if name in self.catalog:
                 raise Refused(f'The name "{name}" in WITH belongs to the database.', "Choose another name.")
         made_by_parser = {id(node) for shell in intervals(root) for node in shell}
-        made_by_parser |= {id(node["function"]) for node in walk(root) if node.get("type") == "TABLE_FUNCTION"}
-        lambdas = {
-            id(node) for call in walk(root) if call.get("class") == "FUNCTION" for node in _lambda_arguments(call)
-        }
-        for node in walk(root):
+        made_by_parser |= {id(node["function"]) for node in nodes if node.get("type") == "TABLE_FUNCTION"}
+        lambdas = {id(node) for call in nodes if call.get("class") == "FUNCTION" for node in _lambda_arguments(call)}
+        for node in nodes:
             self._node(node, made_by_parser, lambdas)
         return Reads(tuple(sorted(self.read)), tuple(sorted(self.used)), frozenset(self.names), self.star)
 

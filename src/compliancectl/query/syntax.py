@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compliancectl.model.table import ListOf, Struct, Type
@@ -113,8 +114,9 @@ def quote_table(name: str) -> str:
     return ".".join(quote(part) for part in name.split(".", 1))
 
 
+@lru_cache(maxsize=1024)
 def parse(sql: str) -> Node:
-    """Parse with DuckDB's own parser; the text must be exactly one SELECT.
+    """Parse with DuckDB's own parser; the text must be exactly one SELECT. The tree is shared: nobody changes it.
 
     Raises:
         Refused: if it is not.
