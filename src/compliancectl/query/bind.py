@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.errors import FileError
@@ -87,14 +88,29 @@ class Binder:
         self.catalog = frozenset(str(row[0]).lower() for row in views.fetchall())
         create_tables(self.database, tables)
 
+    @cached_property
+    def leaves(self) -> frozenset[str]:
+        """Every column, and every struct field below it, as a dotted path."""
+        return frozenset(
+            path
+            for table in self.tables.values()
+            for column in table
+            for path, _ in places(f"{table.name}.{column.name}", column.type)
+        )
+
     def close(self) -> None:
         """Release the database."""
         self.database.close()
 
     def describe(self, sql: str) -> list[tuple[str, Any]]:
         """Column names and types of a SELECT, without rows."""
-        self.database.execute(f"SELECT * FROM ({sql}\n) LIMIT 0")  # its errors carry the line
-        relation = self.database.sql(sql)  # bound, not run; above, a column that occurs twice was given a new name
+        import duckdb
+
+        try:
+            relation = self.database.sql(sql)  # bound, not run
+        except duckdb.Error:
+            self.database.execute(f"SELECT * FROM ({sql}\n) LIMIT 0")  # the same error, with its line
+            raise
         return list(zip(relation.columns, relation.types, strict=True))
 
 
@@ -176,7 +192,7 @@ def bind_test(binder: Binder, control: Control, test: Test, values: Mapping[str,
         except Refused as refused:
             problems.append(_problem(control, check.expect, check.expect_line, refused))
         problems.extend(_finding_faults(control, check, columns))
-    problems.extend(_optional_faults(control, test, binder.tables))
+    problems.extend(_optional_faults(binder, control, test))
     if problems:
         return problems
     return Bound(
@@ -322,13 +338,12 @@ def _finding_faults(control: Control, check: Check, columns: Mapping[str, Any]) 
     return faults
 
 
-def _optional_faults(control: Control, test: Test, tables: Mapping[str, Table]) -> list[FileError]:
+def _optional_faults(binder: Binder, control: Control, test: Test) -> list[FileError]:
     faults: list[FileError] = []
     for leaf in test.optional_fields:
-        known = {p for t in tables.values() for column in t for p, _ in places(f"{t.name}.{column.name}", column.type)}
-        if leaf not in known:
+        if leaf not in binder.leaves:
             message = f'optional_fields names "{leaf}", which is no column of a declared table.'
-            hint = suggestion(leaf, known, otherwise="Write it as source.table.column.")
+            hint = suggestion(leaf, binder.leaves, otherwise="Write it as source.table.column.")
             faults.append(FileError(message, hint=hint, file=control.file, line=test.line))
     return faults
 
