@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test year check fmt bench mutants setup setup-dev system system-dev schema lock wheel clean
+.PHONY: help demo test year spark check fmt bench mutants setup setup-dev system system-dev schema lock wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,14 @@ test: setup-dev check ## set up, then run lint, types and all tests (T=path K=ex
 
 year: setup-dev ## simulate a year of nightly runs and judge it (minutes; not part of `make test`)
 	$(BIN)/python -m pytest tests/period/test_year.py -m year
+
+spark: setup-dev $(VENV)/.spark ## certify Spark for every control, and hold its results against DuckDB's (minutes)
+	$(BIN)/python -m pytest tests/engine/test_spark.py tests/system/test_spark.py -m spark
+
+$(VENV)/.spark: requirements/spark.lock | $(VENV)/.dev
+	@sh requirements/system.sh java
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/spark.lock
+	@touch $@
 
 check: setup-dev ## lint, format check and types
 	$(BIN)/ruff check src tests bench

@@ -1,4 +1,4 @@
-"""Pin the dependencies of pyproject.toml with their hashes: `runtime.lock` (to run) and `dev.lock` (to develop and test)."""
+"""Pin the dependencies of pyproject.toml with their hashes: `runtime.lock`, `dev.lock` (to develop and test), `spark.lock`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def main() -> None:
     build = project["build-system"]["requires"]
     runtime = [*project["project"]["dependencies"], *build, "editables"]
     dev = [*runtime, *project["dependency-groups"]["dev"]]
-    for name, wanted in (("dev", dev), ("runtime", runtime)):
+    spark = project["project"]["optional-dependencies"]["spark"]
+    for name, wanted in (("dev", dev), ("runtime", runtime), ("spark", spark)):
         with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
             source.write("\n".join(wanted) + "\n")
             source.flush()

@@ -1,12 +1,17 @@
 #!/bin/sh
 # Installs what Python packages do not bring. Without an argument: Pango, with which weasyprint draws text. With `dev`:
-# npm, with which the descriptions of GitHub's API are fetched for tests (contracts.py).
+# npm, with which the descriptions of GitHub's API are fetched for tests (contracts.py). With `java`: what Spark runs on.
 set -eu
 case "${1:-}" in
     dev)
         what="npm"
         packages="npm"
         check() { test -f .cache/contracts/.stamp || command -v npm >/dev/null; }
+        ;;
+    java)
+        what="Java 17"
+        packages="openjdk-17-jre-headless"
+        check() { command -v java >/dev/null; }
         ;;
     *)
         what="Pango"

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import compliancectl
 from compliancectl import canonical, snapshots
 from compliancectl.errors import OutputError
 from compliancectl.freeze import catalog_path, config, freeze, publish, refuse_sealed, scratch_folder
 from compliancectl.load import check_overrides
+from compliancectl.load.problems import raise_all
 from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
 from compliancectl.model.framework import Framework
@@ -40,6 +42,11 @@ from compliancectl.query.limits import Limits, Stopped
 from compliancectl.query.tables import EvidenceDatabase, load_tables, open_locked
 from compliancectl.query.version import engine_version
 
+if TYPE_CHECKING:
+    from compliancectl.engines.base import Engine
+    from compliancectl.model.certificate import Certificate
+
+_ANSWERS = "answers"
 _RANK: tuple[ControlOutcome, ...] = ("inconclusive", "deviations", "no deviations", "no occurrences")
 
 
@@ -55,6 +62,7 @@ def evaluate(
     as_of: datetime | None = None,
     catalogue: Iterable[Control] | None = None,
     limits: Limits | None = None,
+    engine: tuple[Engine, Certificate] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Results:
     """Judge a run's evidence by `controls`; write `catalog/` and `results/` into the run's folder.
@@ -71,9 +79,11 @@ def evaluate(
         catalogue: all controls that exist, if `controls` are a selection (so that an override of one that is not
             selected is no mistake).
         limits: memory, threads and time of one statement.
+        engine: answers the controls' SQL in place of DuckDB, and what it is certified for.
         progress: told about each control.
 
     Raises:
+        UsageError: if the engine is not certified for these controls as they stand.
         NotReadyError: if collection did not finish.
         FileError: if a control, an override, a waiver or a piece of evidence cannot be used.
         OutputError: if the results cannot be written.
@@ -86,8 +96,11 @@ def evaluate(
     instant = as_of or run.finished_at
     uses = {control.id: _params(control, scope) for control in controls}
     bound = _bind(controls, tables, uses, instant, (run.period.start, run.period.end))
+    if engine is not None:
+        _admit(engine, controls, bound, tables)
     evidence = snapshots.read_snapshots(run_folder, tables)
-    work = _Work(controls, bound, evidence, instant, waivers, limits or Limits(), progress)
+    other = engine[0] if engine is not None else None
+    work = _Work(controls, bound, evidence, instant, waivers, limits or Limits(), progress, other)
     scratch = scratch_folder(run_folder)
     try:
         (scratch / "results" / "items").mkdir(parents=True)
@@ -101,7 +114,7 @@ def evaluate(
             as_of=instant,
             period=run.period,
             tool_version=compliancectl.__version__,
-            engine=engine_version(),
+            engine=engine_version(other),
             outcome=worst([outcome for control in controls for outcome in [_control_outcome(judged[control.id])]]),
             controls=tuple(
                 _control_result(control, uses[control.id], judged[control.id]) for control in _sorted(controls)
@@ -109,6 +122,8 @@ def evaluate(
             waivers=work.waiver_uses(),
         )
         freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
+        if engine is not None:
+            (scratch / "catalog" / "engine.json").write_bytes(canonical.to_bytes(engine[1].to_json()))
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
         publish(scratch, run_folder)
     except OSError as error:
@@ -159,6 +174,20 @@ def _bind(
         binder.close()
 
 
+def _admit(
+    engine: tuple[Engine, Certificate],
+    controls: Sequence[Control],
+    bound: Mapping[str, tuple[Bound, ...]],
+    tables: Mapping[str, Table],
+) -> None:
+    """Refuse an engine that is not certified, and SQL that it does not accept, before anything runs."""
+    from compliancectl.engines.certify import refusals, require
+
+    require(engine[1], engine[0], controls, tables)
+    engine[0].declare(tables, {})
+    raise_all([fault for control in controls for fault in refusals(engine[0], control, bound[control.id])])
+
+
 @dataclass
 class _Work:
     """Everything that judging needs, and what became of the waivers."""
@@ -170,6 +199,7 @@ class _Work:
     waivers: Sequence[Waiver]
     limits: Limits
     progress: Callable[[str], None]
+    engine: Engine | None = None
     applied: dict[str, int] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
 
@@ -186,7 +216,10 @@ class _Work:
         self.faults = load_tables(file, self.evidence.tables, files, self.limits)
         judged: dict[str, tuple[TestResult, ...]] = {}
         readable_files = [path for paths in files.values() for path in paths]
-        with open_locked(file, readable_files, scratch / "results" / "items", self.limits) as database:
+        if self.engine is not None:
+            self.engine.declare({name: self.evidence.tables[name] for name in readable}, files)
+        ours = (scratch / "results" / "items", scratch / _ANSWERS)
+        with open_locked(file, readable_files, ours, self.limits) as database:
             for control in _sorted(self.controls):
                 self.progress(control.id)
                 judged[control.id] = tuple(
@@ -217,7 +250,8 @@ class _Work:
         name = f"{control.id}.{bound.test.id}.jsonl"
         out = scratch / "results" / "items" / name
         try:
-            found = judge(database, bound, self._active(control.id, bound.test.id), self._extra(bound), out)
+            answer = self._answer(bound, scratch / _ANSWERS / name)
+            found = judge(database, bound, self._active(control.id, bound.test.id), self._extra(bound), out, answer)
         except Stopped as stopped:
             out.unlink(missing_ok=True)
             return _not_judged(bound, uses, str(stopped))
@@ -238,6 +272,19 @@ class _Work:
             items_sha256=found.sha256,
             deviations=found.deviations,
         )
+
+    def _answer(self, bound: Bound, folder: Path) -> Path | None:
+        """What the other engine answers, if there is one."""
+        if self.engine is None:
+            return None
+        from compliancectl.engines.base import EngineFailed
+
+        folder.parent.mkdir(exist_ok=True)
+        try:
+            self.engine.answer(bound, folder)
+        except EngineFailed as failed:
+            raise Stopped(str(failed)) from failed
+        return folder
 
     def _extra(self, bound: Bound) -> list[UnknownItem]:
         """The records that broke a contract, as unknown items with names of their own."""

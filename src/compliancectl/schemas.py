@@ -23,6 +23,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.load.forms import ControlForm
     from compliancectl.load.scope import ScopeForm
     from compliancectl.load.waivers import WaiversForm
+    from compliancectl.model.certificate import Certificate
     from compliancectl.model.claim import ClaimsResult
     from compliancectl.model.diff import Diff
     from compliancectl.model.evidence import EvidenceItem, RunRecord
@@ -45,6 +46,7 @@ def schemas() -> dict[str, bytes]:
         "bundle": (BundleRecord, "bundle.json: what is handed over"),
         "statement": (Statement, "The in-toto statement that is signed: the manifest of a bundle"),
         "history": (History, "What `history` finds"),
+        "certificate": (Certificate, "What an engine other than DuckDB is certified for: catalog/engine.json"),
         "period": (Period, "What `period` finds"),
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),

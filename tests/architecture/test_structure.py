@@ -15,7 +15,8 @@ VERBS = {f"{PACKAGE}.{name}" for name in ("collect", "evaluate", "bundle", "veri
 
 OWNERS = {
     "duckdb": ["query"],
-    "sqlglot": ["query"],
+    "sqlglot": ["query", "engines"],
+    "pyspark": ["engines"],
     "weasyprint": ["report"],
     "jinja2": ["report"],
     "typer": ["cli"],

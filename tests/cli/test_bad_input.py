@@ -403,3 +403,21 @@ def test_one_hint_is_enough_for_all_feeds_that_fail_for_one_reason(
     scope.write_text(ONLY_GCP)
     said = call("collect", "--scope", scope, "--only", "BCP-*", "-o", tmp_path / "run")
     assert said.err.count("○ denied") > 2 and said.err.count("gcloud auth application-default login") == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "certificate", "parts"),
+    [
+        ("sprak", None, ('there is no engine "sprak"', 'Did you mean "spark"?')),
+        ("spark", None, ("spark is not certified", "engines certify spark")),
+        ("spark", b"{}", ("is no certificate of an engine", "engines certify spark")),
+    ],
+)
+def test_an_engine_without_a_certificate_is_not_asked(
+    call, mine, tmp_path: Path, engine: str, certificate: bytes | None, parts: tuple[str, ...]
+) -> None:
+    file = tmp_path / "certificate.json"
+    if certificate is not None:
+        file.write_bytes(certificate)
+    given = ["--scope", mine.scope, "--engine", engine, "--certificate", file]
+    call("evaluate", mine.run, *given).refused(2, *parts)

@@ -29,6 +29,7 @@ HEAVY = (
     "yaml",
     "msgspec",
     "sqlglot",
+    "pyspark",
     "graphql",
     "rfc8785",
 )
@@ -37,9 +38,12 @@ COMMANDS = [
     *[
         name
         for name in registry.COMMANDS
-        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres", "waivers")
+        if name
+        not in ("claims", "controls", "collectors", "documents", "engines", "keys", "ledger", "postgres", "waivers")
     ],
     "claims show",
+    "engines certify",
+    "engines list",
     "claims check",
     "waivers list",
     "waivers check",

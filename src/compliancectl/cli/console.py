@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -140,6 +140,28 @@ def collecting() -> Iterator[CollectView]:
     view = CollectView(talk())
     with view.progress:
         yield view
+
+
+@contextmanager
+def steps(text: str, count: int) -> Iterator[Callable[[str], None]]:
+    """Follow a number of steps, each told by name before it begins: a bar on a terminal, elsewhere a line each."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = talk()
+    if not console.is_terminal:
+        yield lambda name: console.print(f"{text}: {name}")
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(text, total=count)
+        begun = 0
+
+        def tell(name: str) -> None:
+            nonlocal begun
+            bar.update(task, completed=begun, description=f"{text}: {name}")
+            begun += 1
+
+        yield tell
 
 
 @contextmanager

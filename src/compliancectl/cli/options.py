@@ -50,4 +50,18 @@ MaxCalls = Annotated[
     typer.Option("--max-calls", help="Most requests to Google Cloud; what is left is not judged.", metavar="N", min=1),
 ]
 
+EngineName = Annotated[
+    str, typer.Option("--engine", help="What answers the SQL; others than duckdb need a certificate.", metavar="NAME")
+]
+CertificateFile = Annotated[
+    Path | None,
+    typer.Option("--certificate", help="The engine's certificate; by default NAME.certificate.json.", metavar="FILE"),
+]
+SparkMaster = Annotated[
+    str,
+    typer.Option(
+        "--spark-master", help="Spark's master: local[N], or an address.", envvar="SPARK_MASTER", metavar="URL"
+    ),
+]
+
 DEFAULT_SCOPE = Path("compliancectl.yaml")

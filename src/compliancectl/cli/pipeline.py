@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from compliancectl.model.evidence import RunRecord
 from compliancectl.model.result import Results
 
 if TYPE_CHECKING:
+    from compliancectl.engines.base import Engine
+    from compliancectl.model.certificate import Certificate
     from compliancectl.model.manifest import Operator, Verification
 
 Paper = Literal["A4", "Letter"]
@@ -131,7 +134,32 @@ def collect_stage(
     return record
 
 
-def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Results:
+@contextmanager
+def other_engine(name: str, certificate: Path | None, master: str) -> Iterator[tuple[Engine, Certificate] | None]:
+    """An engine other than DuckDB with its certificate, while it is needed; nothing for DuckDB itself.
+
+    Raises:
+        UsageError: there is no such engine, it does not start, or it has no certificate that can be read.
+    """
+    if name == "duckdb":
+        yield None
+        return
+    from compliancectl.engines import Settings, known, open_engine
+    from compliancectl.engines.certify import read
+
+    known(name)
+    granted = read(certificate or Path(f"{name}.certificate.json"), name)
+    with console.step(f"starting {name}"):
+        engine = open_engine(name, Settings(master=master))
+    try:
+        yield engine, granted
+    finally:
+        engine.close()
+
+
+def evaluate_stage(
+    project: Project, folder: Path, as_of: datetime | None, engine: tuple[Engine, Certificate] | None = None
+) -> Results:
     """Judge a run folder."""
     from compliancectl.evaluate import evaluate
 
@@ -149,6 +177,7 @@ def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Re
             frameworks=project.catalogue.frameworks,
             claims=project.claims,
             catalogue=project.catalogue.controls,
+            engine=engine,
         )
 
 

@@ -62,6 +62,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("waivers", "List, check and begin waivers.", "waivers"),
             Command("frameworks", "Show which controls cover which criteria.", "frameworks"),
             Command("collectors", "List collectors, tables and the permissions they need.", "collectors"),
+            Command("engines", "Certify other engines that may answer a control's SQL.", "engines"),
         ),
     ),
     ("Sources", (Command("postgres", "Look into PostgreSQL databases: tenant isolation.", "postgres"),)),

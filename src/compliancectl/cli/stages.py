@@ -12,7 +12,9 @@ from compliancectl.cli import pipeline, summary
 from compliancectl.cli.options import (
     DEFAULT_SCOPE,
     AsOf,
+    CertificateFile,
     Deadline,
+    EngineName,
     Format,
     Frameworks,
     MaxCalls,
@@ -23,6 +25,7 @@ from compliancectl.cli.options import (
     Resume,
     RunFolder,
     ScopeFile,
+    SparkMaster,
 )
 from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
 
@@ -81,12 +84,16 @@ def evaluate(
     format: OutputFormat = Format.text,
     fail_on: FailOnOption = FailOn.inconclusive,
     least: LeastOption = Least.low,
+    engine: EngineName = "duckdb",
+    certificate: CertificateFile = None,
+    spark_master: SparkMaster = "local[*]",
 ) -> int:
     """Judge the evidence of a run by the controls. Needs no network and no credentials."""
     from compliancectl.cli.project import open_project
 
     project = open_project(scope, only, framework)
-    results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of))
+    with pipeline.other_engine(engine, certificate, spark_master) as other:
+        results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of), other)
     if format is Format.json:
         typer.echo(json.dumps(results.to_json(), indent=2, ensure_ascii=False))
     else:

@@ -306,7 +306,7 @@ def _check_kind(binder: Binder, check: Check, columns: Mapping[str, Any], litera
 
 def _empty(columns: Mapping[str, Any]) -> str:
     """A row of the population's columns, all NULL."""
-    return "SELECT " + ", ".join(f"CAST(NULL AS {_type_sql(kind)}) AS {quote(name)}" for name, kind in columns.items())
+    return "SELECT " + ", ".join(f"CAST(NULL AS {type_sql(kind)}) AS {quote(name)}" for name, kind in columns.items())
 
 
 def _bind_check(
@@ -322,7 +322,8 @@ def _bind_check(
     return BoundCheck(check.name, sql, check.finding, check.expect, read)
 
 
-def _type_sql(kind: Any) -> str:
+def type_sql(kind: Any) -> str:
+    """A column's type as SQL; a column that is always NULL has one of its own choosing."""
     return "INTEGER" if str(kind) == '"NULL"' else str(kind)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.errors import FileError
-from compliancectl.load.problems import FileErrors
+from compliancectl.load.problems import FileErrors, raise_all
 from compliancectl.model.control import Control, Example, Test
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Binder, Bound, bind_control, bind_test, create_tables, parameter_values
@@ -93,6 +93,23 @@ class Workbench:
         return ExampleReport(control.id, examples, probes, tuple(problems))
 
 
+def prepared(bench: Workbench, control: Control) -> Iterator[tuple[str, Bound, Rows]]:
+    """Every example of a control, ready to run: where it stands, its bound test, its rows.
+
+    Raises:
+        FileErrors: if an example cannot be prepared; `Workbench.test` says more.
+    """
+    for number, test in enumerate(control.tests):
+        if test.implicit:
+            continue
+        run = _TestRun(bench, control, test, number)
+        found = [run.prepare(n, example) for n, example in enumerate(test.examples)]
+        raise_all(run.problems)
+        for n, ready in enumerate(found):
+            if ready is not None:
+                yield f"{control.id}.{test.id}, {_called(n, test.examples[n])}", ready[1], ready[2]
+
+
 def check_control(
     control: Control, tables: Mapping[str, Table], *, workbench: Workbench | None = None
 ) -> list[Problem]:
@@ -134,7 +151,7 @@ class _TestRun:
 
     def run(self) -> None:
         """Run the examples, then probe those that came out as expected."""
-        prepared = [found for n, example in enumerate(self.test.examples) if (found := self._prepare(n, example))]
+        prepared = [found for n, example in enumerate(self.test.examples) if (found := self.prepare(n, example))]
         for n, bound, rows in prepared:
             example = self.test.examples[n]
             with Loaded(self.bench.database, self.bench.tables, bound, rows, self.bench.limits) as loaded:
@@ -152,7 +169,8 @@ class _TestRun:
         line = self.control.line("tests", self.number, *where)
         self.problems.append(FileError(message, hint=hint, file=self.control.file, line=line))
 
-    def _prepare(self, n: int, example: Example) -> tuple[int, Bound, Rows] | None:
+    def prepare(self, n: int, example: Example) -> tuple[int, Bound, Rows] | None:
+        """Bind the test with the example's parameters, and type its rows."""
         values = self._values(n, example)
         if values is None:
             return None

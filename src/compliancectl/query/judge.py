@@ -47,17 +47,26 @@ class Judgement:
 
 
 def judge(
-    database: EvidenceDatabase, bound: Bound, waivers: Sequence[Waiver], extra: Iterable[UnknownItem], out: Path
+    database: EvidenceDatabase,
+    bound: Bound,
+    waivers: Sequence[Waiver],
+    extra: Iterable[UnknownItem],
+    out: Path,
+    answer: Path | None = None,
 ) -> Judgement:
     """Run a test and write its items to `out`, one JSON object a line, sorted by resource.
+
+    `answer` is a folder with the Parquet files that another engine answered with; then nothing is asked here.
 
     Raises:
         Stopped: if the SQL did not finish.
     """
     database.run("DROP TABLE IF EXISTS temp.judged")
+    answered = f"read_parquet({text_literal(str(answer.resolve() / '*.parquet'))})" if answer is not None else None
+    judged = judged_sql(bound, waivers, answered)
     try:
         # Sorting the columns here is half the work of sorting while the lines are written.
-        database.run(f"CREATE TEMP TABLE judged AS\nFROM (\n{judged_sql(bound, waivers)}\n)\nORDER BY resource")
+        database.run(f"CREATE TEMP TABLE judged AS\nFROM (\n{judged}\n)\nORDER BY resource")
         fault = _reconcile(database)
         unknown = list(extra)
         _add(database, unknown)

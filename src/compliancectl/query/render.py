@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compliancectl.model.waiver import Waiver
-from compliancectl.query.bind import Bound, BoundCheck, finding_parts
+from compliancectl.query.bind import Bound, BoundCheck, finding_parts, type_sql
 from compliancectl.query.syntax import quote, text_literal
 
 _SAFE = 2**53 - 1
@@ -29,17 +29,29 @@ _INTEGERS = {
 }
 
 
-def judged_sql(bound: Bound, waivers: Sequence[Waiver]) -> str:
-    """One row per item: the population's columns, each check's status (`__s0` …), and the item's outcome."""
-    truths = ",\n".join(f"    (\n{check.sql}\n    ) AS __c{n}" for n, check in enumerate(bound.checks))
+def judged_sql(bound: Bound, waivers: Sequence[Waiver], answer: str | None = None) -> str:
+    """One row per item: the population's columns, each check's status (`__s0` …), and the item's outcome.
+
+    `answer` reads what another engine answered (the population's columns and `__c0` …), in place of asking here.
+    """
     states = ",\n".join(f"    {_status(n, check, waivers)} AS __s{n}" for n, check in enumerate(bound.checks))
     return (
-        f"WITH __population AS (\n{bound.sql}\n),\n"
-        f"__truths AS (\n  SELECT *,\n{truths}\n  FROM __population\n),\n"
+        f"WITH {_truths(bound) if answer is None else _answered(bound, answer)},\n"
         f"__states AS (\n  SELECT *,\n{states}\n  FROM __truths\n)\n"
         f"SELECT {_columns(bound)}, {', '.join(f'__s{n}' for n in range(len(bound.checks)))},\n"
         f"  {_outcome(bound)} AS __outcome,\n  {_reason(bound)} AS __reason\nFROM __states"
     )
+
+
+def _truths(bound: Bound) -> str:
+    truths = ",\n".join(f"    (\n{check.sql}\n    ) AS __c{n}" for n, check in enumerate(bound.checks))
+    return f"__population AS (\n{bound.sql}\n),\n__truths AS (\n  SELECT *,\n{truths}\n  FROM __population\n)"
+
+
+def _answered(bound: Bound, answer: str) -> str:
+    columns = [f"CAST({quote(name)} AS {type_sql(kind)}) AS {quote(name)}" for name, kind in bound.columns.items()]
+    checks = [f"CAST(__c{n} AS BOOLEAN) AS __c{n}" for n in range(len(bound.checks))]
+    return f"__truths AS (\n  SELECT {', '.join(columns + checks)}\n  FROM {answer}\n)"
 
 
 def _columns(bound: Bound) -> str:

@@ -98,8 +98,10 @@ def _parquet(paths: Sequence[Path]) -> str:
 
 
 @contextmanager
-def open_locked(file: Path, evidence: Sequence[Path], out: Path, limits: Limits) -> Iterator[EvidenceDatabase]:
-    """Open the evidence database read-only with everything else shut: `evidence` may be read, `out` may be written to."""
+def open_locked(
+    file: Path, evidence: Sequence[Path], out: Sequence[Path], limits: Limits
+) -> Iterator[EvidenceDatabase]:
+    """Open the evidence database read-only with everything else shut: `evidence` may be read, `out` are folders of ours."""
     import duckdb
 
     config = _settings(file.parent, limits)
@@ -107,7 +109,8 @@ def open_locked(file: Path, evidence: Sequence[Path], out: Path, limits: Limits)
     try:
         readable = ", ".join(text_literal(str(path.resolve())) for path in evidence)
         connection.execute(f"SET allowed_paths = [{readable}]")
-        connection.execute(f"SET allowed_directories = [{text_literal(str(out.resolve()))}]")
+        folders = ", ".join(text_literal(str(path.resolve())) for path in out)
+        connection.execute(f"SET allowed_directories = [{folders}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield EvidenceDatabase(connection, limits)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-def engine_version() -> str:
-    """`duckdb 2.0.0`."""
+if TYPE_CHECKING:
+    from compliancectl.engines.base import Engine
+
+
+def engine_version(other: Engine | None = None) -> str:
+    """`duckdb 2.0.0`; with another engine `spark 4.3.0 through sqlglot 30.30.0, judged on duckdb 2.0.0`."""
     import duckdb
 
-    return f"duckdb {duckdb.__version__}"
+    own = f"duckdb {duckdb.__version__}"
+    return own if other is None else f"{other.version()} through {other.translator()}, judged on {own}"

@@ -1,0 +1,78 @@
+"""What an engine must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from compliancectl.model.table import Table
+from compliancectl.query.bind import Bound
+
+
+class EngineFailed(Exception):
+    """The engine could not answer: the sentence says why. Nothing is known about the items then."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an engine is reached."""
+
+    master: str = "local[*]"
+    """Of Spark: `local[N]`, or the address of a cluster's master."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Rows for every table that a test reads: an example, or an example with one value missing."""
+
+    name: str
+    rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Table → rows as typed Python values."""
+
+
+Answer = list[tuple[Any, ...]]
+"""Rows of the population's columns followed by one boolean (or None) per check, in no order."""
+
+
+class Engine(Protocol):
+    """Answers SQL of the portable subset over evidence tables."""
+
+    name: str
+
+    def version(self) -> str:
+        """The engine and its version, for example `spark 4.3.0`."""
+
+    def translator(self) -> str:
+        """What translates a control's SQL, with its version."""
+
+    def translate(self, sql: str) -> str:
+        """A control's SQL as this engine runs it.
+
+        Raises:
+            Refused: it leaves what can be translated.
+        """
+
+    def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Path]]) -> None:
+        """Make the evidence tables known, read in place; a table without files is empty."""
+
+    def prepare(self, bound: Bound) -> None:
+        """Hold a test's SQL against the declared tables without running it.
+
+        Raises:
+            Refused: the engine does not accept it.
+        """
+
+    def answer(self, bound: Bound, out: Path) -> None:
+        """Run a test on the declared tables and write its answer as Parquet files into the new folder `out`.
+
+        Raises:
+            EngineFailed: it did not finish.
+        """
+
+    def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
+        """Answer a test once for each world."""
+
+    def close(self) -> None:
+        """Release what the engine holds."""

@@ -1,0 +1,231 @@
+"""Spark: a local or a remote master, through PySpark (the extra `spark`), which needs Java 17."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compliancectl.engines import translate as sql
+from compliancectl.engines.base import Answer, EngineFailed, Settings, World
+from compliancectl.engines.spark_rules import rules
+from compliancectl.engines.spark_types import ddl, of_duckdb
+from compliancectl.errors import UsageError
+from compliancectl.model.table import Table
+from compliancectl.query.answers import answer_sql
+from compliancectl.query.bind import Bound
+from compliancectl.query.syntax import Refused
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_BATCH = 4
+"""Worlds that are asked about in one job: a job costs more than a small question."""
+
+_SMALL = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""For questions of a few rows: compiling each one takes longer than answering it."""
+
+_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.caseSensitive": "false",
+}
+
+
+class Spark:
+    """A Spark session of our own."""
+
+    name = "spark"
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            import pyspark
+        except ImportError as error:
+            raise UsageError(
+                "Spark is not installed", hint="Install the extra: pip install 'compliancectl[spark]'."
+            ) from error
+        self._version = f"spark {pyspark.__version__}"
+        self._scratch = tempfile.TemporaryDirectory(prefix="compliancectl-spark-")
+        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # each error is reported by us, once
+        try:
+            with _java_writes_to(Path(self._scratch.name) / "java.log"):
+                self.session = _session(settings, Path(self._scratch.name))
+        except Exception as error:
+            self._scratch.cleanup()
+            raise UsageError(
+                f"Spark does not start: {_first_line(error)}",
+                hint="It needs Java 17 (JAVA_HOME, or `java` on the path) and a master that answers.",
+            ) from error
+
+    def version(self) -> str:
+        """`spark 4.3.0`."""
+        return self._version
+
+    def translator(self) -> str:
+        """`sqlglot 30.30.0`."""
+        return sql.translator()
+
+    def translate(self, text: str) -> str:
+        """The SQL as Spark runs it."""
+        return sql.translate(text, "spark", rules)
+
+    def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Path]]) -> None:
+        """Temporary views over the Parquet files, with the declared columns in the declared order."""
+        for name, table in tables.items():
+            frame = _empty(self.session, table)
+            if files.get(name):
+                read = self.session.read.schema(frame.schema).parquet(*(str(path.resolve()) for path in files[name]))
+                frame = read.select([f"`{column.name}`" for column in table])
+            frame.createOrReplaceTempView(sql.view_name(name))
+
+    def prepare(self, bound: Bound) -> None:
+        """Analysis only: names, functions and types."""
+        from pyspark.errors import PySparkException
+
+        try:
+            self.session.sql(self._question(bound))
+        except PySparkException as error:
+            raise Refused(f"Spark does not accept the SQL: {_first_line(error)}", "Write it in plainer SQL.") from error
+
+    def answer(self, bound: Bound, out: Path) -> None:
+        """Run a test on the declared tables."""
+        with _failures():
+            self.session.sql(self._question(bound)).write.mode("error").parquet(str(out))
+
+    def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
+        """Answer a test once for each world, several in one job; where a job fails, one by one."""
+        question = self._question(bound)
+        found: list[Answer | EngineFailed] = []
+        for name, value in _SMALL.items():
+            self.session.conf.set(name, value)
+        for start in range(0, len(worlds), _BATCH):
+            some = worlds[start : start + _BATCH]
+            try:
+                found += self._batch(bound, question, tables, some)
+            except EngineFailed:
+                for world in some:
+                    try:
+                        found += self._batch(bound, question, tables, [world])
+                    except EngineFailed as failed:
+                        found.append(failed)
+        return found
+
+    def close(self) -> None:
+        """Stop the session."""
+        self.session.stop()
+        self._scratch.cleanup()
+
+    def _question(self, bound: Bound) -> str:
+        """The translated SQL, with each column of exactly the type that DuckDB gives it."""
+        inner = self.translate(answer_sql(bound))
+        columns = [f"CAST(`{name}` AS {of_duckdb(kind)}) AS `{name}`" for name, kind in bound.columns.items()]
+        checks = [f"CAST(`__c{n}` AS BOOLEAN) AS `__c{n}`" for n in range(len(bound.checks))]
+        return f"SELECT {', '.join(columns + checks)} FROM (\n{inner}\n)"
+
+    def _batch(self, bound: Bound, question: str, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer]:
+        parts, given = [], {}
+        for n, world in enumerate(worlds):
+            shadows = []
+            for m, name in enumerate(bound.tables):
+                given[f"w{n}_{m}"] = json.dumps([_plain(row) for row in world.rows.get(name, ())])
+                given_rows = f"SELECT inline(from_json(:w{n}_{m}, 'array<{ddl(tables[name], bound)}>'))"
+                shadows.append(f"`{sql.view_name(name)}` AS ({given_rows})")
+            parts.append(f"SELECT {n} AS `__world`, * FROM (WITH {', '.join(shadows)}\n{question}\n)")
+        with _failures():
+            rows = self.session.sql("\nUNION ALL\n".join(parts), args=given).collect()
+        answers: list[Answer] = [[] for _ in worlds]
+        for row in rows:
+            answers[row[0]].append(tuple(_value(value) for value in row[1:]))
+        return answers
+
+
+def _session(settings: Settings, scratch: Path) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("compliancectl").master(settings.master)
+    local = {}
+    if settings.master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        local = {
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.local.dir": str(scratch),
+            "spark.sql.shuffle.partitions": "4",
+        }
+    for name, value in {**_SETTINGS, "spark.sql.warehouse.dir": str(scratch / "warehouse"), **local}.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+@contextmanager
+def _java_writes_to(log: Path) -> Iterator[None]:
+    """Java inherits standard error when it starts, and would fill the terminal with its own messages."""
+    kept = os.dup(2)
+    try:
+        with log.open("wb") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _empty(session: SparkSession, table: Table) -> DataFrame:
+    return session.sql(f"SELECT inline(from_json('[]', 'array<{ddl(table)}>'))")
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        raise EngineFailed(f"Spark did not finish: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")[0].partition(" SQLSTATE:")[0]
+    return text.rstrip(".;") + "."
+
+
+def _plain(value: Any) -> Any:
+    """A typed value as JSON that Spark reads back as the same."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _value(value: Any) -> Any:
+    """A value of Spark's as DuckDB's client gives the same one."""
+    from decimal import Decimal
+
+    from pyspark.sql import Row
+
+    if isinstance(value, Row):
+        return {name: _value(entry) for name, entry in value.asDict().items()}
+    if isinstance(value, list):
+        return [_value(entry) for entry in value]
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)
+    return value

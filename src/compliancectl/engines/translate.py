@@ -1,0 +1,61 @@
+"""A control's SQL in another dialect, with the places where dialects agree in spelling and differ in meaning.
+
+sqlglot knows the spelling. What it does not know is written here, rule by rule, and held against DuckDB by
+certification, example by example: a rule that is missing shows as a difference there, never as another verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from compliancectl.query.syntax import Refused
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+
+def view_name(table: str) -> str:
+    """`gcp__sql_instance` of `gcp.sql_instance`: a temporary view has no schema."""
+    return table.replace(".", "__", 1)
+
+
+def translator() -> str:
+    """The library that translates, with its version."""
+    from importlib.metadata import version
+
+    return f"sqlglot {version('sqlglot')}"
+
+
+def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
+    """SQL of DuckDB's dialect in another one.
+
+    Args:
+        sql: what a control says, with its parameters put in.
+        dialect: sqlglot's name of the other dialect.
+        rules: replaces a node of the syntax tree by what means the same there.
+
+    Raises:
+        Refused: it cannot be translated.
+    """
+    import sqlglot
+
+    try:
+        tree = sqlglot.parse_one(sql, dialect="duckdb")
+        tree = tree.transform(_evidence_table).transform(rules)
+        return str(tree.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE))
+    except RecursionError:
+        raise Refused("The SQL nests too deeply to be translated.", "Write it flatter.") from None
+    except sqlglot.errors.SqlglotError as error:
+        said = str(error).split("\n")[0].rstrip(".")
+        raise Refused(f"The SQL cannot be translated: {said}.", "Write it in plainer SQL.") from error
+
+
+def _evidence_table(node: exp.Expression) -> exp.Expression:
+    from sqlglot import exp
+
+    if not isinstance(node, exp.Table) or not node.db:
+        return node
+    named = exp.to_identifier(view_name(f"{node.db}.{node.name}"), quoted=True)
+    alias = exp.TableAlias(this=exp.to_identifier(node.alias or node.name, quoted=True))
+    return exp.Table(this=named, alias=alias, joins=node.args.get("joins"))

@@ -1,0 +1,48 @@
+"""An engine's certificate: for which controls it answered as DuckDB does."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from compliancectl.model.base import Model, Wire
+
+
+class Difference(Model):
+    """One answer that was another."""
+
+    where: str
+    """Control, test, example, and the value that was missing, if one was."""
+    what: str
+
+
+class CertifiedControl(Model):
+    """One control, exactly as it was when the engine was tried."""
+
+    id: str
+    sha256: str
+    """Of the control's file."""
+    tables_sha256: str
+    """Of the declared types of the tables that it reads."""
+    worlds: int
+    """Examples and null probes that were answered."""
+    differing: int
+    """How many of them were answered differently; the engine may judge only if this is 0."""
+    differences: tuple[Difference, ...] = ()
+    """The first few."""
+
+
+class Certificate(Wire):
+    """What one engine, with one translator, was certified for."""
+
+    version: Literal[1] = 1
+    engine: str
+    translator: str
+    reference: str
+    """The engine that it was compared with."""
+    tool_version: str
+    controls: tuple[CertifiedControl, ...]
+
+    @property
+    def certified(self) -> tuple[str, ...]:
+        """Ids of the controls by which the engine may judge."""
+        return tuple(control.id for control in self.controls if not control.differing and control.worlds)
