@@ -65,6 +65,7 @@ def _shape_instances(data: Mapping[str, Any], context: Mapping[str, str]) -> Ite
     for record in data.get("items", []):
         key = dig(record, "diskEncryptionConfiguration.kmsKeyName")
         addresses = record.get("ipAddresses", [])
+        insights = _switch(record, "insightsConfig.queryInsightsEnabled")
         yield (
             "gcp.sql_instance",
             row(
@@ -78,9 +79,21 @@ def _shape_instances(data: Mapping[str, Any], context: Mapping[str, str]) -> Ite
                     "database_flags": _named(repeated(record, "settings", "databaseFlags")),
                     "iam_authentication": _iam_authentication(record),
                     "disk_encryption": "customer-managed" if key else "google-managed",
+                    "available_maintenance": record.get("availableMaintenanceVersions", []),
+                    "password_policy": _switch(record, "passwordValidationPolicy.enablePasswordPolicy"),
+                    "final_backup": _switch(record, "finalBackupConfig.enabled"),
+                    "query_insights": insights,
+                    "client_address_recorded": insights and _switch(record, "insightsConfig.recordClientAddress"),
                 },
             ),
         )
+
+
+def _switch(record: Mapping[str, Any], path: str) -> bool | None:
+    """A setting that Cloud SQL leaves out while it is off; unknown when there are no settings at all."""
+    if not isinstance(record.get("settings"), Mapping):
+        return None
+    return dig(record, f"settings.{path}") is True
 
 
 def _named(entries: list[Any] | None) -> list[dict[str, Any]] | None:
