@@ -13,6 +13,10 @@ from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
     artifacts,
     assets,
+    balancers,
+    certificates,
+    dns,
+    flow_logs,
     logs,
     network,
     policy,
@@ -22,6 +26,7 @@ from compliancectl.collectors.gcp.feeds import (
     scheduler,
     sql,
     storage,
+    vpc,
 )
 from compliancectl.collectors.gcp.session import GcpSession
 
@@ -35,6 +40,10 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     feeds = (
         *artifacts.FEEDS,
         *assets.FEEDS,
+        *balancers.FEEDS,
+        *certificates.FEEDS,
+        *dns.FEEDS,
+        *flow_logs.FEEDS,
         *logs.FEEDS,
         *network.FEEDS,
         *policy.FEEDS,
@@ -44,6 +53,7 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
         *scheduler.FEEDS,
         *sql.FEEDS,
         *storage.FEEDS,
+        *vpc.FEEDS,
     )
     workers = 8
 

@@ -24,13 +24,20 @@ class Service:
 
 
 SERVICES: dict[str, Service] = {
+    "certificatemanager": Service(
+        "certificatemanager.googleapis.com", "Certificate Manager API", "roles/certificatemanager.viewer"
+    ),
     "cloudasset": Service("cloudasset.googleapis.com", "Cloud Asset API", "roles/cloudasset.viewer", 100),
     "cloudscheduler": Service("cloudscheduler.googleapis.com", "Cloud Scheduler API", "roles/cloudscheduler.viewer"),
     "compute": Service("compute.googleapis.com", "Compute Engine API", "roles/compute.networkViewer"),
     "containeranalysis": Service(
         "containeranalysis.googleapis.com", "Container Analysis API", "roles/containeranalysis.occurrences.viewer"
     ),
+    "dns": Service("dns.googleapis.com", "Cloud DNS API", "roles/dns.reader"),
     "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
+    "networkmanagement": Service(
+        "networkmanagement.googleapis.com", "Network Management API", "roles/networkmanagement.viewer"
+    ),
     "orgpolicy": Service("orgpolicy.googleapis.com", "Organization Policy API", "roles/orgpolicy.policyViewer"),
     "redis": Service("redis.googleapis.com", "Memorystore for Redis API", "roles/redis.viewer"),
     "resourcemanager": Service("cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", "roles/browser"),

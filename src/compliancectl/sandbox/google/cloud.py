@@ -177,6 +177,8 @@ class Cloud:
             "creator": it["creator"],
             "lastModifier": it["creator"],
             "ingress": it["ingress"],
+            "defaultUriDisabled": it.get("default_uri_disabled", False),
+            "invokerIamDisabled": it.get("invoker_iam_disabled", False),
             "labels": it.get("labels", {}),
             "template": {"serviceAccount": it["identity"], "containers": [_container(it)]},
             "latestReadyRevision": revision,
@@ -201,6 +203,8 @@ class Cloud:
             "creator": it["creator"],
             "service": call.path["service"],
             "serviceAccount": it["identity"],
+            "vpcAccess": it.get("vpc", {}),
+            "scaling": it.get("scaling", {}),
             "containers": [_container(it)],
             "containerStatuses": [{"name": "app", "imageDigest": f"{it['image'].partition(':')[0]}@{it['digest']}"}],
         }
@@ -261,8 +265,8 @@ def redis_instance(project: str, name: str, it: dict[str, Any]) -> dict[str, Any
         "host": "10.20.0.9",
         "port": 6379,
         "createTime": it["created"],
-        "authEnabled": True,
-        "transitEncryptionMode": "SERVER_AUTHENTICATION",
+        "authEnabled": it.get("auth", True),
+        "transitEncryptionMode": it.get("transit", "SERVER_AUTHENTICATION"),
         "labels": it.get("labels", {}),
         "persistenceConfig": {"persistenceMode": it.get("persistence", "DISABLED")},
     }
@@ -270,6 +274,10 @@ def redis_instance(project: str, name: str, it: dict[str, Any]) -> dict[str, Any
 
 def _container(it: dict[str, Any]) -> dict[str, Any]:
     env = [{"name": name, "value": value} for name, value in sorted(it.get("env", {}).items())]
+    env += [
+        {"name": name, "valueSource": {"secretKeyRef": {"secret": secret, "version": "latest"}}}
+        for name, secret in sorted(it.get("secrets", {}).items())
+    ]
     return {"name": "app", "image": it["image"], "env": env}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from compliancectl import clock
 from compliancectl.sandbox.google import errors
 from compliancectl.sandbox.google.cloud import Cloud, redis_instance
 from compliancectl.sandbox.google.network import firewall, hierarchical_policy, network, network_policy
+from compliancectl.sandbox.google.resources import SPECS, Resources
 from compliancectl.sandbox.google.server import Call
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
@@ -33,6 +35,7 @@ _SCHEMAS = {
     "storage.googleapis.com/Bucket": ("storage", "v1", "Bucket"),
 }
 """Asset type → API, version and message of its content."""
+_SCHEMAS |= {spec.asset: spec.schema for spec in SPECS if spec.asset}
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class Pages(Sequence[dict[str, Any]]):
 class Inventory:
     """Answers about the whole organisation."""
 
-    def __init__(self, state: State, sql: CloudSql, cloud: Cloud) -> None:
-        self.state, self.sql, self.cloud = state, sql, cloud
+    def __init__(self, state: State, sql: CloudSql, cloud: Cloud, resources: Resources) -> None:
+        self.state, self.sql, self.cloud, self.resources = state, sql, cloud, resources
         self.answers: dict[str, Callable[[Call], Any]] = {
             "cloudasset.assets.list": self.assets,
             "cloudasset.analyzeOrgPolicyGovernedContainers": self.containers,
@@ -146,12 +149,9 @@ class Inventory:
         """assets.list, by full type names, as of a time of the last 35 days."""
         read = self._read_time(call)
         root = f"{call.path['kind']}/{call.path['name']}"
-        types = call.query.get("assetTypes", list(_SCHEMAS))
-        unknown = sorted(set(types) - set(_SCHEMAS))
-        if unknown:
-            raise errors.invalid(f"The sandbox does not know the asset types {unknown}.")
+        kinds = {kind for pattern in call.query.get("assetTypes", [".*"]) for kind in _types(pattern)}
         content = call.first("contentType")
-        entries = [entry for kind in sorted(set(types)) for entry in self._of(kind) if root in entry.ancestors]
+        entries = [entry for kind in sorted(kinds) for entry in self._of(kind) if root in entry.ancestors]
         return {"readTime": read, "assets": Pages(entries, partial(_asset, content))}
 
     def _read_time(self, call: Call) -> str:
@@ -184,6 +184,10 @@ class Inventory:
     ) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
         """Names, and what makes the content, of one type in one project."""
         base, number = f"projects/{project}", it["number"]
+        for spec in (spec for spec in SPECS if spec.asset == f"{service}/{noun}"):
+            for _, name, data in self.resources.of(spec, project):
+                yield name, data
+            return
         match service.partition(".")[0], noun:
             case "cloudresourcemanager", _:
                 yield f"projects/{number}", partial(self._project, project)
@@ -206,7 +210,7 @@ class Inventory:
                     yield f"{base}/global/firewallPolicies/{name}", partial(network_policy, project, name, policy)
             case "compute", _:
                 for name in sorted(it.get("networks", [])):
-                    yield f"{base}/global/networks/{name}", partial(network, project, name)
+                    yield f"{base}/global/networks/{name}", partial(network, project, name, it)
             case "logging", _:
                 for name, bucket in sorted(it.get("log_buckets", {}).items()):
                     place = f"{base}/locations/{bucket['location']}/buckets/{name}"
@@ -243,6 +247,14 @@ class Inventory:
 
 
 _HOSTS = {"sqladmin.googleapis.com": "cloudsql.googleapis.com"}
+
+
+def _types(pattern: str) -> list[str]:
+    """The asset types that a name or pattern means; one that means none is refused, as Google does."""
+    found = [kind for kind in _SCHEMAS if re.fullmatch(pattern, kind)]
+    if not found:
+        raise errors.invalid(f"The sandbox does not know the asset type {pattern}.")
+    return found
 
 
 def _asset(content: str | None, entry: Entry) -> dict[str, Any]:

@@ -10,12 +10,15 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google import errors
 
 _TITLES = {
+    "certificatemanager.googleapis.com": "Certificate Manager API",
     "cloudasset.googleapis.com": "Cloud Asset API",
     "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
     "cloudscheduler.googleapis.com": "Cloud Scheduler API",
     "compute.googleapis.com": "Compute Engine API",
     "containeranalysis.googleapis.com": "Container Analysis API",
+    "dns.googleapis.com": "Cloud DNS API",
     "logging.googleapis.com": "Cloud Logging API",
+    "networkmanagement.googleapis.com": "Network Management API",
     "orgpolicy.googleapis.com": "Organization Policy API",
     "redis.googleapis.com": "Google Cloud Memorystore for Redis API",
     "run.googleapis.com": "Cloud Run Admin API",
@@ -32,6 +35,8 @@ _HELD = {
     "sqladmin.googleapis.com": ("sql",),
     "storage.googleapis.com": ("buckets",),
 }
+
+_IN_RESOURCES = {"networkmanagement.googleapis.com": "flow_log_configs"}
 
 REGIONS = ("europe-west1", "europe-west3", "europe-west4")
 """Those that the company uses, and what `locations.list` answers with."""
@@ -79,6 +84,7 @@ class State:
         """APIs that are switched on in a project: those of which it holds something, but for the disabled."""
         held = self.project(project)
         wanted = {host for host, keys in _HELD.items() if any(held.get(key) for key in keys)}
+        wanted |= {host for host, key in _IN_RESOURCES.items() if held.get("resources", {}).get(key)}
         return sorted(host for host in wanted if not self.is_disabled(host, f"projects/{project}"))
 
     def title(self, service: str) -> str:

@@ -118,7 +118,12 @@ INSTANCE = Table(
         ),
         _i("password_min_length", INT, f"{_POLICY}.minLength", "Shortest password that the policy accepts."),
         _i("password_complexity", TEXT, f"{_POLICY}.complexity", "COMPLEXITY_DEFAULT: four kinds of characters."),
-        _i("password_reuse_interval", INT, f"{_POLICY}.reuseInterval", "How many former passwords cannot be used again."),
+        _i(
+            "password_reuse_interval",
+            INT,
+            f"{_POLICY}.reuseInterval",
+            "How many former passwords cannot be used again.",
+        ),
         _i("password_no_user_name", BOOL, f"{_POLICY}.disallowUsernameSubstring", "The user's name cannot be in it."),
         Column(
             "password_policy",
@@ -127,7 +132,12 @@ INSTANCE = Table(
             f"derived: sqladmin.v1 DatabaseInstance {_POLICY}.enablePasswordPolicy",
         ),
         _i("installed_version", TEXT, "databaseInstalledVersion", "For example POSTGRES_17_5."),
-        _i("maintenance_version", TEXT, "maintenanceVersion", "Build that runs; its name ends with the day it was made."),
+        _i(
+            "maintenance_version",
+            TEXT,
+            "maintenanceVersion",
+            "Build that runs; its name ends with the day it was made.",
+        ),
         Column(
             "available_maintenance",
             ListOf(TEXT),
