@@ -11,12 +11,15 @@ from compliancectl.collectors.gcp import permissions
 from compliancectl.collectors.gcp.config import GcpConfig
 from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
+    accounts,
     artifacts,
     assets,
     balancers,
     certificates,
     dns,
     flow_logs,
+    iam,
+    keys,
     logs,
     network,
     policy,
@@ -24,8 +27,10 @@ from compliancectl.collectors.gcp.feeds import (
     redis,
     run,
     scheduler,
+    secrets,
     sql,
     storage,
+    usage,
     vpc,
 )
 from compliancectl.collectors.gcp.session import GcpSession
@@ -38,12 +43,15 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     system = "Google Cloud"
     config = GcpConfig
     feeds = (
+        *accounts.FEEDS,
         *artifacts.FEEDS,
         *assets.FEEDS,
         *balancers.FEEDS,
         *certificates.FEEDS,
         *dns.FEEDS,
         *flow_logs.FEEDS,
+        *iam.FEEDS,
+        *keys.FEEDS,
         *logs.FEEDS,
         *network.FEEDS,
         *policy.FEEDS,
@@ -51,8 +59,10 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
         *redis.FEEDS,
         *run.FEEDS,
         *scheduler.FEEDS,
+        *secrets.FEEDS,
         *sql.FEEDS,
         *storage.FEEDS,
+        *usage.FEEDS,
         *vpc.FEEDS,
     )
     workers = 8

@@ -17,6 +17,7 @@ from compliancectl.collectors.gcp.feed import Audited, GcpFeed, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
+from compliancectl.collectors.gcp.shaping import text
 from compliancectl.collectors.gcp.verdict import FAULT, Asked
 from compliancectl.errors import Garbage
 from compliancectl.model.table import Table
@@ -32,7 +33,7 @@ class Kind:
     """Its type in the inventory: a name, or a pattern (RE2) for kinds that come in regional variants."""
     permission: str
     path: str
-    """Path of its list, with `{project}`."""
+    """Path of its list, with `{project}`, or with `{parent}` when it is listed below each resource of another kind."""
     items: str
     """Key of the list in the reply."""
     rows: Callable[[Mapping[str, Any], str], Iterable[Row]]
@@ -41,6 +42,8 @@ class Kind:
     params: tuple[tuple[str, str], ...] = ()
     scoped: str = ""
     """For aggregated lists, an object by place: the key of the list in each place."""
+    parent: str = ""
+    """The asset type of the kind that it is listed below; declared before it in the same feed."""
     drops: Callable[[GcpSession], tuple[Drop, ...]] = NO_DROPS
     """Declared redactions, with paths from the record on."""
 
@@ -49,12 +52,12 @@ class Kind:
         """Matches the asset types that are of this kind."""
         return re.compile(self.asset)
 
-    def listing(self, session: GcpSession, service: str, project: str) -> Listing:
-        """Its list in one project."""
+    def listing(self, session: GcpSession, service: str, project: str, parent: str) -> Listing:
+        """Its list in one project, or below one parent."""
         prefix = f"{self.items}.*.{self.scoped}[]." if self.scoped else f"{self.items}[]."
         return Listing(
             Asked(service, self.permission, f"projects/{project}"),
-            self.path.format(project=project),
+            self.path.format(project=project, parent=parent),
             self.items,
             self.size,
             params=self.params,
@@ -80,9 +83,14 @@ def kinds_feed(
 
     def fetch(session: GcpSession, target: Target) -> Fetched:
         tally = Tally()
+        names: dict[str, list[str]] = {"": [""]}
         for kind in kinds:
-            for page in pages(session, kind.listing(session, audited.service, target.name), tally):
-                yield page.reply
+            found = names.setdefault(kind.asset, [])
+            for parent in sorted(names[kind.parent]):
+                for page in pages(session, kind.listing(session, audited.service, target.name, parent), tally):
+                    yield page.reply
+                    if any(other.parent == kind.asset for other in kinds):
+                        found += [text(record, "name") for record in page.items]
         return tally.completeness(", ".join(kind.scoped or kind.items for kind in kinds))
 
     def shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
@@ -123,6 +131,11 @@ def link(value: Any) -> str | None:
 def last(value: Any) -> Any:
     """The last part of a path; what is not text is passed on."""
     return value.rpartition("/")[2] if isinstance(value, str) else value
+
+
+def seconds(value: Any) -> Any:
+    """A duration as Google writes it, `7776000s`, in whole seconds; anything else is passed on."""
+    return int(float(value[:-1])) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?s", value) else value
 
 
 def percent(value: Any) -> Any:

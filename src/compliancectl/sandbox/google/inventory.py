@@ -19,8 +19,11 @@ from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
 
 OLDEST = timedelta(days=35)
+_POLICY_ONLY = ("Folder", "Organization")
 _SCHEMAS = {
     "artifactregistry.googleapis.com/Repository": ("artifactregistry", "v1", "Repository"),
+    "cloudresourcemanager.googleapis.com/Folder": ("cloudresourcemanager", "v3", "Folder"),
+    "cloudresourcemanager.googleapis.com/Organization": ("cloudresourcemanager", "v3", "Organization"),
     "cloudresourcemanager.googleapis.com/Project": ("cloudresourcemanager", "v3", "Project"),
     "compute.googleapis.com/Firewall": ("compute", "v1", "Firewall"),
     "compute.googleapis.com/FirewallPolicy": ("compute", "v1", "FirewallPolicy"),
@@ -74,6 +77,7 @@ class Inventory:
         self.state, self.sql, self.cloud, self.resources = state, sql, cloud, resources
         self.answers: dict[str, Callable[[Call], Any]] = {
             "cloudasset.assets.list": self.assets,
+            "cloudasset.searchAllResources": self.search,
             "cloudasset.analyzeOrgPolicyGovernedContainers": self.containers,
             "cloudresourcemanager.projects.get": self.project,
             "cloudresourcemanager.projects.list": self.projects,
@@ -152,7 +156,51 @@ class Inventory:
         kinds = {kind for pattern in call.query.get("assetTypes", [".*"]) for kind in _types(pattern)}
         content = call.first("contentType")
         entries = [entry for kind in sorted(kinds) for entry in self._of(kind) if root in entry.ancestors]
-        return {"readTime": read, "assets": Pages(entries, partial(_asset, content))}
+        return {"readTime": read, "assets": Pages(entries, partial(self._asset, content))}
+
+    def search(self, call: Call) -> dict[str, Any]:
+        """searchAllResources, by full type names; a type of which the company has none finds nothing."""
+        root = f"{call.path['kind']}/{call.path['name']}"
+        above = self.state.ancestors(root)[0]
+        kinds = sorted(set(call.query.get("assetTypes", [])) & set(_SCHEMAS))
+        found = [entry for kind in kinds for entry in self._of(kind) if above in entry.ancestors]
+        return {"results": Pages(found, self._result)}
+
+    def _result(self, entry: Entry) -> dict[str, Any]:
+        data = entry.data()
+        record = {
+            "name": entry.name,
+            "assetType": entry.kind,
+            "project": entry.ancestors[0],
+            "displayName": entry.name.rpartition("/")[2],
+            "location": str(data.get("location", data.get("region", "global"))).lower(),
+            "createTime": "2024-02-01T09:00:00Z",
+            "labels": data.get("labels", data.get("settings", {}).get("userLabels", {})),
+        }
+        key = data.get("diskEncryptionConfiguration", {}).get("kmsKeyName") or data.get("encryption", {}).get(
+            "defaultKmsKeyName"
+        )
+        return record | ({"kmsKeys": [key]} if key else {})
+
+    def _asset(self, content: str | None, entry: Entry) -> dict[str, Any]:
+        asset: dict[str, Any] = {
+            "name": entry.name,
+            "assetType": entry.kind,
+            "ancestors": list(entry.ancestors),
+            "updateTime": "2026-01-12T08:30:00Z",
+        }
+        if content == "RESOURCE":
+            api, version, noun = _SCHEMAS[entry.kind]
+            asset["resource"] = {
+                "version": version,
+                "discoveryDocumentUri": f"https://{api}.googleapis.com/$discovery/rest?version={version}",
+                "discoveryName": noun,
+                "parent": f"//cloudresourcemanager.googleapis.com/{entry.ancestors[0]}",
+                "data": entry.data(),
+            }
+        elif content == "IAM_POLICY":
+            asset["iamPolicy"] = self.state.policy(entry.ancestors[0])
+        return asset
 
     def _read_time(self, call: Call) -> str:
         text = call.first("readTime") or clock.text(clock.now())
@@ -166,6 +214,9 @@ class Inventory:
 
     def _of(self, kind: str) -> Iterator[Entry]:
         service, _, noun = kind.partition("/")
+        if service == "cloudresourcemanager.googleapis.com" and noun in _POLICY_ONLY:
+            yield from self._places(kind, noun)
+            return
         if kind == "logging.googleapis.com/LogSink":
             yield from self._sinks(f"organizations/{self.state.data['organization']}", self.state.data)
         if kind == "compute.googleapis.com/FirewallPolicy":
@@ -178,6 +229,13 @@ class Inventory:
             above = self.state.ancestors(place)
             for name, data in self._in_project(noun, service, project, it):
                 yield Entry(kind, f"//{_HOSTS.get(service, service)}/{name}", above, data)
+
+    def _places(self, kind: str, noun: str) -> Iterator[Entry]:
+        """The organisation, or the folders."""
+        root = f"organizations/{self.state.data['organization']}"
+        places = [root] if noun == "Organization" else [f"folders/{n}" for n in sorted(self.state.data["folders"])]
+        for place in places:
+            yield Entry(kind, f"//cloudresourcemanager.googleapis.com/{place}", self.state.ancestors(place), _nothing)
 
     def _in_project(
         self, noun: str, service: str, project: str, it: dict[str, Any]
@@ -224,7 +282,8 @@ class Inventory:
                     yield f"{base}/locations/europe/repositories/app", _nothing
             case "serviceusage", _:
                 for name in self.state.enabled(project):
-                    yield f"projects/{number}/services/{name}", _nothing
+                    full = f"projects/{number}/services/{name}"
+                    yield full, partial(dict, name=full, parent=f"projects/{number}", state="ENABLED")
 
     def _instance(self, project: str, name: str, every: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return self.sql.instance(project, name, every)
@@ -255,25 +314,6 @@ def _types(pattern: str) -> list[str]:
     if not found:
         raise errors.invalid(f"The sandbox does not know the asset type {pattern}.")
     return found
-
-
-def _asset(content: str | None, entry: Entry) -> dict[str, Any]:
-    asset: dict[str, Any] = {
-        "name": entry.name,
-        "assetType": entry.kind,
-        "ancestors": list(entry.ancestors),
-        "updateTime": "2026-01-12T08:30:00Z",
-    }
-    if content == "RESOURCE":
-        api, version, noun = _SCHEMAS[entry.kind]
-        asset["resource"] = {
-            "version": version,
-            "discoveryDocumentUri": f"https://{api}.googleapis.com/$discovery/rest?version={version}",
-            "discoveryName": noun,
-            "parent": f"//cloudresourcemanager.googleapis.com/{entry.ancestors[0]}",
-            "data": entry.data(),
-        }
-    return asset
 
 
 def _sink(name: str, it: dict[str, Any]) -> dict[str, Any]:

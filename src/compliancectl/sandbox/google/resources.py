@@ -92,6 +92,65 @@ SPECS = (
         ("certificatemanager", "v1", "Certificate"),
     ),
     Spec(
+        "service_accounts",
+        "iam.googleapis.com/ServiceAccount",
+        "iam.projects.serviceAccounts.list",
+        "accounts",
+        "projects/{project}/serviceAccounts/{name}",
+        ("iam", "v1", "ServiceAccount"),
+    ),
+    Spec(
+        "service_account_keys",
+        "iam.googleapis.com/ServiceAccountKey",
+        "iam.projects.serviceAccounts.keys.list",
+        "keys",
+        "projects/{project}/serviceAccounts/{parent}/keys/{name}",
+        ("iam", "v1", "ServiceAccountKey"),
+        parent="account",
+    ),
+    Spec(
+        "identity_pools",
+        "iam.googleapis.com/WorkloadIdentityPool",
+        "iam.projects.locations.workloadIdentityPools.list",
+        "workloadIdentityPools",
+        "projects/{number}/locations/global/workloadIdentityPools/{name}",
+        ("iam", "v1", "WorkloadIdentityPool"),
+    ),
+    Spec(
+        "identity_providers",
+        "iam.googleapis.com/WorkloadIdentityPoolProvider",
+        "iam.projects.locations.workloadIdentityPools.providers.list",
+        "workloadIdentityPoolProviders",
+        "projects/{number}/locations/global/workloadIdentityPools/{parent}/providers/{name}",
+        ("iam", "v1", "WorkloadIdentityPoolProvider"),
+        parent="pool",
+    ),
+    Spec(
+        "keys",
+        "cloudkms.googleapis.com/CryptoKey",
+        "kmsinventory.projects.cryptoKeys.list",
+        "cryptoKeys",
+        "projects/{project}/{at}/keyRings/data/cryptoKeys/{name}",
+        ("cloudkms", "v1", "CryptoKey"),
+    ),
+    Spec(
+        "secrets",
+        "secretmanager.googleapis.com/Secret",
+        "secretmanager.projects.secrets.list",
+        "secrets",
+        "projects/{number}/secrets/{name}",
+        ("secretmanager", "v1", "Secret"),
+    ),
+    Spec(
+        "secret_versions",
+        "secretmanager.googleapis.com/SecretVersion",
+        "secretmanager.projects.secrets.versions.list",
+        "versions",
+        "projects/{number}/secrets/{parent}/versions/{name}",
+        ("secretmanager", "v1", "SecretVersion"),
+        parent="secret",
+    ),
+    Spec(
         "flow_log_configs",
         "",
         "networkmanagement.projects.locations.vpcFlowLogsConfigs.list",
@@ -111,7 +170,7 @@ class Resources:
 
     def list(self, spec: Spec, call: Call) -> dict[str, Any]:
         """The list of one kind, in one place or by place."""
-        found = list(self.of(spec, call.path["project"], call.path.get(spec.parent, "")))
+        found = list(self.of(spec, self.state.project_id(call.path["project"]), call.path.get(spec.parent, "")))
         if not spec.aggregated:
             return {spec.items: [make() for _, _, make in found]}
         places: dict[str, Any] = {
@@ -137,6 +196,8 @@ class Resources:
 
 def _record(spec: Spec, name: str, full: str, it: dict[str, Any]) -> dict[str, Any]:
     record = {field: _linked(field, value) for field, value in it.items() if field != "at"}
+    if spec.key == "service_accounts":
+        record |= {"email": name, "projectId": full.split("/")[1]}
     if not spec.kind:
         return {"name": full, **record}
     record |= {"kind": spec.kind, "id": str(int(hashlib.sha256(full.encode()).hexdigest()[:15], 16)), "name": name}
