@@ -46,6 +46,10 @@ def test_an_organisation_gives_the_rows_of_its_projects(box: Box, by_project: Co
     for table in TABLES:
         if table == "gcp.firewall_rule" and inventory:  # a policy is attached to the organisation, not to a network
             assert [r["name"] for r in rows(found, table)] == [r["name"] for r in rows(by_project, table)]
+        elif table == "gcp.iam_policy" and inventory:  # the inventory knows folders, and what lies in what
+            known = {row["resource"]: row["bindings"] for row in rows(by_project, table)}
+            assert known.items() <= {row["resource"]: row["bindings"] for row in rows(found, table)}.items()
+            assert all(row["above"] is not None for row in rows(found, table))
         else:
             assert rows(found, table) == rows(by_project, table), table
     said = found.item("buckets", ROOT).completeness.method
