@@ -151,6 +151,14 @@ SPECS = (
         parent="secret",
     ),
     Spec(
+        "topics",
+        "pubsub.googleapis.com/Topic",
+        "",
+        "topics",
+        "projects/{project}/topics/{name}",
+        ("pubsub", "v1", "Topic"),
+    ),
+    Spec(
         "flow_log_configs",
         "",
         "networkmanagement.projects.locations.vpcFlowLogsConfigs.list",
@@ -166,7 +174,7 @@ class Resources:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.answers: dict[str, Callable[[Call], Any]] = {spec.method: partial(self.list, spec) for spec in SPECS}
+        self.answers: dict[str, Callable[[Call], Any]] = {spec.method: partial(self.list, spec) for spec in SPECS if spec.method}
 
     def list(self, spec: Spec, call: Call) -> dict[str, Any]:
         """The list of one kind, in one place or by place."""

@@ -40,7 +40,11 @@ _HELD = {
     "storage.googleapis.com": ("buckets",),
 }
 
-_IN_RESOURCES = {"networkmanagement.googleapis.com": "flow_log_configs"}
+_IN_RESOURCES = {
+    "networkmanagement.googleapis.com": "flow_log_configs",
+    "pubsub.googleapis.com": "topics",
+    "secretmanager.googleapis.com": "secrets",
+}
 
 REGIONS = ("europe-west1", "europe-west3", "europe-west4")
 """Those that the company uses, and what `locations.list` answers with."""
