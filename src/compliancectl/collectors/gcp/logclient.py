@@ -47,7 +47,7 @@ def rpc(session: GcpSession, asked: Asked, service: str, method: str, request: A
     Args:
         session: who asks.
         asked: what for, for the words of a refusal.
-        service: `config` or `logging`.
+        service: `config`, `logging` or `metrics`.
         method: the client's method, e.g. `list_sinks`.
         request: the request message.
 
@@ -87,6 +87,8 @@ def _client(session: GcpSession, service: str) -> Any:
     from google.cloud.logging_v2.services.config_service_v2.transports import ConfigServiceV2GrpcTransport
     from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
     from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
+    from google.cloud.logging_v2.services.metrics_service_v2 import MetricsServiceV2Client
+    from google.cloud.logging_v2.services.metrics_service_v2.transports import MetricsServiceV2GrpcTransport
 
     with session.lock:
         if not session.log_clients:
@@ -97,6 +99,9 @@ def _client(session: GcpSession, service: str) -> Any:
             )
             session.log_clients["logging"] = LoggingServiceV2Client(
                 transport=LoggingServiceV2GrpcTransport(channel=channel)
+            )
+            session.log_clients["metrics"] = MetricsServiceV2Client(
+                transport=MetricsServiceV2GrpcTransport(channel=channel)
             )
         return session.log_clients[service]
 

@@ -37,6 +37,7 @@ SERVICES: dict[str, Service] = {
     "iam": Service("iam.googleapis.com", "Identity and Access Management API", "roles/iam.securityReviewer"),
     "kmsinventory": Service("kmsinventory.googleapis.com", "KMS Inventory API", "roles/cloudkms.viewer"),
     "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
+    "monitoring": Service("monitoring.googleapis.com", "Cloud Monitoring API", "roles/monitoring.viewer"),
     "networkmanagement": Service(
         "networkmanagement.googleapis.com", "Network Management API", "roles/networkmanagement.viewer"
     ),

@@ -30,6 +30,7 @@ _SCHEMAS = {
     "compute.googleapis.com/Network": ("compute", "v1", "Network"),
     "logging.googleapis.com/LogBucket": ("logging", "v2", "LogBucket"),
     "logging.googleapis.com/LogSink": ("logging", "v2", "LogSink"),
+    "logging.googleapis.com/LogMetric": ("logging", "v2", "LogMetric"),
     "redis.googleapis.com/Instance": ("redis", "v1", "Instance"),
     "run.googleapis.com/Job": ("run", "v1", "Job"),
     "run.googleapis.com/Service": ("run", "v1", "Service"),
@@ -269,6 +270,9 @@ class Inventory:
             case "compute", _:
                 for name in sorted(it.get("networks", [])):
                     yield f"{base}/global/networks/{name}", partial(network, project, name, it)
+            case "logging", "LogMetric":
+                for name, metric in sorted(it.get("log_metrics", {}).items()):
+                    yield f"{base}/metrics/{name}", partial(_metric, name, metric)
             case "logging", _:
                 for name, bucket in sorted(it.get("log_buckets", {}).items()):
                     place = f"{base}/locations/{bucket['location']}/buckets/{name}"
@@ -325,6 +329,10 @@ def _sink(name: str, it: dict[str, Any]) -> dict[str, Any]:
     if it.get("exclusions"):
         record["exclusions"] = [{"name": n, "filter": f} for n, f in sorted(it["exclusions"].items())]
     return record
+
+
+def _metric(name: str, it: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "filter": it["filter"], **({"disabled": True} if it.get("disabled") else {})}
 
 
 def _nothing() -> dict[str, Any]:

@@ -151,6 +151,30 @@ SPECS = (
         parent="secret",
     ),
     Spec(
+        "alert_policies",
+        "monitoring.googleapis.com/AlertPolicy",
+        "monitoring.projects.alertPolicies.list",
+        "alertPolicies",
+        "projects/{project}/alertPolicies/{name}",
+        ("monitoring", "v3", "AlertPolicy"),
+    ),
+    Spec(
+        "notification_channels",
+        "monitoring.googleapis.com/NotificationChannel",
+        "monitoring.projects.notificationChannels.list",
+        "notificationChannels",
+        "projects/{project}/notificationChannels/{name}",
+        ("monitoring", "v3", "NotificationChannel"),
+    ),
+    Spec(
+        "uptime_checks",
+        "monitoring.googleapis.com/UptimeCheckConfig",
+        "monitoring.projects.uptimeCheckConfigs.list",
+        "uptimeCheckConfigs",
+        "projects/{project}/uptimeCheckConfigs/{name}",
+        ("monitoring", "v3", "UptimeCheckConfig"),
+    ),
+    Spec(
         "topics",
         "pubsub.googleapis.com/Topic",
         "",
@@ -174,7 +198,9 @@ class Resources:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.answers: dict[str, Callable[[Call], Any]] = {spec.method: partial(self.list, spec) for spec in SPECS if spec.method}
+        self.answers: dict[str, Callable[[Call], Any]] = {
+            spec.method: partial(self.list, spec) for spec in SPECS if spec.method
+        }
 
     def list(self, spec: Spec, call: Call) -> dict[str, Any]:
         """The list of one kind, in one place or by place."""

@@ -22,6 +22,7 @@ _TITLES = {
     "containeranalysis.googleapis.com": "Container Analysis API",
     "dns.googleapis.com": "Cloud DNS API",
     "logging.googleapis.com": "Cloud Logging API",
+    "monitoring.googleapis.com": "Cloud Monitoring API",
     "networkmanagement.googleapis.com": "Network Management API",
     "orgpolicy.googleapis.com": "Organization Policy API",
     "redis.googleapis.com": "Google Cloud Memorystore for Redis API",

@@ -81,7 +81,7 @@ SERVICE = Table(
             "Anybody may call it, whatever IAM says; false when it is not said.",
             f"derived: {_s}:invokerIamDisabled",
         ),
-        Column("service_account", TEXT, "The identity that it runs as.", f"{_r}:serviceAccount"),
+        Column("identity", TEXT, "Service account that it runs as.", f"{_r}:serviceAccount"),
         Column(
             "vpc",
             TEXT,

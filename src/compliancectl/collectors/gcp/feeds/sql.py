@@ -10,7 +10,7 @@ from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds import sql_tables as tables
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
-from compliancectl.collectors.gcp.redact import Drop, people_outside
+from compliancectl.collectors.gcp.redact import REDACTED, Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import dig, full_name, repeated, row, text
 from compliancectl.collectors.gcp.verdict import Asked
@@ -222,13 +222,23 @@ def _fetch_operations(session: GcpSession, target: Target) -> Fetched:
         drops=(
             Drop("items[].user", "personal", people_outside(session.config.staff_domains)),
             Drop("items[].importContext", "free text"),
-            Drop("items[].exportContext", "free text"),
+            Drop("items[].exportContext", "free text", _bucket_alone),
         ),
         context={"project": target.name},
     )
     for page in pages(session, listing, tally):
         yield page.reply
     return tally.completeness("operations")
+
+
+def _bucket_alone(context: Any) -> Any:
+    """Of an export, the bucket that it went to; names of objects, databases and tables may name people."""
+    bucket = _bucket_of(dig(context, "uri"))
+    return {"uri": f"gs://{bucket}/{REDACTED}"} if bucket else {}
+
+
+def _bucket_of(uri: Any) -> str | None:
+    return uri.removeprefix("gs://").partition("/")[0] if isinstance(uri, str) and uri.startswith("gs://") else None
 
 
 def _shape_operations(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
@@ -247,6 +257,7 @@ def _shape_operations(data: Mapping[str, Any], context: Mapping[str, str]) -> It
                     ),
                     "instance": instance_name(record.get("targetProject") or project, about) if about else None,
                     "failed": bool(dig(record, "error.errors")),
+                    "export_bucket": _bucket_of(dig(record, "exportContext.uri")),
                 },
             ),
         )

@@ -260,11 +260,12 @@ OPERATION = Table(
             "The operation ended with errors.",
             "derived: sqladmin.v1 Operation error.errors",
         ),
+        Column("export_bucket", TEXT, "Of an export, the bucket that it went to.", "derived: exportContext.uri"),
     ),
     key=("resource",),
     permissions=("cloudsql.instances.get",),
     drops=(
         "user outside `staff_domains`: personal data",
-        "importContext, exportContext: may hold object names with personal data",
+        "importContext, and of exportContext all but the bucket: may hold object names with personal data",
     ),
 )
