@@ -156,6 +156,10 @@ class Inventory:
         root = f"{call.path['kind']}/{call.path['name']}"
         kinds = {kind for pattern in call.query.get("assetTypes", [".*"]) for kind in _types(pattern)}
         content = call.first("contentType")
+        if content == "IAM_POLICY" and self.state.is_denied("cloudasset.assets.listIamPolicy", root):
+            raise errors.permission_denied(
+                "cloudasset.googleapis.com", "cloudasset.assets.listIamPolicy", root, call.token.email
+            )
         entries = [entry for kind in sorted(kinds) for entry in self._of(kind) if root in entry.ancestors]
         return {"readTime": read, "assets": Pages(entries, partial(self._asset, content))}
 

@@ -8,7 +8,7 @@ from typing import Any
 from compliancectl.collectors.base import Fetched, Row, Target
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
-from compliancectl.collectors.gcp.inventory import LIST, Inventory, Outside
+from compliancectl.collectors.gcp.inventory import Inventory, Outside
 from compliancectl.collectors.gcp.kinds import Kind, kinds_feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop
@@ -22,6 +22,7 @@ from compliancectl.collectors.gcp.shaping import (
     project_column,
     resource_column,
     row,
+    text,
 )
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import BOOL, TEXT, TIME, Column, Table
@@ -170,7 +171,7 @@ def _fetch_all_uses(session: GcpSession, inventory: Inventory) -> Fetched:
     tally, numbers = Tally(), {project.id: project.number for project in inventory.projects}
 
     def lies_in(item: Mapping[str, Any]) -> str:
-        project = _project_of(item.get("fullResourceName"))
+        project = _project_of(text(item, "fullResourceName"))
         return f"projects/{numbers.get(project, project)}"
 
     root = f"organizations/{session.config.organization}"
@@ -257,6 +258,6 @@ FEEDS = (
         _fetch_uses,
         _shape_uses,
         Audited("policyanalyzer", "google.cloud.policyanalyzer.v1.PolicyAnalyzer.QueryActivity"),
-        everywhere=Everywhere(fetch=_fetch_all_uses, permissions=(LIST, QUERY)),
+        everywhere=Everywhere(fetch=_fetch_all_uses),
     ),
 )
