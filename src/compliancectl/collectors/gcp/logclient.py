@@ -24,7 +24,7 @@ from compliancectl.collectors.gcp.verdict import (
     missing,
     unauthenticated,
 )
-from compliancectl.errors import CollectError, Garbage, RateLimited, SourceFailed, Unreachable, UsageError
+from compliancectl.errors import ApiDisabled, CollectError, Garbage, RateLimited, SourceFailed, Unreachable, UsageError
 
 if TYPE_CHECKING:
     import requests
@@ -72,12 +72,15 @@ def rpc(session: GcpSession, asked: Asked, service: str, method: str, request: A
             raise _judge(session, asked, error, refused) from None
         return _Answered(next(iter(pager.pages)))
 
-    answer = call(
-        cast("Any", send),
-        lambda response: None,
-        deadline_s=session.context.deadline_s,
-        pause_s=session.config.retry_pause_s,
-    )
+    try:
+        answer = call(
+            cast("Any", send),
+            lambda response: None,
+            deadline_s=session.context.deadline_s,
+            pause_s=session.config.retry_pause_s,
+        )
+    except ApiDisabled as off:
+        raise session.confirmed(asked, off) from None
     page = cast(_Answered, cast("requests.Response | Any", answer.response)).page
     return type(page).pb(page), answer
 

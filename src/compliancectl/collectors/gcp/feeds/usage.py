@@ -52,13 +52,12 @@ DATA_TYPES = (
     "secretmanager.googleapis.com/Secret",
     "spanner.googleapis.com/Instance",
     "sqladmin.googleapis.com/Instance",
-    "storage.googleapis.com/Bucket",
 )
-"""Kinds of resources that can hold data of customers."""
+"""Kinds of resources that can hold data of customers. Buckets, of which there may be many, have a table of their own."""
 
 STORE = Table(
     "gcp.data_store",
-    "One row per resource that can hold data: databases, buckets, caches, indexes, topics, disks, secrets …",
+    "One row per resource that can hold data, buckets aside: databases, caches, indexes, topics, disks, secrets …",
     columns(
         Column("project", TEXT, "The project, as projects/NUMBER.", "cloudasset.v1#ResourceSearchResult:project"),
         _d("resource", TEXT, "name", "Full resource name.", required=True),
