@@ -210,7 +210,7 @@ FEEDS = (
                 "notificationChannels",
                 _channel,
                 ("pageSize", 500),
-                drops=_quiet("labels", "description", "creationRecord", "mutationRecords"),
+                drops=_quiet("labels", "displayName", "description", "creationRecord", "mutationRecords"),
             ),
             Kind(
                 "monitoring.googleapis.com/UptimeCheckConfig",
@@ -220,6 +220,7 @@ FEEDS = (
                 _check,
                 ("pageSize", 500),
                 drops=_quiet(
+                    "displayName",
                     "httpCheck.headers",
                     "httpCheck.authInfo",
                     "httpCheck.body",
