@@ -11,17 +11,28 @@ from compliancectl.collectors.gcp import permissions
 from compliancectl.collectors.gcp.config import GcpConfig
 from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
+    accounts,
     artifacts,
     assets,
+    balancers,
+    certificates,
+    dns,
+    flow_logs,
+    iam,
+    keys,
     logs,
+    monitoring,
     network,
     policy,
     projects,
     redis,
     run,
     scheduler,
+    secrets,
     sql,
     storage,
+    usage,
+    vpc,
 )
 from compliancectl.collectors.gcp.session import GcpSession
 
@@ -33,17 +44,28 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     system = "Google Cloud"
     config = GcpConfig
     feeds = (
+        *accounts.FEEDS,
         *artifacts.FEEDS,
         *assets.FEEDS,
+        *balancers.FEEDS,
+        *certificates.FEEDS,
+        *dns.FEEDS,
+        *flow_logs.FEEDS,
+        *iam.FEEDS,
+        *keys.FEEDS,
         *logs.FEEDS,
+        *monitoring.FEEDS,
         *network.FEEDS,
         *policy.FEEDS,
         *projects.FEEDS,
         *redis.FEEDS,
         *run.FEEDS,
         *scheduler.FEEDS,
+        *secrets.FEEDS,
         *sql.FEEDS,
         *storage.FEEDS,
+        *usage.FEEDS,
+        *vpc.FEEDS,
     )
     workers = 8
 

@@ -15,7 +15,18 @@ FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 
 CONSTRAINTS = (
+    "constraints/compute.disableSerialPortAccess",
+    "constraints/compute.requireOsLogin",
+    "constraints/compute.skipDefaultNetworkCreation",
+    "constraints/compute.vmExternalIpAccess",
+    "constraints/gcp.resourceLocations",
     "constraints/iam.allowedPolicyMemberDomains",
+    "constraints/iam.automaticIamGrantsForDefaultServiceAccounts",
+    "constraints/iam.disableServiceAccountKeyCreation",
+    "constraints/iam.managed.disableServiceAccountKeyCreation",
+    "constraints/run.allowedIngress",
+    "constraints/run.allowedVPCEgress",
+    "constraints/sql.restrictAuthorizedNetworks",
     "constraints/sql.restrictPublicIp",
     "constraints/storage.publicAccessPrevention",
     "constraints/storage.uniformBucketLevelAccess",

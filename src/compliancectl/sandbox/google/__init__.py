@@ -12,6 +12,7 @@ from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.network import Networks
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
+from compliancectl.sandbox.google.resources import Resources
 from compliancectl.sandbox.google.server import GoogleServer
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
@@ -61,7 +62,8 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
     sql = CloudSql(state, authority)
     cloud = Cloud(state)
-    parts = (sql, cloud, Networks(state), Inventory(state, sql, cloud))
+    resources = Resources(state)
+    parts = (sql, cloud, Networks(state), resources, Inventory(state, sql, cloud, resources))
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
     server.web.start()

@@ -36,7 +36,7 @@ RESTORES = (
 _AUDIT = "type.googleapis.com/google.cloud.audit.AuditLog"
 
 
-def _pages(
+def log_pages(
     session: GcpSession,
     asked: Asked,
     service: str,
@@ -79,7 +79,9 @@ def _keep(
     """The reply as JSON, in Google's own mapping from protobuf."""
     data = _as_json(message)
     counts = apply(data, drops)
-    service = "LoggingServiceV2" if request == "ListLogEntriesRequest" else "ConfigServiceV2"
+    service = {"ListLogEntriesRequest": "LoggingServiceV2", "ListLogMetricsRequest": "MetricsServiceV2"}.get(
+        request, "ConfigServiceV2"
+    )
     return Reply(
         body=canonical.to_bytes(data),
         operation=f"RPC google.logging.v2.{service}/{request.removesuffix('Request')}",
@@ -118,7 +120,7 @@ def _sink_targets(session: GcpSession) -> Iterator[Target]:
 def _fetch_sinks(session: GcpSession, target: Target) -> Fetched:
     tally, parent = Tally(), place(target)
     context = {"project": target.name, "parent": parent}
-    for page in _pages(
+    for page in log_pages(
         session,
         Asked("logging", "logging.sinks.list", parent),
         "config",
@@ -167,7 +169,7 @@ def _full(destination: Any) -> str | None:
 
 def _fetch_buckets(session: GcpSession, target: Target) -> Fetched:
     tally, parent = Tally(), f"projects/{target.name}/locations/-"
-    for page in _pages(
+    for page in log_pages(
         session,
         Asked("logging", "logging.buckets.list", f"projects/{target.name}"),
         "config",
@@ -268,7 +270,7 @@ def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str
         "order_by": "timestamp asc",
         "page_size": PAGE,
     }
-    for page in _pages(
+    for page in log_pages(
         session,
         Asked("logging", "logging.logEntries.list", f"projects/{projects[0]}"),
         "logging",

@@ -16,6 +16,7 @@ from compliancectl.collectors.gcp.session import GcpSession, Request
 from compliancectl.collectors.gcp.shaping import (
     columns,
     describe,
+    dig,
     full_name,
     project_column,
     resource_column,
@@ -23,7 +24,7 @@ from compliancectl.collectors.gcp.shaping import (
     text,
 )
 from compliancectl.collectors.gcp.verdict import Asked
-from compliancectl.model.table import INT, TEXT, TIME, Column, Table
+from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, ListOf, Table, struct
 
 _e = describe("run.v2#GoogleCloudRunV2Execution")
 _s = "run.v2#GoogleCloudRunV2Service"
@@ -68,6 +69,34 @@ SERVICE = Table(
         Column("digest", TEXT, "Digest that runs: `sha256:…`.", f"{_r}:containerStatuses[].imageDigest"),
         Column("ingress", TEXT, "Which traffic reaches the service.", f"{_s}:ingress"),
         Column("created", TIME, "When the revision was made.", f"{_r}:createTime"),
+        Column(
+            "default_uri_disabled",
+            BOOL,
+            "The address at run.app does not answer; false when it is not said.",
+            f"derived: {_s}:defaultUriDisabled",
+        ),
+        Column(
+            "invoker_iam_disabled",
+            BOOL,
+            "Anybody may call it, whatever IAM says; false when it is not said.",
+            f"derived: {_s}:invokerIamDisabled",
+        ),
+        Column("identity", TEXT, "Service account that it runs as.", f"{_r}:serviceAccount"),
+        Column(
+            "vpc",
+            TEXT,
+            "Connector, or networks, through which it reaches the VPC; NULL: it does not.",
+            f"derived: {_r}:vpcAccess.connector, vpcAccess.networkInterfaces[].network",
+        ),
+        Column("vpc_egress", TEXT, "ALL_TRAFFIC or PRIVATE_RANGES_ONLY.", f"{_r}:vpcAccess.egress"),
+        Column(
+            "environment",
+            ListOf(struct(name=TEXT, secret=TEXT)),
+            "Names of environment variables, with the secret that each takes its value from; never a value.",
+            f"{_r}:containers[].env[].name, valueSource.secretKeyRef.secret",
+        ),
+        Column("max_instances", INT, "Most instances; NULL: Google's own limit.", f"{_r}:scaling.maxInstanceCount"),
+        Column("min_instances", INT, "Least instances; 0 when it is not said.", f"{_r}:scaling.minInstanceCount"),
     ),
     key=("resource",),
     permissions=("run.locations.list", "run.revisions.get", "run.services.list"),
@@ -185,6 +214,8 @@ def _services_in(session: GcpSession, project: str, places: list[str], tally: Ta
                             "part": "revision",
                             "service": str(service.get("name")),
                             "ingress": str(service.get("ingress", "")),
+                            "default_uri_disabled": str(service.get("defaultUriDisabled") is True),
+                            "invoker_iam_disabled": str(service.get("invokerIamDisabled") is True),
                         },
                     )
     return tally.completeness("regions, the services of each, and their live revisions")
@@ -223,9 +254,22 @@ def _shape_services(data: Mapping[str, Any], context: Mapping[str, str]) -> Iter
                     "image": image,
                     "digest": _digest(digests.get(name)) or _digest(image),
                     "ingress": context["ingress"] or None,
+                    "default_uri_disabled": context["default_uri_disabled"] == "True",
+                    "invoker_iam_disabled": context["invoker_iam_disabled"] == "True",
+                    "vpc": _vpc(data.get("vpcAccess", {})),
+                    "environment": [
+                        {"name": variable.get("name"), "secret": dig(variable, "valueSource.secretKeyRef.secret")}
+                        for variable in container.get("env", [])
+                    ],
+                    "min_instances": dig(data, "scaling.minInstanceCount") or 0,
                 },
             ),
         )
+
+
+def _vpc(access: Mapping[str, Any]) -> str | None:
+    ways = [access.get("connector"), *(one.get("network") for one in access.get("networkInterfaces", []))]
+    return " ".join(sorted({way for way in ways if way})) or None
 
 
 def _digest(reference: Any) -> str | None:
