@@ -7,13 +7,13 @@ brought is a direct push. A pull request that a commit names but the list lacks 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import change_tables
+from compliancectl.collectors.github.branches import Branch
 from compliancectl.collectors.github.common import (
     audit_phrase,
     gone,
@@ -24,9 +24,8 @@ from compliancectl.collectors.github.common import (
     production_targets,
     repository_of,
 )
-from compliancectl.collectors.github.documents import COMMITS, MERGED_COUNT, MORE_REVIEWS, PULL_REQUESTS
-from compliancectl.collectors.github.question import Question
-from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of, facts_of, time_of
+from compliancectl.collectors.github.documents import COMMITS, MERGED_COUNT, PULL_REQUESTS
+from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
 
@@ -36,56 +35,32 @@ _METHOD = (
 )
 
 
-@dataclass
-class _Branch:
-    """One production branch while it is read."""
-
-    session: GitHubSession
-    tally: Tally
-    repository: str
-    name: str
-    numbers: set[int] = field(default_factory=set)
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        return {"organization": self.session.organization, "repository": self.repository}
-
-    def ask(self, question: Question, more: dict[str, Any]) -> Got:
-        """Ask about this branch; its first page together with those of the same branch of other repositories."""
-        if more["after"] is not None:
-            return self.session.graphql(question.one, {**self.variables, **more}, self.tally, facts=self.facts)
-        shared = {"organization": self.session.organization, **more}
-        others = neighbours(self.session, self.name)
-        return self.session.ask(question, self.repository, shared, self.tally, others=others, facts=self.facts)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        context = self.session.context
-        return {
-            "repository": self.repository,
-            "branch": self.name,
-            "bots": sorted(self.session.config.bots),
-            "from": clock.text(context.period.start),
-            "to": clock.text(context.as_of),
-        }
-
-
 def _fetch(session: GitHubSession, target: Target) -> Fetched:
     tally = Tally(_METHOD, reported=0)
     period, as_of = session.context.period, session.context.as_of
     tally.filters.append(f"pull requests: mergedAt in [{clock.text(period.start)}, {clock.text(as_of)}]")
-    tally.filters.append(f"commits: committer date since {clock.text(period.start)} until {clock.text(period.end)}")
+    until = f" until {clock.text(period.end)}" if period.end < as_of else ""
+    tally.filters.append(f"commits: committer date since {clock.text(period.start)}{until}")
     repository = repository_of(target)
     branches = yield from production_branches(session, repository, tally)
     for name in branches:
-        branch = _Branch(session, tally, repository, name)
-        yield from _pull_requests(branch)
-        yield from _commits(branch)
-        yield from _count_again(branch)
+        yield from _of_branch(Branch(session, tally, repository, name))
     return tally.result()
 
 
-def _pull_requests(branch: _Branch) -> Generator[Reply, None, None]:
+def _of_branch(branch: Branch) -> Generator[Reply, None, None]:
+    known, whole = len(branch.tally.warnings), False
+    yield from branch.begin()
+    try:
+        yield from _pull_requests(branch)
+        yield from _commits(branch)
+        whole = len(branch.tally.warnings) == known
+    finally:
+        branch.end(whole)
+    yield from _count_again(branch)
+
+
+def _pull_requests(branch: Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"pull requests of {branch.repository}")
     while not cursor.done:
         branch.session.context.progress(f"{branch.repository}: pull requests, {cursor.count} so far")
@@ -105,22 +80,20 @@ def _pull_requests(branch: _Branch) -> Generator[Reply, None, None]:
             return
 
 
-def _reviews(branch: _Branch, node: Any) -> Generator[Reply, None, None]:
+def _reviews(branch: Branch, node: Any) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"reviews of {branch.repository}#{node['number']}")
     cursor.take(node.get("reviews"))
     while not cursor.done:
-        variables = {**branch.variables, "number": node["number"], "after": cursor.after}
-        got = branch.session.graphql(MORE_REVIEWS, variables, branch.tally, facts=branch.facts)
+        got = branch.reviews(node["number"], cursor.after)
         cursor.take(at(got.data, "repository", "pullRequest", "reviews"))
         yield got.reply
     branch.tally.items += cursor.count
     branch.tally.expect(cursor.total)
 
 
-def _commits(branch: _Branch) -> Generator[Reply, None, None]:
-    period = branch.session.context.period
+def _commits(branch: Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"commits of {branch.repository}")
-    window = {"since": clock.text(period.start), "until": clock.text(period.end)}
+    window = dict(zip(("since", "until"), branch.span, strict=True))
     while not cursor.done:
         branch.session.context.progress(f"{branch.repository}: commits, {cursor.count} so far")
         got = branch.ask(COMMITS, {**window, "ref": f"refs/heads/{branch.name}", "after": cursor.after})
@@ -134,7 +107,7 @@ def _commits(branch: _Branch) -> Generator[Reply, None, None]:
     branch.tally.expect(cursor.total)
 
 
-def _reconcile(branch: _Branch, node: Any) -> None:
+def _reconcile(branch: Branch, node: Any) -> None:
     """Warn when a commit names a pull request that the list lacks, or names more than one page of them."""
     number = _merged_pull(node, branch.facts, branch.session.organization)
     pulls = at(node, "associatedPullRequests")
@@ -149,7 +122,7 @@ def _reconcile(branch: _Branch, node: Any) -> None:
         )
 
 
-def _count_again(branch: _Branch) -> Generator[Reply, None, None]:
+def _count_again(branch: Branch) -> Generator[Reply, None, None]:
     """The search index may lag behind, so only a larger count is a contradiction."""
     facts = branch.facts
 
@@ -184,7 +157,8 @@ def _shape(reply: Reply) -> Iterator[Row]:
     if at(repository, "pullRequest") is not None:
         yield from _review_rows(repository["pullRequest"], base, facts)
     for node in at(repository, "ref", "target", "history", "nodes") or ():
-        yield _commit_row(node, base, facts)
+        if not _before(node, facts):
+            yield _commit_row(node, base, facts)
 
 
 def _pull_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
@@ -251,6 +225,12 @@ def _counts(node: Any, facts: Any) -> bool:
     """True if the pull request was merged between the start of the period and the run."""
     merged = time_of(at(node, "mergedAt"))
     return isinstance(merged, datetime) and clock.parse(facts["from"]) <= merged <= clock.parse(facts["to"])
+
+
+def _before(node: Any, facts: Any) -> bool:
+    """True if a commit is dated before the period; what was kept may have been asked for an earlier one."""
+    committed = time_of(at(node, "committedDate"))
+    return isinstance(committed, datetime) and committed < clock.parse(facts["from"])
 
 
 def _older(node: Any, start: datetime) -> bool:

@@ -57,7 +57,10 @@ class GitHubConfig(Model):
     app: AppAuth | None = None
     """When given, used instead of a token."""
     cache: str | None = None
-    """Folder, relative to the scope file, in which answers of REST are kept between runs, for GitHub to confirm by 304."""
+    """Folder, relative to the scope file, in which answers are kept between runs: of REST, for GitHub to confirm by 304;
+    of GraphQL about the changes of a branch, for use while nothing has moved (see `reuse`)."""
+    reuse_days: int = Field(default=7, ge=0)
+    """How old what was kept of the changes of a branch may be, in days, and still be used while nothing has moved."""
     page_limit: int = Field(default=10_000, ge=1)
     """Pages of one listing after which collection stops and says so."""
     timeout_s: float = Field(default=30.0, gt=0)

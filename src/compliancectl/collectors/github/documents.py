@@ -118,6 +118,7 @@ COMMITS = Question(
     ref(qualifiedName: $ref) {{
       name
       target {{
+        oid
         ... on Commit {{
           history(first: 100, after: $after, since: $since, until: $until) {{
             {PAGE}
@@ -133,8 +134,25 @@ COMMITS = Question(
       }}
     }}
 """,
-    (("ref", "String!"), ("since", "GitTimestamp!"), ("until", "GitTimestamp!"), ("after", "String")),
+    (("ref", "String!"), ("since", "GitTimestamp!"), ("until", "GitTimestamp"), ("after", "String")),
 )
+
+BRANCH_SIGNATURE = Question(
+    "BranchSignature",
+    f"""
+    name
+    ref(qualifiedName: $ref) {{ name target {{ oid }} }}
+    pullRequests(
+      first: 20, states: [MERGED], baseRefName: $branch, orderBy: {{field: UPDATED_AT, direction: DESC}}
+    ) {{
+      {PAGE}
+      nodes {{ number updatedAt }}
+    }}
+""",
+    (("ref", "String!"), ("branch", "String!")),
+    size=100,
+)
+"""What tells whether anything moved that `PULL_REQUESTS` and `COMMITS` answer; see `reuse`."""
 
 MERGED_COUNT = Question(
     "MergedCount",
@@ -245,8 +263,11 @@ query AlertCounts($organization: String!, $after: String) {{
 }}
 """
 
-QUESTIONS = (DEFAULT_BRANCH, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS)
+QUESTIONS = (DEFAULT_BRANCH, BRANCH_SIGNATURE, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS)
 """What is asked of one repository, or of many at once."""
+
+CHANGES = (PULL_REQUESTS.one, MORE_REVIEWS, COMMITS.one)
+"""What is asked about the changes of a branch."""
 
 ALL = {
     "VIEWER": VIEWER,
