@@ -22,6 +22,9 @@ ONE_EACH = (
     "/secret-scanning/scan-history",
     "/rulesets/rule-suites",
     "/activity",
+    "/hooks",
+    "/environments",
+    "/code-scanning/analyses",
 )
 
 

@@ -43,6 +43,9 @@ def test_many_repositories_share_requests(grown):
         "GET /repos/secret-scanning/scan-history",
         "GET /repos/rulesets/rule-suites",
         "GET /repos/activity",
+        "GET /repos/hooks",
+        "GET /repos/environments",
+        "GET /repos/code-scanning/analyses",
     }
 
 

@@ -14,6 +14,9 @@ from compliancectl.collectors.github import (
     actions,
     alerts,
     changes,
+    contents,
+    credentials,
+    delivery,
     organization,
     permissions,
     proposals,
@@ -40,6 +43,9 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *pushes.FEEDS,
         *proposals.FEEDS,
         *alerts.FEEDS,
+        *credentials.FEEDS,
+        *delivery.FEEDS,
+        *contents.FEEDS,
     )
     workers = 4
 

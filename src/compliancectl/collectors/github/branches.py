@@ -11,7 +11,7 @@ from compliancectl import clock
 from compliancectl.collectors.base import Reply
 from compliancectl.collectors.github import reuse
 from compliancectl.collectors.github.common import neighbours
-from compliancectl.collectors.github.documents import BRANCH_SIGNATURE, COMMITS, MORE_REVIEWS, PULL_REQUESTS
+from compliancectl.collectors.github.documents import BRANCH_SIGNATURE, COMMITS, PULL_REQUESTS
 from compliancectl.collectors.github.question import Question
 from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of
 
@@ -83,13 +83,14 @@ class Branch:
                 self._head = at(got.data, "repository", "ref", "target", "oid")
         return self._noted(key, got)
 
-    def reviews(self, number: int, after: str | None) -> Got:
-        """A further page of reviews of one pull request."""
-        key = reuse.key_of("MoreReviews", {"number": number, "after": after})
-        variables = {**self._variables, "number": number, "after": after}
-        return self._again(key) or self._noted(
-            key, self.session.graphql(MORE_REVIEWS, variables, self.tally, facts=self.facts)
-        )
+    def more(self, document: str, number: int, after: str | None) -> Got:
+        """A further page of what belongs to one pull request."""
+        key = reuse.key_of(document.split("(")[0].split()[1], {"number": number, "after": after})
+        got = self._again(key)
+        if got is None:
+            variables = {**self._variables, "number": number, "after": after}
+            got = self._noted(key, self.session.graphql(document, variables, self.tally, facts=self.facts))
+        return got
 
     def end(self, whole: bool) -> None:
         """Keep what was asked anew for the next run, if it is the whole of the branch and nothing was withheld."""

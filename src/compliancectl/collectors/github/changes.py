@@ -24,7 +24,14 @@ from compliancectl.collectors.github.common import (
     production_targets,
     repository_of,
 )
-from compliancectl.collectors.github.documents import COMMITS, MERGED_COUNT, PULL_REQUESTS
+from compliancectl.collectors.github.documents import (
+    COMMITS,
+    MERGED_COUNT,
+    MORE_CHECKS,
+    MORE_MERGE_CHECKS,
+    MORE_REVIEWS,
+    PULL_REQUESTS,
+)
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
@@ -33,6 +40,15 @@ _METHOD = (
     "pull requests by last update until before the period; reviews and commits to hasNextPage = false, against totalCount; "
     "every pull request that a commit names is in the list; merged pull requests counted again by search"
 )
+
+_RUNNING = (None, "PENDING", "EXPECTED")
+"""Conclusions and states of what has not ended."""
+_PARTS = (
+    ("reviews", MORE_REVIEWS, ("reviews",)),
+    ("checks", MORE_CHECKS, ("statusCheckRollup", "contexts")),
+    ("checks of the merge", MORE_MERGE_CHECKS, ("mergeCommit", "statusCheckRollup", "contexts")),
+)
+"""What belongs to a pull request, the document that asks for more of it, and where it is."""
 
 
 def _fetch(session: GitHubSession, target: Target) -> Fetched:
@@ -75,20 +91,25 @@ def _pull_requests(branch: Branch) -> Generator[Reply, None, None]:
                 branch.numbers.add(node["number"])
                 branch.tally.items += 1
                 branch.tally.expect(1)
-                yield from _reviews(branch, node)
+                yield from _parts(branch, node)
         if nodes and _older(nodes[-1], branch.session.context.period.start):
             return
 
 
-def _reviews(branch: Branch, node: Any) -> Generator[Reply, None, None]:
-    cursor = branch.session.cursor(f"reviews of {branch.repository}#{node['number']}")
-    cursor.take(node.get("reviews"))
-    while not cursor.done:
-        got = branch.reviews(node["number"], cursor.after)
-        cursor.take(at(got.data, "repository", "pullRequest", "reviews"))
-        yield got.reply
-    branch.tally.items += cursor.count
-    branch.tally.expect(cursor.total)
+def _parts(branch: Branch, node: Any) -> Generator[Reply, None, None]:
+    """The reviews and checks that did not fit on the page of their pull request."""
+    for what, document, path in _PARTS:
+        first = at(node, *path)
+        if first is None and what != "reviews":
+            continue  # nothing was ever checked
+        cursor = branch.session.cursor(f"{what} of {branch.repository}#{node['number']}")
+        cursor.take(first)
+        while not cursor.done:
+            got = branch.more(document, node["number"], cursor.after)
+            cursor.take(at(got.data, "repository", "pullRequest", *path))
+            yield got.reply
+        branch.tally.items += cursor.count
+        branch.tally.expect(cursor.total)
 
 
 def _commits(branch: Branch) -> Generator[Reply, None, None]:
@@ -154,8 +175,10 @@ def _shape(reply: Reply) -> Iterator[Row]:
         if _counts(node, facts):
             yield _pull_row(node, base, facts)
             yield from _review_rows(node, base, facts)
+            yield from _check_rows(node, base)
     if at(repository, "pullRequest") is not None:
         yield from _review_rows(repository["pullRequest"], base, facts)
+        yield from _check_rows(repository["pullRequest"], base)
     for node in at(repository, "ref", "target", "history", "nodes") or ():
         if not _before(node, facts):
             yield _commit_row(node, base, facts)
@@ -195,6 +218,28 @@ def _review_rows(pull: Any, base: dict[str, Any], facts: Any) -> Iterator[Row]:
         )
 
 
+def _check_rows(pull: Any, base: dict[str, Any]) -> Iterator[Row]:
+    """Check runs, and statuses that other systems set, alike."""
+    for on_merge, commit in ((False, pull), (True, at(pull, "mergeCommit"))):
+        for node in at(commit, "statusCheckRollup", "contexts", "nodes") or ():
+            run = at(node, "__typename") == "CheckRun"
+            said = at(node, "conclusion" if run else "state")
+            ended = None if said in _RUNNING else at(node, "completedAt" if run else "createdAt")
+            place = f"{base['organization']}/{base['repository']}#{at(pull, 'number')}"
+            yield (
+                "github.check",
+                {
+                    **base,
+                    "resource": f"{place}/{'merge' if on_merge else 'head'}/{at(node, 'id')}",
+                    "pull_request": at(pull, "number"),
+                    "name": at(node, "name" if run else "context"),
+                    "on_merge": on_merge,
+                    "conclusion": None if said in _RUNNING else str(said).lower(),
+                    "completed": time_of(ended),
+                },
+            )
+
+
 def _commit_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
     return "github.commit", {
         **base,
@@ -204,6 +249,7 @@ def _commit_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
         "committed": time_of(at(node, "committedDate")),
         "author": at(node, "author", "user", "login"),
         "pull_request": _merged_pull(node, facts, base["organization"]),
+        "verified": at(node, "signature", "isValid") is True if "signature" in node else None,
         "parents": at(node, "parents", "totalCount"),
     }
 
@@ -246,8 +292,8 @@ def _window(session: GitHubSession) -> Window | None:
 FEEDS: tuple[Feed[GitHubSession], ...] = (
     Feed(
         "changes",
-        "Merged pull requests, reviews and commits of production branches in the period.",
-        (change_tables.PULL_REQUEST, change_tables.REVIEW, change_tables.COMMIT),
+        "Merged pull requests, their reviews and checks, and commits of production branches in the period.",
+        (change_tables.PULL_REQUEST, change_tables.REVIEW, change_tables.CHECK, change_tables.COMMIT),
         production_targets,
         _fetch,
         _shape,

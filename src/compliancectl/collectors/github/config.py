@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -46,6 +46,15 @@ class GitHubConfig(Model):
     organization: str = Field(min_length=1)
     production: dict[str, tuple[str, ...]] = Field(min_length=1)
     """Repository → its production branches; an empty list means its default branch."""
+    no_application: tuple[str, ...] = ()
+    """Production repositories without code of the application (infrastructure, for example): of these, tests of the
+    application are not asked; every report says so."""
+    classes: dict[str, Literal["internal", "sandbox"]] = {}
+    """What each repository that is not production is: inside the boundary of the system, or consciously outside."""
+    watched: dict[str, tuple[str, ...]] = {}
+    """Repository → files and folders (with a slash at the end) of which evidence says who changed them last, and who agreed."""
+    feature_label: str = Field(default="feature", pattern=r'^[^"]+$')
+    """The label of pull requests that bring a new feature."""
     repositories: Repositories = Repositories()
     bots: tuple[str, ...] = ()
     """Logins of machine users that GitHub counts as people; its own `Bot` accounts are known without this."""

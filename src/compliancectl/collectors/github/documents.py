@@ -5,9 +5,14 @@ No document asks for the e-mail address or the name of a committer.
 
 from __future__ import annotations
 
+from compliancectl.collectors.github.content_documents import (
+    FEATURES,
+    FILES_AT_ONCE,
+    PAGE,
+    WATCHED,
+    file_histories,
+)
 from compliancectl.collectors.github.question import Question
-
-PAGE = "pageInfo { hasNextPage endCursor } totalCount"
 
 VIEWER = "query Viewer { viewer { login } rateLimit { limit remaining resetAt } }"
 
@@ -36,7 +41,7 @@ query MemberCount($organization: String!) {
 REPOSITORIES = f"""
 query Repositories($organization: String!, $after: String) {{
   organization(login: $organization) {{
-    repositories(first: 50, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
       {PAGE}
       nodes {{
         name
@@ -44,6 +49,9 @@ query Repositories($organization: String!, $after: String) {{
         isFork
         visibility
         pushedAt
+        isSecurityPolicyEnabled
+        languages(first: 50) {{ {PAGE} nodes {{ name }} }}
+        codeowners {{ errors {{ kind line path }} }}
         hasVulnerabilityAlertsEnabled
         defaultBranchRef {{ name }}
         dependabot: object(expression: "HEAD:.github/dependabot.yml") {{ oid }}
@@ -54,6 +62,15 @@ query Repositories($organization: String!, $after: String) {{
         renovateHidden5: object(expression: "HEAD:.github/renovate.json5") {{ oid }}
         renovateRc: object(expression: "HEAD:.renovaterc") {{ oid }}
         renovateRcJson: object(expression: "HEAD:.renovaterc.json") {{ oid }}
+        owners: object(expression: "HEAD:.github/CODEOWNERS") {{ ... on Blob {{ owned: text }} }}
+        ownersRoot: object(expression: "HEAD:CODEOWNERS") {{ ... on Blob {{ owned: text }} }}
+        ownersDocs: object(expression: "HEAD:docs/CODEOWNERS") {{ ... on Blob {{ owned: text }} }}
+        policy: object(expression: "HEAD:SECURITY.md") {{ ... on Blob {{ contacts: text }} }}
+        policyHidden: object(expression: "HEAD:.github/SECURITY.md") {{ ... on Blob {{ contacts: text }} }}
+        policyDocs: object(expression: "HEAD:docs/SECURITY.md") {{ ... on Blob {{ contacts: text }} }}
+        template: object(expression: "HEAD:.github/pull_request_template.md") {{ ... on Blob {{ references: text }} }}
+        templateRoot: object(expression: "HEAD:pull_request_template.md") {{ ... on Blob {{ references: text }} }}
+        templateDocs: object(expression: "HEAD:docs/pull_request_template.md") {{ ... on Blob {{ references: text }} }}
       }}
     }}
   }}
@@ -61,6 +78,16 @@ query Repositories($organization: String!, $after: String) {{
 """
 
 DEFAULT_BRANCH = Question("DefaultBranch", "name defaultBranchRef { name }", size=100)
+
+_CHECKS = f"""
+{PAGE}
+nodes {{
+  __typename
+  ... on CheckRun {{ id name conclusion completedAt }}
+  ... on StatusContext {{ id context state createdAt }}
+}}
+"""
+"""Checks of a commit; those of the merge commit tell what a merge queue tested."""
 
 _REVIEWS = f"""
 {PAGE}
@@ -86,7 +113,8 @@ PULL_REQUESTS = Question(
         isCrossRepository
         author {{ __typename login }}
         mergedBy {{ __typename login }}
-        mergeCommit {{ oid }}
+        mergeCommit {{ oid statusCheckRollup {{ contexts(first: 40) {{ {_CHECKS} }} }} }}
+        statusCheckRollup {{ contexts(first: 40) {{ {_CHECKS} }} }}
         reviews(first: 50) {{ {_REVIEWS} }}
       }}
     }}
@@ -101,6 +129,30 @@ query MoreReviews($organization: String!, $repository: String!, $number: Int!, $
     pullRequest(number: $number) {{
       number
       reviews(first: 100, after: $after) {{ {_REVIEWS} }}
+    }}
+  }}
+}}
+"""
+
+MORE_CHECKS = f"""
+query MoreChecks($organization: String!, $repository: String!, $number: Int!, $after: String) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+    pullRequest(number: $number) {{
+      number
+      statusCheckRollup {{ contexts(first: 100, after: $after) {{ {_CHECKS} }} }}
+    }}
+  }}
+}}
+"""
+
+MORE_MERGE_CHECKS = f"""
+query MoreMergeChecks($organization: String!, $repository: String!, $number: Int!, $after: String) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+    pullRequest(number: $number) {{
+      number
+      mergeCommit {{ oid statusCheckRollup {{ contexts(first: 100, after: $after) {{ {_CHECKS} }} }} }}
     }}
   }}
 }}
@@ -127,6 +179,7 @@ COMMITS = Question(
               committedDate
               parents(first: 1) {{ totalCount }}
               author {{ user {{ login }} }}
+              signature {{ isValid }}
               associatedPullRequests(first: 20) {{ {_PULLS_OF_COMMIT} }}
             }}
           }}
@@ -162,7 +215,7 @@ MERGED_COUNT = Question(
     arguments="type: ISSUE, query: $SUBJECT, first: 1",
     kind="SearchResultItemConnection",
     owner=False,
-    size=66,
+    size=100,
 )
 
 BRANCH_RULES = Question(
@@ -185,6 +238,7 @@ BRANCH_RULES = Question(
               requireCodeOwnerReview
             }}
             ... on RequiredStatusChecksParameters {{ requiredStatusChecks {{ context }} }}
+            ... on CodeScanningParameters {{ codeScanningTools {{ tool alertsThreshold securityAlertsThreshold }} }}
           }}
         }}
       }}
@@ -196,6 +250,7 @@ BRANCH_RULES = Question(
         requiresCodeOwnerReviews
         requiresStatusChecks
         requiredStatusCheckContexts
+        requiresCommitSignatures
         isAdminEnforced
         allowsForcePushes
         allowsDeletions
@@ -207,7 +262,7 @@ BRANCH_RULES = Question(
     }}
 """,
     (("ref", "String!"),),
-    size=66,
+    size=100,
 )
 
 RULESETS = Question(
@@ -225,7 +280,7 @@ RULESETS = Question(
 ALL_PROPOSALS = f"""
 query AllProposals($organization: String!, $after: String) {{
   organization(login: $organization) {{
-    repositories(first: 50, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
       {PAGE}
       nodes {{
         name
@@ -266,7 +321,18 @@ query AlertCounts($organization: String!, $after: String) {{
 QUESTIONS = (DEFAULT_BRANCH, BRANCH_SIGNATURE, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS)
 """What is asked of one repository, or of many at once."""
 
-CHANGES = (PULL_REQUESTS.one, MORE_REVIEWS, COMMITS.one)
+DEPLOY_KEY_COUNTS = f"""
+query DeployKeyCounts($organization: String!, $after: String) {{
+  organization(login: $organization) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+      {PAGE}
+      nodes {{ name isArchived deployKeys(first: 1) {{ totalCount }} }}
+    }}
+  }}
+}}
+"""
+
+CHANGES = (PULL_REQUESTS.one, MORE_REVIEWS, MORE_CHECKS, MORE_MERGE_CHECKS, COMMITS.one)
 """What is asked about the changes of a branch."""
 
 ALL = {
@@ -275,9 +341,15 @@ ALL = {
     "MEMBER_COUNT": MEMBER_COUNT,
     "REPOSITORIES": REPOSITORIES,
     "MORE_REVIEWS": MORE_REVIEWS,
+    "MORE_CHECKS": MORE_CHECKS,
+    "MORE_MERGE_CHECKS": MORE_MERGE_CHECKS,
     "ALL_PROPOSALS": ALL_PROPOSALS,
     "PROPOSALS": PROPOSALS,
     "ALERT_COUNTS": ALERT_COUNTS,
+    "DEPLOY_KEY_COUNTS": DEPLOY_KEY_COUNTS,
+    "FEATURES": FEATURES,
+    "WATCHED": WATCHED,
+    "FILE_HISTORIES": file_histories(FILES_AT_ONCE),
     **{question.name: question.one for question in QUESTIONS},
     **{f"{question.name} of many": question.many(question.size) for question in QUESTIONS},
 }
@@ -286,6 +358,6 @@ ALL = {
 
 def is_known(text: str) -> bool:
     """True for a document that may be sent: one of `ALL`, or a question put about fewer at once."""
-    if text in ALL.values():
+    if text in ALL.values() or any(text == file_histories(count) for count in range(1, FILES_AT_ONCE)):
         return True
     return any(text == q.many(count) for q in QUESTIONS for count in range(2, q.size))
