@@ -529,8 +529,8 @@ def test_checks_of_what_was_merged_head_and_queue_with_pages_and_statuses(start)
         )
         pulls[1].update(checks={"plan": "ABSENT"}, queue={"checks": {"plan": "SUCCESS 0.1"}})
 
-    run = start(change).collect("check")
-    rows = run.rows("check")
+    run = start(change).collect("status_check")
+    rows = run.rows("status_check")
     assert len([row for row in rows if row["pull_request"] == 74]) == 133
     first = {row["name"]: row for row in rows if row["pull_request"] == 74}
     assert (first["plan"]["conclusion"], first["cla"]["conclusion"]) == ("failure", "success")

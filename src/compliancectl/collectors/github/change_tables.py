@@ -89,7 +89,7 @@ REVIEW = table(
 )
 
 CHECK = table(
-    "check",
+    "status_check",
     "One row per check of a pull request in `github.pull_request`: on the last commit that was proposed, and on the commit "
     "that the merge made, which is the one that a merge queue tests.",
     (METADATA, PULL_REQUESTS, CHECKS, STATUSES),

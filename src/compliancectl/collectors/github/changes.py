@@ -227,7 +227,7 @@ def _check_rows(pull: Any, base: dict[str, Any]) -> Iterator[Row]:
             ended = None if said in _RUNNING else at(node, "completedAt" if run else "createdAt")
             place = f"{base['organization']}/{base['repository']}#{at(pull, 'number')}"
             yield (
-                "github.check",
+                "github.status_check",
                 {
                     **base,
                     "resource": f"{place}/{'merge' if on_merge else 'head'}/{at(node, 'id')}",
