@@ -90,7 +90,7 @@ def test_default_branches_are_looked_up_together(start):
     assert {item.status for item in run.items.values()} == {"collected"}
     assert {row["branch"] for row in run.rows("branch_rule")} == {"main"}
     count = asked(hub)
-    assert count["POST /graphql DefaultBranch"] <= 2  # two feeds may begin at the same moment
+    assert count["POST /graphql DefaultBranch"] == 1
     assert count["POST /graphql Commits"] <= 2
 
 

@@ -47,7 +47,7 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *delivery.FEEDS,
         *contents.FEEDS,
     )
-    workers = 4
+    workers = 10
 
     @contextmanager
     def open(self, config: GitHubConfig, context: Context) -> Iterator[GitHubSession]:

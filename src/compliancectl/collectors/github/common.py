@@ -51,11 +51,12 @@ def production_branches(session: GitHubSession, repository: str, tally: Tally) -
     if declared:
         return sorted(declared)
     shared = {"organization": session.organization}
-    if repository not in session.defaults:
-        others = [name for name, branches in session.config.production.items() if not branches]
-        session.defaults[repository] = session.ask(DEFAULT_BRANCH, repository, shared, tally, others=others)
-    else:
-        tally.pages += 1
+    with session.listing:  # several feeds may want it at the same moment
+        if repository not in session.defaults:
+            others = [name for name, branches in session.config.production.items() if not branches]
+            session.defaults[repository] = session.ask(DEFAULT_BRANCH, repository, shared, tally, others=others)
+        else:
+            tally.pages += 1
     name = at(session.defaults[repository].data, "repository", "defaultBranchRef", "name")
     if not isinstance(name, str):
         raise gone(session, repository, "default branch")
