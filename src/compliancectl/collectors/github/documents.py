@@ -134,6 +134,18 @@ query MoreReviews($organization: String!, $repository: String!, $number: Int!, $
 }}
 """
 
+CHECKED = """
+query Checked($organization: String!, $repository: String!) {
+  repository(owner: $organization, name: $repository, followRenames: false) {
+    name
+    pullRequests(first: 1, states: [MERGED], orderBy: {field: UPDATED_AT, direction: DESC}) {
+      nodes { number statusCheckRollup { contexts(first: 1) { totalCount } } }
+    }
+  }
+}
+"""
+"""Whether checks are shown; asked by `doctor`."""
+
 MORE_CHECKS = f"""
 query MoreChecks($organization: String!, $repository: String!, $number: Int!, $after: String) {{
   repository(owner: $organization, name: $repository, followRenames: false) {{
@@ -341,6 +353,7 @@ ALL = {
     "MEMBER_COUNT": MEMBER_COUNT,
     "REPOSITORIES": REPOSITORIES,
     "MORE_REVIEWS": MORE_REVIEWS,
+    "CHECKED": CHECKED,
     "MORE_CHECKS": MORE_CHECKS,
     "MORE_MERGE_CHECKS": MORE_MERGE_CHECKS,
     "ALL_PROPOSALS": ALL_PROPOSALS,
