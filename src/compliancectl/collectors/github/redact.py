@@ -7,10 +7,13 @@ rest is written again as JSON in the order in which it came.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+_ADDRESS = re.compile(r"\s[^@\s]+@\S+")
 DROPS: Mapping[str, str] = {
     "secret": "secret value",
     "temp_clone_token": "secret value",
@@ -26,6 +29,7 @@ DROPS: Mapping[str, str] = {
     "closure_request_comment": "free text",
     "description": "free text",
     "text": "free text",
+    "title": "free text",
     "closure_request_reviewer_comment": "free text",
 }
 """Key in a JSON object of GitHub → class of what it holds."""
@@ -33,12 +37,22 @@ DROPS: Mapping[str, str] = {
 PERSONAL = ("name", "email", "bio", "blog", "company", "location", "twitter_username")
 """Keys of an object that describes a person (`type` is `User`), by whatever key it hangs."""
 
+REWRITES: Mapping[str, re.Pattern[str]] = {
+    "owned": re.compile(r"(?m)^[ \t]*(?!#)\S.*$"),
+    "contacts": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>\]\"']+"),
+    "references": re.compile(r"[\w.-]*/[\w./-]+|[\w-]+\.md\b"),
+}
+"""Texts of files of which only what matters is kept: the key that our documents give them → what stays."""
+
 DROPPED_IN_WORDS = (
     "secret: the leaked secret itself; the request also asks GitHub to hide it",
     "temp_clone_token, token: credentials",
     "email, billing_email, emails, gravatar_id: personal data of members and committers",
     "name, bio, blog, company, location, twitter_username of persons: personal data",
-    "description of repositories, rules and advisories, text of code scanning messages: free text, may quote code or name people",
+    "description of repositories, rules and advisories, title of deploy keys, text of code scanning messages: free text, may quote code or name people",
+    "of the address of a webhook: everything but scheme and host; its secret: only that there is one",
+    "of a CODEOWNERS file: everything but patterns and owners, e-mail addresses of owners; of a security policy: everything but "
+    "the addresses that it names; of templates and descriptions of changes: everything but the paths that they name",
     "comments on alerts (resolution_comment, dismissed_comment, …_request_comment): free text that may repeat a secret",
 )
 
@@ -58,8 +72,34 @@ def redact(body: bytes, data: Any) -> tuple[bytes, dict[str, int]]:
     return text.encode("utf-8", "backslashreplace"), dict(sorted(counts.items()))
 
 
+def _hook(config: dict[str, Any], counts: Counter[str]) -> None:
+    """Of the address of a webhook only the origin stays, and of its secret that there is one."""
+    address = urlsplit(str(config.get("url", "")))
+    origin = f"{address.scheme}://{address.hostname}"
+    if config.get("url") != origin:
+        config["url"] = origin
+        counts["secret value"] += 1
+    config["secret_is_set"] = bool(config.get("secret"))
+
+
+def _rewrite(value: dict[str, Any], key: str, kept: re.Pattern[str], counts: Counter[str]) -> None:
+    """Keep of a text only what a pattern finds; owners of code that are e-mail addresses become `<e-mail>`."""
+    lines = [match.group(0) for match in kept.finditer(value[key])]
+    if key == "owned":
+        lines = [_ADDRESS.sub(" <e-mail>", line.partition(" #")[0].strip()) for line in lines]
+    new = "\n".join(lines)
+    if new != value[key]:
+        value[key] = new
+        counts["free text"] += 1
+
+
 def _strip(value: Any, counts: Counter[str]) -> None:
     if isinstance(value, dict):
+        if "insecure_ssl" in value:
+            _hook(value, counts)
+        for key, kept in REWRITES.items():
+            if isinstance(value.get(key), str):
+                _rewrite(value, key, kept, counts)
         for key in [k for k in value if k in DROPS and value[k] not in (None, "", [])]:
             del value[key]
             counts[DROPS[key]] += 1
