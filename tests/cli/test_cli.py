@@ -37,10 +37,12 @@ COMMANDS = [
     *[
         name
         for name in registry.COMMANDS
-        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres", "waivers")
+        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres", "reviews", "waivers")
     ],
     "claims show",
     "claims check",
+    "reviews new",
+    "reviews check",
     "waivers list",
     "waivers check",
     "waivers new",

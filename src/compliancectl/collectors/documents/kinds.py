@@ -306,6 +306,19 @@ REGISTERS: dict[str, Register] = {
             Column("rto_minutes", INT, "How long it may be away, in minutes.", "column rto_minutes"),
             Column("rpo_minutes", INT, "How much of the newest data may be lost, in minutes.", "column rpo_minutes"),
         ),
+        _register(
+            "access-review-register",
+            "access_review",
+            "One row per grant that was reviewed, as `compliancectl reviews check --register` writes them (kind `access-review-register`).",
+            "AR-1a2b3c4d5e6f,github,amara,remove,2026-05-20,no,2026-05-28",
+            _text("id", "Identity of the grant.", required=True),
+            _text("system", "`github`, `postgres` or `gcp`.", required=True),
+            _text("reviewer", "Who decided, or should have."),
+            _text("decision", "`keep`, `change` or `remove`; empty if nobody decided."),
+            _time("decided", "When it was decided."),
+            _bool("own", "Whether it was the reviewer's own access."),
+            _time("gone", "When a later snapshot no longer had it; empty if none shows that."),
+        ),
     )
 }
 """Kind of document → register."""
