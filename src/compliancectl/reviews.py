@@ -94,7 +94,7 @@ def assign(
             hint = f"Name a second reviewer: --reviewer {grant.system}={','.join(chosen)},LOGIN."
             message = f"{grant.principal} would review their own access to {grant.system}"
             raise UsageError(message, hint=hint)
-        made.append(Asked(**grant.model_dump(), reviewer=other))
+        made.append(Asked(**{**grant.model_dump(), "reviewer": other}))
     return tuple(made)
 
 

@@ -37,7 +37,8 @@ COMMANDS = [
     *[
         name
         for name in registry.COMMANDS
-        if name not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres", "reviews", "waivers")
+        if name
+        not in ("claims", "controls", "collectors", "documents", "keys", "ledger", "postgres", "reviews", "waivers")
     ],
     "claims show",
     "claims check",
