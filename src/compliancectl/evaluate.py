@@ -25,6 +25,8 @@ from compliancectl.model.result import (
     ControlOutcome,
     ControlResult,
     Counts,
+    DisabledControl,
+    LeftOut,
     ParamUse,
     Results,
     TableUse,
@@ -54,6 +56,8 @@ def evaluate(
     claims: ClaimRegister | None = None,
     as_of: datetime | None = None,
     catalogue: Iterable[Control] | None = None,
+    disabled: Sequence[DisabledControl] = (),
+    left_out: Sequence[LeftOut] = (),
     limits: Limits | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Results:
@@ -70,6 +74,8 @@ def evaluate(
         as_of: the instant of judgement; by default the end of the run.
         catalogue: all controls that exist, if `controls` are a selection (so that an override of one that is not
             selected is no mistake).
+        disabled: controls that the scope says do not apply; recorded with their reasons.
+        left_out: criteria that the scope leaves out; likewise.
         limits: memory, threads and time of one statement.
         progress: told about each control.
 
@@ -107,6 +113,8 @@ def evaluate(
                 _control_result(control, uses[control.id], judged[control.id]) for control in _sorted(controls)
             ),
             waivers=work.waiver_uses(),
+            disabled=tuple(disabled),
+            left_out=tuple(left_out),
         )
         freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))

@@ -56,6 +56,7 @@ COMMANDS = [
     "controls check",
     "controls test",
     "controls new",
+    "controls docs",
     "collectors list",
     "collectors show",
     "collectors permissions",
@@ -152,7 +153,7 @@ def test_the_commented_parts_of_the_scope_hold_too(tmp_path: Path, capsys: pytes
     file = tmp_path / "compliancectl.yaml"
     assert app.run(["init", str(file)]) == 0
     lines = file.read_text().splitlines()
-    on = [re.sub(r"^# (?=(period|controls|waivers):|  +\S)", "", line) for line in lines]
+    on = [re.sub(r"^# (?=(period|controls|left_out|waivers):|  +\S)", "", line) for line in lines]
     assert sum(a != b for a, b in zip(lines, on, strict=True)) >= 6
     file.write_text("\n".join(on) + "\n")
     (tmp_path / "waivers.yaml").write_text("waivers: []\n")

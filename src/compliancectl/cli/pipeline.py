@@ -149,6 +149,8 @@ def evaluate_stage(project: Project, folder: Path, as_of: datetime | None) -> Re
             frameworks=project.catalogue.frameworks,
             claims=project.claims,
             catalogue=project.catalogue.controls,
+            disabled=project.disabled,
+            left_out=project.left_out,
         )
 
 

@@ -55,7 +55,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "Catalogue",
         (
-            Command("controls", "List, show, check, test and begin controls.", "controls"),
+            Command("controls", "List, show, check, test, begin and document controls.", "controls"),
             Command("claims", "Show which public sentences the evidence supports or contradicts.", "claims"),
             Command("documents", "Begin, list and ask for the documents that people supply.", "documents"),
             Command("gaps", "List open findings: since when, until when, whose.", "gaps"),
