@@ -28,7 +28,7 @@ def page(control: Control, tables: Sequence[str], frameworks: Iterable[Framework
         "|---|---|",
         f"| Owner | {escape(control.owner)} |",
         f"| Severity | {control.severity} |",
-        f"| Evidence is due | {control.frequency}; it may be {MAX_AGE_HOURS[control.frequency]} hours old |",
+        f"| Evidence is due | {control.frequency}; it may be {_age(control)} old |",
         f"| Reads | {', '.join(f'`{name}`' for name in tables)} |",
         f"| File | SHA-256 `{control.sha256}` |",
         "",
@@ -52,6 +52,11 @@ def index(controls: Sequence[Control]) -> str:
         mine = (control for control in controls if control.topic == topic)
         lines += [f"- [{c.id}]({c.id}.md) {escape(c.title)} ({c.severity})" for c in sorted(mine, key=lambda c: c.id)]
     return "\n".join(lines) + "\n"
+
+
+def _age(control: Control) -> str:
+    hours = MAX_AGE_HOURS[control.frequency]
+    return f"{hours // 24} days" if hours > 24 else f"{hours} hours" if hours > 1 else "1 hour"
 
 
 def _criteria(control: Control, frameworks: Iterable[Framework]) -> list[str]:

@@ -60,6 +60,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("documents", "Begin, list and ask for the documents that people supply.", "documents"),
             Command("gaps", "List open findings: since when, until when, whose.", "gaps"),
             Command("reviews", "Review who has access, and see that removals happened.", "reviews"),
+            Command("roadmap", "Show the milestones, and what is open before each.", "roadmap"),
             Command("waivers", "List, check and begin waivers.", "waivers"),
             Command("frameworks", "Show which controls cover which criteria.", "frameworks"),
             Command("collectors", "List collectors, tables and the permissions they need.", "collectors"),
