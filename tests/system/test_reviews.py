@@ -13,6 +13,7 @@ import pytest
 from assessment import Assessment, reassess
 
 from compliancectl.cli import app
+from compliancectl.collectors.documents import registers
 from compliancectl.reviews import grants
 from compliancectl.sandbox import company as definition
 
@@ -95,6 +96,9 @@ def test_what_was_to_go_is_shown_to_be_gone(
         r for r in csv.DictReader((tmp_path / "access.csv").read_text().splitlines()) if r["decision"] == "remove"
     ]
     assert row["gone"] and row["own"] == "no" and "elias" not in str(row)
+    problems: list[str] = []
+    kept = registers.read("access-review-register", "access.csv", (tmp_path / "access.csv").read_bytes(), problems)
+    assert problems == [] and len(kept) == found["grants"]
 
 
 def test_what_is_still_there_is_said(
