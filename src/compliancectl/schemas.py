@@ -34,6 +34,8 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.period import Period
     from compliancectl.model.replay import Replay
     from compliancectl.model.result import ItemResult, Results
+    from compliancectl.model.review import Campaign, Review
+    from compliancectl.model.roadmap import Roadmap
     from compliancectl.model.sample import Sample
 
     control = _of(ControlForm, "Control", "validation")
@@ -51,6 +53,9 @@ def schemas() -> dict[str, bytes]:
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "gaps": (Gaps, "What `gaps --format json` prints"),
+        "review-campaign": (Campaign, "campaign.json: what an access review asks, and whom"),
+        "review": (Review, "What `reviews check --format json` prints"),
+        "roadmap": (Roadmap, "What `roadmap --format json` prints"),
         "verification": (Verification, "What `verify --format json` prints"),
         "replay": (Replay, "What `replay --format json` prints"),
         "diff": (Diff, "What `diff --format json` prints"),

@@ -178,6 +178,8 @@ def evaluate_stage(
             claims=project.claims,
             catalogue=project.catalogue.controls,
             engine=engine,
+            disabled=project.disabled,
+            left_out=project.left_out,
         )
 
 

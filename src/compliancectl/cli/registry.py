@@ -55,10 +55,12 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "Catalogue",
         (
-            Command("controls", "List, show, check, test and begin controls.", "controls"),
+            Command("controls", "List, show, check, test, begin and document controls.", "controls"),
             Command("claims", "Show which public sentences the evidence supports or contradicts.", "claims"),
             Command("documents", "Begin, list and ask for the documents that people supply.", "documents"),
             Command("gaps", "List open findings: since when, until when, whose.", "gaps"),
+            Command("reviews", "Review who has access, and see that removals happened.", "reviews"),
+            Command("roadmap", "Show the milestones, and what is open before each.", "roadmap"),
             Command("waivers", "List, check and begin waivers.", "waivers"),
             Command("frameworks", "Show which controls cover which criteria.", "frameworks"),
             Command("collectors", "List collectors, tables and the permissions they need.", "collectors"),
