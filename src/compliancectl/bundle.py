@@ -174,7 +174,7 @@ def _seal(
             results=results,
             operator=operator,
             totals=totals,
-            redactions=records.redactions(found.items),
+            redaction=records.redaction(found.items),
             digests=files.digests,
         )
         listing = sums.write(files.digests)

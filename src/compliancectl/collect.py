@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pydantic
 
 import compliancectl
-from compliancectl import clock, disk, store
+from compliancectl import clock, disk, redaction, store
 from compliancectl.collectors.base import Context, Feed, Session, Target
 from compliancectl.errors import CollectError, OutputError, Truncated, UsageError
 from compliancectl.item_writer import ItemWriter
@@ -79,6 +79,7 @@ def collect(
     resume: bool = False,
     deadline_s: float = 120.0,
     max_calls: int | None = None,
+    openings: Path | None = None,
     tell: Callable[[Event], None] = lambda event: None,
 ) -> RunRecord:
     """Collect every feed that the tables need, into `folder`.
@@ -91,6 +92,7 @@ def collect(
         resume: keep the whole items that are already there.
         deadline_s: the longest that one request may take, pauses included, in seconds.
         max_calls: most requests to a source that keeps such a budget (Google Cloud); None: what the scope says.
+        openings: where the openings of pseudonyms are kept; None: personal values are removed for good.
         tell: is called from several threads.
 
     Raises:
@@ -105,7 +107,8 @@ def collect(
         with store.writing(folder):
             started = _prepare(folder, scope, collectors, feeds, resume)
         run = _Run(folder, started, replace(_context(scope, started, deadline_s), max_calls=max_calls), tell)
-        run.context = replace(run.context, progress=lambda text: _note(run, text))
+        people = stack.enter_context(redaction.people(openings))
+        run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
         tasks = _open_sessions(stack, run, collectors, sections, feeds)
         _execute(run, tasks)
         return _close(run)
@@ -292,7 +295,7 @@ def _one(run: _Run, task: Task) -> None:
         return
     run.current.label = task.label
     run.tell(Event("started", *task.label))
-    with ItemWriter(run.folder, task.source, task.feed, task.target) as writer:
+    with ItemWriter(run.folder, task.source, task.feed, task.target, run.context.people) as writer:
         completeness, problem = (None, task.problem) if task.problem or task.skipped else _fetch(run, task, writer)
         if run.stop.is_set():
             return

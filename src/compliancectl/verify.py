@@ -57,6 +57,7 @@ from compliancectl.seal import (
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
 from compliancectl.seal.records import Files, Records
+from compliancectl.seal.steps import failed, not_taken, plain, some
 
 SEAL = (
     "seal/evidence.intoto.jsonl",
@@ -69,7 +70,6 @@ _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
 _PIECE = 1024**2
-_SHOWN = 5
 
 
 def verify(
@@ -157,7 +157,7 @@ class _Verifier:
         try:
             for step, take in steps:
                 broken = bool(done) and any(result.outcome == "failed" for result in done)
-                done.append(_not_taken(step) if broken else self._take(step, take))
+                done.append(not_taken(step) if broken else self._take(step, take))
                 self.tell(done[-1])
         finally:
             if hasattr(self, "container"):
@@ -176,17 +176,17 @@ class _Verifier:
     def _take(self, step: VerifyStep, take: Callable[[], str]) -> StepResult:
         self.progress(TITLES[step])
         try:
-            return StepResult(number=step, title=TITLES[step], outcome="ok", message=_plain(take()))
+            return StepResult(number=step, title=TITLES[step], outcome="ok", message=plain(take()))
         except Skipped as skipped:
             said, hint = skipped.message, skipped.hint
             return StepResult(number=step, title=TITLES[step], outcome="skipped", message=said, hint=hint)
         except Problem as problem:
             message = f"{problem.member} {problem.message}" if problem.member else problem.message
-            return _failed(step, message.rstrip(".") + ".", problem.hint, problem.member)
+            return failed(step, message.rstrip(".") + ".", problem.hint, problem.member)
         except VerifyError as error:
-            return _failed(step, error.message, error.hint, error.file)
+            return failed(step, error.message, error.hint, error.file)
         except OSError as error:
-            return _failed(step, f"The bundle cannot be read: {error.strerror or error}.", None, None)
+            return failed(step, f"The bundle cannot be read: {error.strerror or error}.", None, None)
 
     def step_1_container(self) -> str:
         """The bundle is a folder of plain files, or a ZIP of exactly such a folder."""
@@ -217,7 +217,7 @@ class _Verifier:
         unlisted = here - self.listed.keys() - set(SEAL) - {sums.NAME}
         extra = sorted(name for name in unlisted if not additions.is_addition(name))
         if extra:
-            raise Problem(f"{_some(extra)}: not listed in SHA256SUMS", hint="Nothing may be added to a sealed bundle.")
+            raise Problem(f"{some(extra)}: not listed in SHA256SUMS", hint="Nothing may be added to a sealed bundle.")
         for name in SEAL:
             if name not in here:
                 raise Problem("is missing", member=name)
@@ -225,7 +225,7 @@ class _Verifier:
         missing = [name for name in self.listed if name not in here]
         if missing and not self.subset_ok:
             raise Problem(
-                f"{len(missing)} of {len(self.listed)} listed files are missing: {_some(missing)}",
+                f"{len(missing)} of {len(self.listed)} listed files are missing: {some(missing)}",
                 hint="If this is a sample of the bundle on purpose, say --subset.",
             )
         if missing:
@@ -299,7 +299,7 @@ class _Verifier:
             if digest != self.listed[name]:
                 altered.append(name)
         if altered:
-            raise Problem(f"{len(altered)} of {len(self.present)} files were altered: {_some(altered)}")
+            raise Problem(f"{len(altered)} of {len(self.present)} files were altered: {some(altered)}")
         self.files = Files({name: self.listed[name] for name in self.present}, sizes, kept)
         return f"{len(self.present)} files have the digests that are listed."
 
@@ -345,7 +345,13 @@ class _Verifier:
             raise Problem(
                 f"The statement counts {getattr(stated, field)} for {field}; the files, {getattr(counted, field)}"
             )
-        return f"{stated.evidence_items} evidence items, {stated.files} files, {stated.bytes:,} bytes, as stated."
+        redacted = records.redaction(self.records.items)
+        if redacted != self.statement.predicate.redaction:
+            raise Problem(f"The statement counts other redactions than the items, which have {redacted.values} values")
+        return (
+            f"{stated.evidence_items} evidence items, {stated.files} files, {stated.bytes:,} bytes, "
+            f"{redacted.values} values redacted, as stated."
+        )
 
     def step_12_status(self) -> str:
         """Say whether the run was complete. A partial run is honest evidence, so this never fails."""
@@ -356,7 +362,7 @@ class _Verifier:
         return (
             f"The run finished {clock.text(run.finished_at)} and is PARTIAL: {totals.incomplete_items} of "
             f"{totals.evidence_items} evidence items were not collected in full"
-            + (f" ({_some(which)})." if which else ".")
+            + (f" ({some(which)})." if which else ".")
         )
 
     def step_13_countersigned(self) -> str:
@@ -378,23 +384,3 @@ class _Verifier:
     @property
     def _sample(self) -> bool:
         return len(self.present) < len(self.listed)
-
-
-def _failed(step: VerifyStep, message: str, hint: str | None, file: str | None) -> StepResult:
-    return StepResult(number=step, title=TITLES[step], outcome="failed", message=_plain(message), hint=hint, file=file)
-
-
-def _not_taken(step: VerifyStep) -> StepResult:
-    said = "Not reached: an earlier step failed."
-    return StepResult(number=step, title=TITLES[step], outcome="skipped", message=said)
-
-
-def _plain(text: str) -> str:
-    """The text without characters that could steer a terminal: parts of it are the bundle's own words."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def _some(found: list[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more

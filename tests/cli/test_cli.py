@@ -39,7 +39,7 @@ COMMANDS = [
         name
         for name in registry.COMMANDS
         if name
-        not in ("claims", "controls", "collectors", "documents", "engines", "keys", "ledger", "postgres", "waivers")
+        not in ("claims", "collectors", "controls", "documents", "engines", "keys", "ledger", "postgres", "redactions", "waivers")
     ],
     "claims show",
     "engines certify",
@@ -70,6 +70,10 @@ COMMANDS = [
     "ledger proof",
     "ledger check-proof",
     "ledger coverage",
+    "redactions list",
+    "redactions open",
+    "redactions check",
+    "redactions destroy",
 ]
 
 

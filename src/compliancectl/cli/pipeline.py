@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Paper = Literal["A4", "Letter"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+OPENINGS_VARIABLE = "COMPLIANCECTL_OPENINGS"
 LEDGER_VARIABLE = "COMPLIANCECTL_LEDGER"
 LEDGER_KEY_VARIABLE = "COMPLIANCECTL_LEDGER_KEY"
 AUTHORITY_VARIABLE = "COMPLIANCECTL_TIMESTAMP_AUTHORITY"
@@ -112,10 +113,20 @@ class Outputs:
 
 
 def collect_stage(
-    project: Project, folder: Path, *, resume: bool, deadline_s: float, max_calls: int | None = None
+    project: Project,
+    folder: Path,
+    *,
+    resume: bool,
+    deadline_s: float,
+    max_calls: int | None = None,
+    openings: Path | None = None,
 ) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
+
+    if openings is not None and openings.resolve().is_relative_to(folder.resolve()):
+        hint = "Name a folder of your own: whoever has the openings knows the people."
+        raise UsageError("the openings cannot lie in the run's folder, which is handed over", hint=hint)
 
     tables = tables_of(project.selected, project.catalogue.tables)
     with console.collecting() as view:
@@ -127,6 +138,7 @@ def collect_stage(
             resume=resume,
             deadline_s=deadline_s,
             max_calls=max_calls,
+            openings=openings,
             tell=view.tell,
         )
     if record.status != "complete":
@@ -305,6 +317,7 @@ def run_all(
     resume: bool,
     deadline_s: float,
     max_calls: int | None = None,
+    openings: Path | None = None,
     as_of: datetime | None,
     kinds: tuple[str, ...],
     paper: Paper,
@@ -321,7 +334,9 @@ def run_all(
         outputs.folder.mkdir(parents=True, exist_ok=True)
     opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible
     if not (resume and _is_collected(project, outputs.run)):
-        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls)
+        collect_stage(
+            project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls, openings=openings
+        )
     results = evaluate_stage(project, outputs.run, as_of)
     bundle_stage(outputs.run, outputs.bundle, key, outputs.archive, authority)
     if book and opened is not None:

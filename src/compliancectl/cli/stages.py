@@ -45,6 +45,16 @@ Authority = Annotated[
         metavar="URL",
     ),
 ]
+Openings = Annotated[
+    Path | None,
+    typer.Option(
+        "--openings",
+        help="Folder outside every run in which it is kept whom each pseudonym stands for.",
+        envvar=pipeline.OPENINGS_VARIABLE,
+        metavar="DIR",
+        show_default="people are removed for good",
+    ),
+]
 
 
 @app.command(epilog="Example: compliancectl collect --only 'BCP-*' -o runs/today")
@@ -56,6 +66,7 @@ def collect(
     resume: Resume = False,
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
+    openings: Openings = None,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -66,7 +77,9 @@ def collect(
 
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, "run")
-    record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls)
+    record = pipeline.collect_stage(
+        project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, openings=openings
+    )
     typer.echo(folder)
     if record.status == "complete":
         return 0
@@ -180,6 +193,7 @@ def run(
     resume: Resume = False,
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
+    openings: Openings = None,
     key: Key = None,
     timestamp: Authority = None,
     as_of: AsOf = None,
@@ -216,6 +230,7 @@ def run(
         resume=resume,
         deadline_s=deadline,
         max_calls=max_calls,
+        openings=openings,
         as_of=instant,
         kinds=tuple(report or ("assessment",)),
         paper=paper.value,

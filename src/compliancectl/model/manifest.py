@@ -123,6 +123,8 @@ class Redaction(Part):
 
     values: int
     by_class: dict[str, int]
+    pseudonyms: int = 0
+    """Pseudonyms in the replies that have a commitment, each counted once."""
 
 
 class Predicate(Part):
