@@ -18,7 +18,19 @@ from compliancectl import canonical, disk
 from compliancectl.errors import FileError, NotReadyError, OutputError, VerifyError
 from compliancectl.model.evidence import RunRecord
 from compliancectl.model.manifest import BundleRecord, Operator, Totals, VerifyStep
-from compliancectl.seal import Problem, additions, dsse, index, keys, names, readme, records, staging, statement, sums
+from compliancectl.seal import (
+    Problem,
+    additions,
+    dsse,
+    index,
+    names,
+    readme,
+    records,
+    signers,
+    staging,
+    statement,
+    sums,
+)
 from compliancectl.seal import archive as zip_archive
 from compliancectl.seal.container import Folder
 from compliancectl.seal.records import Files, Records
@@ -32,7 +44,7 @@ def bundle(
     run_folder: Path,
     out: Path,
     *,
-    key: Path,
+    key: Path | str,
     archive: Path | None = None,
     operator: Operator,
     stamp: Callable[[bytes], bytes] | None = None,
@@ -43,7 +55,7 @@ def bundle(
     Args:
         run_folder: A run that is finished and evaluated. It is only read.
         out: The bundle's folder; must not exist, or be empty.
-        key: The private key.
+        key: The private key: a file, or the address of a key in a service (see `seal.signers`).
         archive: Also write the bundle as this ZIP file; must not exist.
         operator: Who runs this.
         stamp: Gives a time stamp (an RFC 3161 response) over the signature; what it raises ends the sealing.
@@ -51,11 +63,12 @@ def bundle(
 
     Raises:
         FileError: the key, or a record of the run, cannot be used.
+        CollectError: the service that holds the key cannot be reached, or refuses.
         NotReadyError: the run is not finished or not evaluated.
         VerifyError: the run folder was altered since it was collected or evaluated.
         OutputError: `out` or `archive` exists, or there is no room.
     """
-    signer = keys.load_private(key)
+    signer = signers.load(key)
     for warning in signer.warnings:
         progress(f"warning: {warning}")
     _check_ready(run_folder)
@@ -116,7 +129,7 @@ def _build(
     run_folder: Path,
     folder: Path,
     out: Path,
-    signer: keys.SigningKey,
+    signer: signers.Signer,
     operator: Operator,
     stamp: Callable[[bytes], bytes] | None,
     progress: Callable[[str], None],
@@ -158,7 +171,7 @@ def _seal(
     out: Path,
     files: Files,
     found: Records,
-    signer: keys.SigningKey,
+    signer: signers.Signer,
     operator: Operator,
     progress: Callable[[str], None],
 ) -> tuple[dsse.Envelope, bytes, Totals]:
@@ -180,7 +193,7 @@ def _seal(
         listing = sums.write(files.digests)
         disk.write_whole(folder / sums.NAME, listing)
         progress(f"{len(files.digests)} files listed in {sums.NAME}")
-    return dsse.sign(payload, signer.private), listing, totals
+    return signer.sign(payload), listing, totals
 
 
 def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Files:
@@ -229,7 +242,7 @@ def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> File
     return Files(digests, sizes, files.records)
 
 
-def _write_seal(folder: Path, envelope: dsse.Envelope, stamp: bytes | None, signer: keys.SigningKey) -> None:
+def _write_seal(folder: Path, envelope: dsse.Envelope, stamp: bytes | None, signer: signers.Signer) -> None:
     """Write the seal; the envelope, which makes it a sealed bundle, comes last."""
     seal = folder / "seal"
     disk.write_whole(seal / "statement.json", envelope.payload)

@@ -193,7 +193,7 @@ def evaluate_stage(
         )
 
 
-def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None, authority: str | None = None) -> None:
+def bundle_stage(run: Path, out: Path, key: Path | str, archive: Path | None, authority: str | None = None) -> None:
     """Seal a run folder, with a time stamp by `authority` (an address) if there is one."""
     from compliancectl.bundle import bundle
     from compliancectl.seal import timestamp
@@ -270,14 +270,14 @@ def instant(text: str | None) -> datetime | None:
         ) from None
 
 
-def signing_key(key: Path | None) -> Path:
+def signing_key(key: str | None) -> str:
     """The key to seal with: `--key`, or the environment.
 
     Raises:
         UsageError: if none is named.
     """
-    named = key or (Path(os.environ[KEY_VARIABLE]) if os.environ.get(KEY_VARIABLE) else None)
-    if named is None:
+    named = key or os.environ.get(KEY_VARIABLE)
+    if not named:
         hint = f"Make one with `compliancectl keys new`, then name it with --key or {KEY_VARIABLE}."
         raise UsageError("no signing key is named", hint=hint)
     return named
@@ -311,7 +311,7 @@ def run_all(
     project: Project,
     outputs: Outputs,
     *,
-    key: Path,
+    key: Path | str,
     authority: str | None = None,
     book: Journal | None = None,
     resume: bool,
@@ -326,10 +326,10 @@ def run_all(
     """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
     from compliancectl.cli import summary
     from compliancectl.cli.verification import describe
-    from compliancectl.seal.keys import load_private
+    from compliancectl.seal import signers
 
     refuse_sealed(outputs)
-    key_id = load_private(key).key_id  # a wrong key must be found before an hour of collection, not after
+    key_id = signers.load(key).key_id  # a wrong key must be found before an hour of collection, not after
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
     opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible

@@ -60,7 +60,9 @@ def timestamp(
 @app.command(epilog="Example: compliancectl countersign bundle.zip --key lead.pem --signer ci.pub.pem --zip final.zip")
 def countersign(
     bundle: Bundle,
-    key: Annotated[Path, typer.Option("--key", "-k", help="Your signing key (PEM).", metavar="FILE")],
+    key: Annotated[
+        str, typer.Option("--key", "-k", help="Your signing key: a PEM file, or gcpkms://….", metavar="KEY")
+    ],
     output: Folder = None,
     archive: Zip = None,
     signer: Key = None,
@@ -73,18 +75,18 @@ def countersign(
     in their trust policy: `require: {signers: [...]}`.
     """
     from compliancectl.errors import UsageError
-    from compliancectl.seal import additions, dsse, keys
+    from compliancectl.seal import additions, dsse, signers
 
     if signer is None and trust is None:
         raise UsageError("it is not said who must have signed the bundle", hint="Give --signer or --trust.")
-    mine = keys.load_private(key)
+    mine = signers.load(key)
 
     def make(members: Container, signature: bytes) -> dict[str, bytes]:
         sealed = dsse.parse(_read(members, "seal/evidence.intoto.jsonl"), member="seal/evidence.intoto.jsonl")
         if mine.key_id in (sealed.key_id, *additions.countersigners(members.sizes)):
             raise UsageError("this key has signed the bundle already", hint="Countersign with another person's key.")
         names = additions.countersign_names(mine.key_id)
-        return dict(zip(names, (dsse.sign(sealed.payload, mine.private).signature, mine.public_pem), strict=True))
+        return dict(zip(names, (mine.sign(sealed.payload).signature, mine.public_pem), strict=True))
 
     return _extend(bundle, output, archive, signer, trust, make)
 

@@ -34,7 +34,14 @@ app = typer.Typer()
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write to; must be new.", metavar="DIR")]
 Key = Annotated[
-    Path | None, typer.Option("--key", "-k", help="Signing key (PEM).", envvar=pipeline.KEY_VARIABLE, metavar="FILE")
+    str | None,
+    typer.Option(
+        "--key",
+        "-k",
+        help="Signing key: a PEM file, or gcpkms://projects/…/cryptoKeyVersions/1.",
+        envvar=pipeline.KEY_VARIABLE,
+        metavar="KEY",
+    ),
 ]
 Authority = Annotated[
     str | None,

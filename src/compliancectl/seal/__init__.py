@@ -4,7 +4,7 @@
     sums       SHA256SUMS: the list of every file with its digest (coreutils format)
     statement  the in-toto Statement whose one subject is SHA256SUMS
     dsse       the signed envelope around the statement
-    keys       the signing key and its public half; trust: whose keys the verifier accepts
+    signers    what can sign: keys (in files), kms (Google Cloud KMS); trust: whose keys the verifier accepts
     additions  what may join a seal later: countersign(atures) and timestamp(s)
     policy     what a verifier's trust makes of them
     container  a bundle as a folder; archive: the same bundle as a ZIP
