@@ -74,6 +74,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("ledger", "Keep and check the append-only chain of runs.", "ledgers"),
             Command("redactions", "Open one pseudonym to an auditor, or destroy whom it stood for.", "redactions"),
             Command("countersign", "Add a second signature to a sealed bundle.", "sealing"),
+            Command("sigstore", "Write the seal for cosign and others.", "sealing"),
         ),
     ),
 )
