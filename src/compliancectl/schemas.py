@@ -86,6 +86,11 @@ def _trust() -> dict[str, Any]:
         "file": {**text, "description": "Root certificates (PEM), relative to it."},
     }
     authority["required"] = ["name", "file"]
+    ledger = made["$defs"]["TrustedLedger"]
+    ledger["properties"]["key_file"] = {**text, "description": "File with the verifier key, relative to the policy."}
+    ledger["properties"]["checkpoint_files"] = {"type": "array", "items": text, "description": "Checkpoints kept."}
+    ledger.pop("required")
+    ledger["oneOf"] = [{"required": ["key"]}, {"required": ["key_file"]}]
     return made
 
 

@@ -15,6 +15,7 @@
     13 counter     countersignatures are by their keys over the same statement; those that you ask for are there
     14 time        time stamps are about this signature, by authorities that you trust, at a time that fits the run
     15 demands     the bundle is what your trust policy asks for: whose, complete, how old
+    16 ledger      it is entered in the ledger that your trust policy names
 
 The first step that fails ends the verification; later ones would rest on it. A step that could not be taken is
 `skipped`, and then the answer is `not established`: never `verified`.
@@ -29,6 +30,7 @@ from pathlib import Path
 
 from compliancectl import clock
 from compliancectl.canonical import sha256
+from compliancectl.entered import NO_BOOK, Book, check_arguments, entered
 from compliancectl.errors import UsageError, VerifyError
 from compliancectl.model.manifest import (
     TITLES,
@@ -78,6 +80,7 @@ def verify(
     trust: Trust | None = None,
     subset_ok: bool = False,
     now: datetime | None = None,
+    book: Book = NO_BOOK,
     progress: Callable[[str], None] = lambda text: None,
     tell: Callable[[StepResult], None] = lambda step: None,
 ) -> Verification:
@@ -88,6 +91,7 @@ def verify(
         trust: Whose signatures you accept. Without it the best answer is `not established`.
         subset_ok: The bundle is a sample: files may be missing. The best answer is then `not established` too.
         now: The present, for a trust policy that says how old a bundle may be.
+        book: The ledger that the trust policy names, or a proof from it.
         progress: Told the title of each step before it is taken.
         tell: Told what came of each step, as soon as it is known.
 
@@ -95,11 +99,12 @@ def verify(
         All steps with their outcomes. What is wrong with the bundle is in there and is not raised.
 
     Raises:
-        UsageError: there is nothing at `path`.
+        UsageError: there is nothing at `path`, or a ledger was given and the policy names none.
     """
     if not path.exists():
         raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
-    return _Verifier(path, trust, subset_ok, now, progress, tell).run()
+    check_arguments(trust, book)
+    return _Verifier(path, trust, subset_ok, now, book, progress, tell).run()
 
 
 class _Verifier:
@@ -118,6 +123,7 @@ class _Verifier:
         trust: Trust | None,
         subset_ok: bool,
         now: datetime | None,
+        book: Book,
         progress: Callable[[str], None],
         tell: Callable[[StepResult], None],
     ) -> None:
@@ -125,6 +131,7 @@ class _Verifier:
         self.trust = trust
         self.subset_ok = subset_ok
         self.now = now
+        self.book = book
         self.progress = progress
         self.tell = tell
         self.listed = {}
@@ -152,6 +159,7 @@ class _Verifier:
             (VerifyStep.COUNTERSIGNED, self.step_13_countersigned),
             (VerifyStep.TIME, self.step_14_time),
             (VerifyStep.DEMANDS, self.step_15_demands),
+            (VerifyStep.LEDGER, self.step_16_ledger),
         )
         done: list[StepResult] = []
         try:
@@ -380,6 +388,10 @@ class _Verifier:
     def step_15_demands(self) -> str:
         """The bundle is what the trust policy asks for."""
         return policy.demanded(self.trust, self.statement.predicate.run, self.now)
+
+    def step_16_ledger(self) -> str:
+        """The bundle is entered in the ledger that the trust policy names."""
+        return entered(self.trust, self.book, sha256(self.envelope.payload), self.statement.predicate.run)
 
     @property
     def _sample(self) -> bool:

@@ -70,6 +70,8 @@ COMMANDS = [
     "ledger proof",
     "ledger check-proof",
     "ledger coverage",
+    "ledger consistency",
+    "ledger check-consistency",
     "redactions list",
     "redactions open",
     "redactions check",

@@ -11,6 +11,7 @@ import typer
 
 from compliancectl.cli import checked, console, pipeline
 from compliancectl.cli.checked import BundlePath, SignerKey, TrustFile
+from compliancectl.cli.events import LedgerFolder, LedgerKey, enter
 from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.errors import FileError, UsageError, VerifyError
 
@@ -69,10 +70,12 @@ def open_(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; must be new. Default: print.", metavar="FILE")
     ] = None,
+    ledger: LedgerFolder = None,
+    ledger_key: LedgerKey = None,
 ) -> int:
     """Write what proves to an auditor which value one pseudonym stands for, and says nothing about any other.
 
-    The auditor runs `compliancectl redactions check BUNDLE FILE`.
+    The auditor runs `compliancectl redactions check BUNDLE FILE`. With --ledger the disclosure is entered there.
     """
     from compliancectl import canonical, disk, redaction
     from compliancectl.model.redaction import Disclosure
@@ -87,6 +90,7 @@ def open_(
         raise UsageError(f"the bundle does not commit to {pseudonym}", hint="Was it made with these openings?")
     data = Disclosure(run_id=found.run_id, statement_sha256=found.statement, pseudonym=pseudonym, disclosure=text)
     line = canonical.to_lines([data.to_json()])
+    enter(ledger, ledger_key, "disclose", bundle, f"opened {pseudonym}")
     if output is None:
         typer.echo(line.decode(), nl=False)
         return 0

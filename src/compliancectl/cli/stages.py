@@ -28,6 +28,7 @@ from compliancectl.cli.options import (
     SparkMaster,
 )
 from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
+from compliancectl.errors import UsageError
 
 app = typer.Typer()
 
@@ -172,6 +173,17 @@ def verify(
     subset: Annotated[
         bool, typer.Option("--subset", help="Accept that files are missing: a sample of a bundle.")
     ] = False,
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", help="The ledger that the trust policy names, to find the bundle in.", metavar="DIR"),
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option("--proof", help="A proof from that ledger, instead of it.", metavar="FILE")
+    ] = None,
+    enter: Annotated[
+        Path | None,
+        typer.Option("--enter", help="Enter in --ledger, with this private key of it, what came out.", metavar="FILE"),
+    ] = None,
     format: OutputFormat = Format.text,
 ) -> int:
     """Check a bundle step by step, offline, with no configuration.
@@ -181,14 +193,20 @@ def verify(
     \b
     version: 1
     keys: [{key_file: larkspur-ci.pub.pem, name: Larkspur CI, valid_until: "2027-01-01T00:00:00Z"}]
+    ledger: {key_file: larkspur-ledger.txt, latest: true}
     require: {organization: "Larkspur Learning, Inc.", complete: true, max_age_days: 35}
 
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing or you named no key to trust.
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
     from compliancectl.cli.verification import run_verify
+    from compliancectl.entered import Book
 
-    return run_verify(bundle, key, trust, subset=subset, as_json=format is Format.json)
+    if enter is not None and ledger is None:
+        raise UsageError("there is no ledger to enter it in", hint="Give --ledger.")
+    return run_verify(
+        bundle, key, trust, subset=subset, as_json=format is Format.json, book=Book(ledger, proof), entry_key=enter
+    )
 
 
 @app.command(epilog="Example: compliancectl run -o evidence/2026-08-22 --key key.pem")

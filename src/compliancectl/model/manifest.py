@@ -186,6 +186,7 @@ class VerifyStep(IntEnum):
     COUNTERSIGNED = 13
     TIME = 14
     DEMANDS = 15
+    LEDGER = 16
 
 
 TITLES = {
@@ -204,6 +205,7 @@ TITLES = {
     VerifyStep.COUNTERSIGNED: "Countersignatures",
     VerifyStep.TIME: "Time stamps",
     VerifyStep.DEMANDS: "What you ask of it",
+    VerifyStep.LEDGER: "Entered in the ledger",
 }
 """What people read as the name of a step."""
 
