@@ -434,3 +434,23 @@ def test_exports_and_verifications_are_entered_and_what_cannot_be_entered_does_n
     lines(folder, edit(0, at="2020-01-01T00:00:00Z"))
     again = [*export[:4], str(tmp_path / "again.xml"), "--ledger", str(folder), "--ledger-key", str(book.key)]
     assert app.run(again) == 4 and not (tmp_path / "again.xml").exists()
+
+
+def test_a_package_of_bundles_is_verified_with_its_ledger(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package, policy = tmp_path / "package", trusting(book, tmp_path, ", latest: true")
+    shutil.copytree(book.bundle, package / "2026/first")
+    ledger = book.copy(package / "ledger")
+    verify = ["verify", str(package), "--trust", str(policy)]
+    assert app.run(verify) == 0
+    assert "1 of 1 bundles verified" in (said := " ".join(capsys.readouterr().out.split()))
+    assert "1 of 1 sealed runs present" in said
+    latest_again(ledger, book)
+    assert app.run(verify) == 3
+    assert "1 of 2 sealed runs present" in " ".join(capsys.readouterr().out.split())
+    assert app.run([*verify, "--format", "json"]) == 3
+    assert json.loads(capsys.readouterr().out)["missing"] == ["later"]
+    (package / "2026/first/run.json").write_bytes(b"{}")
+    assert app.run(verify) == 4
+    assert "step 9" in capsys.readouterr().out

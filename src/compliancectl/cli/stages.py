@@ -157,7 +157,7 @@ def report(
 
 @app.command(epilog="Example: compliancectl verify bundle.zip --key signer.pub.pem")
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP; or a folder that holds many.")],
     key: Annotated[
         Path | None,
         typer.Option(
@@ -195,6 +195,9 @@ def verify(
     keys: [{key_file: larkspur-ci.pub.pem, name: Larkspur CI, valid_until: "2027-01-01T00:00:00Z"}]
     ledger: {key_file: larkspur-ledger.txt, latest: true}
     require: {organization: "Larkspur Learning, Inc.", complete: true, max_age_days: 35}
+
+    A folder that holds many bundles, such as a period's, is verified bundle by bundle; with the ledger in its folder
+    `ledger`, or given by --ledger, the runs that are missing are named too.
 
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing or you named no key to trust.

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compliancectl.cli import console
+from compliancectl.cli import console, packages
 from compliancectl.cli.events import enter
 from compliancectl.entered import NO_BOOK, Book
 from compliancectl.errors import UsageError, VerifyError
@@ -40,6 +40,8 @@ def run_verify(
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     trusted = trust.load(policy, (key,) if key else ())
+    if packages.is_package(path):
+        return packages.run_package(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
     tell = (lambda step: None) if as_json else StepPrinter().tell
     verification = verify(path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, tell=tell)
     if entry_key is not None and verification.run is not None:
