@@ -58,6 +58,11 @@ class Task:
     def label(self) -> tuple[str, str]:
         return f"{self.source}.{self.feed.name}", self.target.name
 
+    @property
+    def id(self) -> str:
+        """Of the evidence item that it gives."""
+        return f"{self.source}/{store.slug(self.feed.name)}/{store.slug(self.target.name)}"
+
 
 @dataclass
 class _Run:
@@ -80,6 +85,8 @@ def collect(
     deadline_s: float = 120.0,
     max_calls: int | None = None,
     openings: Path | None = None,
+    period: Window | None = None,
+    chosen: Callable[[str], bool] = lambda id: True,
     tell: Callable[[Event], None] = lambda event: None,
 ) -> RunRecord:
     """Collect every feed that the tables need, into `folder`.
@@ -93,6 +100,8 @@ def collect(
         deadline_s: the longest that one request may take, pauses included, in seconds.
         max_calls: most requests to a source that keeps such a budget (Google Cloud); None: what the scope says.
         openings: where the openings of pseudonyms are kept; None: personal values are removed for good.
+        period: what to ask events of; None: what the scope says.
+        chosen: which evidence items to collect, by id.
         tell: is called from several threads.
 
     Raises:
@@ -105,11 +114,13 @@ def collect(
     _make_room(folder)
     with store.locked(folder), ExitStack() as stack:
         with store.writing(folder):
-            started = _prepare(folder, scope, collectors, feeds, resume)
+            started = _prepare(folder, scope, collectors, feeds, resume, period)
         run = _Run(folder, started, replace(_context(scope, started, deadline_s), max_calls=max_calls), tell)
         people = stack.enter_context(redaction.people(openings))
         run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
-        tasks = _open_sessions(stack, run, collectors, sections, feeds)
+        tasks = [
+            t for t in _open_sessions(stack, run, collectors, sections, feeds) if chosen(t.id) or t.session is None
+        ]
         _execute(run, tasks)
         return _close(run)
 
@@ -136,7 +147,12 @@ def _make_room(folder: Path) -> None:
 
 
 def _prepare(
-    folder: Path, scope: Scope, collectors: Mapping[str, Installed], feeds: list[tuple[str, Feed[Any]]], resume: bool
+    folder: Path,
+    scope: Scope,
+    collectors: Mapping[str, Installed],
+    feeds: list[tuple[str, Feed[Any]]],
+    resume: bool,
+    period: Window | None,
 ) -> RunRecord:
     """Write an open `run.json`, or open that of an earlier try again."""
     names = tuple(f"{source}.{feed.name}" for source, feed in feeds)
@@ -150,7 +166,7 @@ def _prepare(
         environment=scope.environment,
         scope_file=scope.file.name,
         scope_sha256=scope.sha256,
-        period=_period(scope, now),
+        period=period or _period(scope, now),
         started_at=now,
         status="open",
         tool_version=compliancectl.__version__,

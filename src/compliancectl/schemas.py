@@ -33,6 +33,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.manifest import BundleRecord, Statement, Verification
     from compliancectl.model.period import Period
     from compliancectl.model.redaction import Disclosure
+    from compliancectl.model.reperform import Reperformance
     from compliancectl.model.replay import Replay
     from compliancectl.model.result import ItemResult, Results
     from compliancectl.model.sample import Sample
@@ -52,6 +53,7 @@ def schemas() -> dict[str, bytes]:
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "gaps": (Gaps, "What `gaps --format json` prints"),
+        "reperformance": (Reperformance, "What `reperform --format json` prints"),
         "disclosure": (Disclosure, "What `redactions open` writes"),
         "verification": (Verification, "What `verify --format json` prints"),
         "replay": (Replay, "What `replay --format json` prints"),

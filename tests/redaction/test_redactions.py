@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         assert app.run(["evaluate", str(folder / "first"), *scope]) in (0, 1, 3)
         inside = ["collect", *scope, "--openings", str(folder / "third/openings"), "-o", str(folder / "third")]
         assert app.run(inside) == 2, "the openings would be handed over with the run"
-    seal = ["bundle", str(folder / "first"), "--key", str(made.private), "-o", str(place.bundle)]
-    assert app.run([*seal, "--zip", str(folder / "bundle.zip")]) == 0
+        seal = ["bundle", str(folder / "first"), "--key", str(made.private), "-o", str(place.bundle)]
+        assert app.run([*seal, "--zip", str(folder / "bundle.zip")]) == 0
+        again = ["reperform", str(place.bundle), "--seed", "s", "--scope", str(box.scope_file), "--key"]
+        with (folder / "again.json").open("w") as stream, redirect_stdout(stream):
+            assert app.run([*again, str(made.public), "--sample", "8", "--format", "json"]) == 0
     yield place
 
 
@@ -163,6 +167,15 @@ def test_a_line_that_a_crash_cut_short_is_left_out(place: Place, tmp_path: Path)
     assert [o.value for o in redaction.read(openings)] == [*(o.value for o in before), "new@example.org"]
     (openings / "openings.jsonl").write_bytes(b"hello\n")
     assert run("redactions", "destroy", "--openings", openings, "--all") == 2
+
+
+def test_an_assessor_who_fetches_it_again_finds_the_same_whatever_people_are_called(place: Place) -> None:
+    found = json.loads((place.folder / "again.json").read_text())
+    assert faults("reperformance", found) == []
+    assert found["frame"] >= 8 == len(found["items"])
+    assert [i["md5"] for i in found["items"]] == sorted(i["md5"] for i in found["items"])
+    rows = [(t["rows_then"], t["rows_now"], t["same"]) for i in found["items"] for t in i["tables"]]
+    assert all(then == now == same for then, now, same in rows) and sum(then for then, _, _ in rows) > 10
 
 
 # -- abuse ------------------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         "From bundles",
         (
             Command("replay", "Derive a bundle's tables and results once more.", "replaying"),
+            Command("reperform", "Fetch a sample of the evidence again and compare.", "reperforming"),
             Command("diff", "Show what changed between two runs.", "diffing"),
             Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
             Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),
