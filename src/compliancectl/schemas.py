@@ -25,6 +25,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.load.waivers import WaiversForm
     from compliancectl.model.certificate import Certificate
     from compliancectl.model.claim import ClaimsResult
+    from compliancectl.model.depot import Hold, Kept, Tombstone
     from compliancectl.model.diff import Diff
     from compliancectl.model.evidence import EvidenceItem, RunRecord
     from compliancectl.model.gap import Gaps
@@ -54,6 +55,9 @@ def schemas() -> dict[str, bytes]:
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "gaps": (Gaps, "What `gaps --format json` prints"),
         "reperformance": (Reperformance, "What `reperform --format json` prints"),
+        "kept": (Kept, "What a store writes about a bundle (`record.json`)"),
+        "hold": (Hold, "What a store writes about a legal hold"),
+        "tombstone": (Tombstone, "What a store leaves of a purged bundle"),
         "disclosure": (Disclosure, "What `redactions open` writes"),
         "verification": (Verification, "What `verify --format json` prints"),
         "replay": (Replay, "What `replay --format json` prints"),

@@ -39,7 +39,7 @@ COMMANDS = [
         name
         for name in registry.COMMANDS
         if name
-        not in ("claims", "collectors", "controls", "documents", "engines", "keys", "ledger", "postgres", "redactions", "waivers")
+        not in ("claims", "collectors", "controls", "documents", "engines", "keys", "ledger", "postgres", "redactions", "store", "waivers")
     ],
     "claims show",
     "engines certify",
@@ -72,6 +72,12 @@ COMMANDS = [
     "ledger coverage",
     "ledger consistency",
     "ledger check-consistency",
+    "store put",
+    "store list",
+    "store get",
+    "store hold",
+    "store release",
+    "store purge",
     "redactions list",
     "redactions open",
     "redactions check",

@@ -239,12 +239,17 @@ def run(
     report: Annotated[
         list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")
     ] = None,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")
+    ] = False,
     fail_on: FailOnOption = FailOn.inconclusive,
     least: LeastOption = Least.low,
 ) -> int:
     """Collect, evaluate, seal, report and verify in one go."""
     from compliancectl.cli.project import open_project
 
+    if report and no_report:
+        raise UsageError("--report and --no-report are both given", hint="Keep one of them.")
     signer, book = pipeline.signing_key(key), pipeline.journal(ledger, ledger_key)
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
@@ -260,7 +265,7 @@ def run(
         max_calls=max_calls,
         openings=openings,
         as_of=instant,
-        kinds=tuple(report or ("assessment",)),
+        kinds=() if no_report else tuple(report or ("assessment",)),
         paper=paper.value,
         exit_code=Policy(fail_on, least).exit_code,
     )

@@ -10,16 +10,13 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from compliancectl.errors import CollectError, Denied, Garbage, Missing, SourceFailed, Unreachable, UsageError
+from compliancectl import googleapi
+from compliancectl.errors import Garbage, UsageError
 from compliancectl.seal import dsse, keys
-
-if TYPE_CHECKING:
-    from google.auth.transport.requests import AuthorizedSession
 
 SCHEME = "gcpkms://"
 ENDPOINT_VARIABLE = "COMPLIANCECTL_ENDPOINT_KMS"
@@ -29,9 +26,7 @@ _ALGORITHM = "EC_SIGN_P256_SHA256"
 _VERSION = re.compile(
     r"projects/[^/]+/locations/[^/]+/keyRings/[A-Za-z0-9_-]+/cryptoKeys/[A-Za-z0-9_-]+/cryptoKeyVersions/[0-9]+"
 )
-_TIMEOUT_S = 30.0
-_LOGIN = "Set Application Default Credentials, for example with `gcloud auth application-default login`."
-_ROLE = "The principal needs roles/cloudkms.signerVerifier on this key."
+_ROLE = "roles/cloudkms.signerVerifier on this key"
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class KmsKey:
     name: str
     key_id: str
     public_pem: bytes
-    session: AuthorizedSession
+    api: googleapi.GoogleApi
     warnings: tuple[str, ...] = ()
 
     def sign(self, payload: bytes) -> dsse.Envelope:
@@ -51,11 +46,10 @@ class KmsKey:
             CollectError: if it cannot be reached, refuses, or gives no signature of this key.
         """
         digest = hashlib.sha256(dsse.pae(dsse.PAYLOAD_TYPE, payload)).digest()
-        said = _call(
-            self.session,
+        said = self.api.json(
             "POST",
-            f"{self.name}:asymmetricSign",
-            {"digest": {"sha256": base64.b64encode(digest).decode()}, "digestCrc32c": str(crc32c(digest))},
+            f"v1/{self.name}:asymmetricSign",
+            json={"digest": {"sha256": base64.b64encode(digest).decode()}, "digestCrc32c": str(crc32c(digest))},
         )
         signature = _bytes(said, "signature", "signatureCrc32c")
         if said.get("verifiedDigestCrc32c") is not True or said.get("name") != self.name:
@@ -74,14 +68,12 @@ def load(reference: str) -> KmsKey:
         UsageError: if `reference` names no key version, or one that cannot seal.
         CollectError: if the service cannot be reached or refuses.
     """
-    from google.auth.transport.requests import AuthorizedSession
-
     name = re.sub(r"^gcpkms:/+", "", reference)
     if not _VERSION.fullmatch(name):
         hint = f"Write {SCHEME}projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/1."
         raise UsageError(f"{reference!r} names no version of a key", hint=hint)
-    session = AuthorizedSession(_credentials(), refresh_timeout=_TIMEOUT_S, max_refresh_attempts=1)
-    said = _call(session, "GET", f"{name}/publicKey")
+    api = googleapi.connect("Cloud KMS", _ENDPOINT, ENDPOINT_VARIABLE, _SCOPE, _ROLE)
+    said = api.json("GET", f"v1/{name}/publicKey")
     if said.get("algorithm") != _ALGORITHM:
         hint = f"Make a key with the purpose ASYMMETRIC_SIGN and the algorithm {_ALGORITHM}."
         raise UsageError(f"{name} signs with {said.get('algorithm')}, which seals no bundle", hint=hint)
@@ -91,57 +83,7 @@ def load(reference: str) -> KmsKey:
     key = keys.parse_public(pem.encode())
     if key is None:
         raise Garbage("the public key that Cloud KMS gave is no ECDSA P-256 key", hint="Name another key.")
-    return KmsKey(name, dsse.key_id(key), keys.public_pem(key), session)
-
-
-def _credentials() -> Any:
-    import google.auth
-    from google.auth import exceptions
-
-    try:
-        return google.auth.default(scopes=[_SCOPE])[0]
-    except (exceptions.GoogleAuthError, OSError, ValueError) as error:
-        raise Denied(f"no usable Google credentials for Cloud KMS: {error}", hint=_LOGIN) from None
-
-
-def _call(session: AuthorizedSession, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    import requests
-    from google.auth import exceptions
-
-    base = os.environ.get(ENDPOINT_VARIABLE, _ENDPOINT).rstrip("/")
-    try:
-        answer = session.request(
-            method,
-            f"{base}/v1/{path}",
-            json=body,
-            timeout=_TIMEOUT_S,
-            max_allowed_time=_TIMEOUT_S,
-            allow_redirects=False,
-        )
-    except exceptions.GoogleAuthError as error:
-        raise Denied(
-            f"Google gave no token for Cloud KMS: {error.args[0] if error.args else error}", hint=_LOGIN
-        ) from None
-    except (requests.RequestException, OSError) as error:
-        raise Unreachable(f"Cloud KMS cannot be reached: {error}", hint="Check the network.") from error
-    _refuse(answer.status_code, path)
-    try:
-        said = answer.json()
-    except ValueError as error:
-        raise Garbage("Cloud KMS answered with something that is not JSON", hint="Check the endpoint.") from error
-    if not isinstance(said, dict):
-        raise Garbage("Cloud KMS answered in another form than documented", hint="Check the endpoint.")
-    return said
-
-
-def _refuse(status: int, path: str) -> None:
-    if status in (401, 403):
-        raise Denied(f"Cloud KMS refuses {path}: HTTP {status}", hint=_ROLE)
-    if status == 404:
-        raise Missing(f"Cloud KMS knows no {path}", hint="Check the name of the key and its version.")
-    if status != 200:
-        error: CollectError = SourceFailed(f"Cloud KMS answered {path} with HTTP {status}", hint="Try again later.")
-        raise error
+    return KmsKey(name, dsse.key_id(key), keys.public_pem(key), api)
 
 
 def _bytes(said: dict[str, Any], field: str, check: str) -> bytes:
