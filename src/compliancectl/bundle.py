@@ -9,6 +9,7 @@ bytes: every time in it comes from the records, none from the clock.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -208,7 +209,12 @@ def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Fi
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
     kept: dict[str, bytes] = {}
+    made: set[str] = set()
     for number, name in enumerate(wanted, start=1):
+        parent = name.rpartition("/")[0]
+        if parent not in made:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+            made.add(parent)
         digests[name], sizes[name] = _copy_one(source, name, folder / name)
         if records.is_record(name):
             kept[name] = (folder / name).read_bytes()
@@ -218,15 +224,21 @@ def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Fi
 
 
 def _copy_one(source: Folder, name: str, target: Path) -> tuple[str, int]:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Copy and hash one file. It is forced to the disk with all the others, before the bundle gets its name."""
     digest, size = hashlib.sha256(), 0
-    with source.open(name) as stream, target.open("xb") as copy:
+    with source.open(name) as stream, target.open("xb", buffering=0) as copy:
         while piece := stream.read(_PIECE):
             digest.update(piece)
-            size += copy.write(piece)
-        copy.flush()
-        os.fsync(copy.fileno())
+            size += _all(copy, piece)
     return digest.hexdigest(), size
+
+
+def _all(stream: io.FileIO, piece: bytes) -> int:
+    """Write a piece whole: an unbuffered write may take only part of it."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[stream.write(rest) :]
+    return len(piece)
 
 
 def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> Files:
