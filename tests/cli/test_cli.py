@@ -39,7 +39,19 @@ COMMANDS = [
         name
         for name in registry.COMMANDS
         if name
-        not in ("claims", "collectors", "controls", "documents", "engines", "keys", "ledger", "postgres", "redactions", "store", "waivers")
+        not in (
+            "claims",
+            "collectors",
+            "controls",
+            "documents",
+            "engines",
+            "keys",
+            "ledger",
+            "postgres",
+            "redactions",
+            "store",
+            "waivers",
+        )
     ],
     "claims show",
     "engines certify",
