@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Paper = Literal["A4", "Letter"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+OPENINGS_VARIABLE = "COMPLIANCECTL_OPENINGS"
 LEDGER_VARIABLE = "COMPLIANCECTL_LEDGER"
 LEDGER_KEY_VARIABLE = "COMPLIANCECTL_LEDGER_KEY"
 AUTHORITY_VARIABLE = "COMPLIANCECTL_TIMESTAMP_AUTHORITY"
@@ -112,10 +113,20 @@ class Outputs:
 
 
 def collect_stage(
-    project: Project, folder: Path, *, resume: bool, deadline_s: float, max_calls: int | None = None
+    project: Project,
+    folder: Path,
+    *,
+    resume: bool,
+    deadline_s: float,
+    max_calls: int | None = None,
+    openings: Path | None = None,
 ) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
+
+    if openings is not None and openings.resolve().is_relative_to(folder.resolve()):
+        hint = "Name a folder of your own: whoever has the openings knows the people."
+        raise UsageError("the openings cannot lie in the run's folder, which is handed over", hint=hint)
 
     tables = tables_of(project.selected, project.catalogue.tables)
     with console.collecting() as view:
@@ -127,6 +138,7 @@ def collect_stage(
             resume=resume,
             deadline_s=deadline_s,
             max_calls=max_calls,
+            openings=openings,
             tell=view.tell,
         )
     if record.status != "complete":
@@ -183,7 +195,7 @@ def evaluate_stage(
         )
 
 
-def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None, authority: str | None = None) -> None:
+def bundle_stage(run: Path, out: Path, key: Path | str, archive: Path | None, authority: str | None = None) -> None:
     """Seal a run folder, with a time stamp by `authority` (an address) if there is one."""
     from compliancectl.bundle import bundle
     from compliancectl.seal import timestamp
@@ -260,14 +272,14 @@ def instant(text: str | None) -> datetime | None:
         ) from None
 
 
-def signing_key(key: Path | None) -> Path:
+def signing_key(key: str | None) -> str:
     """The key to seal with: `--key`, or the environment.
 
     Raises:
         UsageError: if none is named.
     """
-    named = key or (Path(os.environ[KEY_VARIABLE]) if os.environ.get(KEY_VARIABLE) else None)
-    if named is None:
+    named = key or os.environ.get(KEY_VARIABLE)
+    if not named:
         hint = f"Make one with `compliancectl keys new`, then name it with --key or {KEY_VARIABLE}."
         raise UsageError("no signing key is named", hint=hint)
     return named
@@ -301,12 +313,13 @@ def run_all(
     project: Project,
     outputs: Outputs,
     *,
-    key: Path,
+    key: Path | str,
     authority: str | None = None,
     book: Journal | None = None,
     resume: bool,
     deadline_s: float,
     max_calls: int | None = None,
+    openings: Path | None = None,
     as_of: datetime | None,
     kinds: tuple[str, ...],
     paper: Paper,
@@ -315,15 +328,17 @@ def run_all(
     """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
     from compliancectl.cli import summary
     from compliancectl.cli.verification import describe
-    from compliancectl.seal.keys import load_private
+    from compliancectl.seal import signers
 
     refuse_sealed(outputs)
-    key_id = load_private(key).key_id  # a wrong key must be found before an hour of collection, not after
+    key_id = signers.load(key).key_id  # a wrong key must be found before an hour of collection, not after
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
     opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible
     if not (resume and _is_collected(project, outputs.run)):
-        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls)
+        collect_stage(
+            project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls, openings=openings
+        )
     results = evaluate_stage(project, outputs.run, as_of)
     bundle_stage(outputs.run, outputs.bundle, key, outputs.archive, authority)
     if book and opened is not None:
