@@ -15,7 +15,13 @@ from typing import Any
 from compliancectl.report.book import Book
 from compliancectl.report.source import Source
 
-VIEWS: dict[str, str] = {}
+VIEWS: dict[str, str] = {
+    "claims": "compliancectl.report.claims",
+    "gaps": "compliancectl.report.gaps",
+    "isolation": "compliancectl.report.isolation",
+    "privacy": "compliancectl.report.privacy",
+    "school": "compliancectl.report.school",
+}
 """Name → module."""
 
 
