@@ -134,10 +134,15 @@ def _processing(ground: Ground, row: Row, number: int, measured: Sequence[Measur
         anchor=f"processing-{number}",
         recipients=recipients,
         unknown=tuple(name for name in recipients if name not in known),
-        retention=retention.declared(row["retention"] or "", measured),
+        retention=retention.declared(row["retention"] or "", [m for m in measured if _erases(m)]),
         reviewed=row["reviewed"].date() if row["reviewed"] is not None else None,
         evidence=registers.labels(ground, (row,)),
     )
+
+
+def _erases(measure: Measure) -> bool:
+    """Whether a control is about erasing personal data: a log that must be kept for a year says nothing about that."""
+    return any(id == "5(1)(e)" or id.startswith("17") for id in measure.control.satisfies.get("gdpr", ()))
 
 
 def _groups(ground: Ground) -> tuple[MeasureGroup, ...]:
