@@ -14,7 +14,7 @@ from compliancectl.errors import NotReadyError, UsageError
 from compliancectl.export.source import opened
 from compliancectl.model.history import ControlHistory, ControlPoint, History, RunPoint
 from compliancectl.model.result import Counts
-from compliancectl.period_capture import bundles
+from compliancectl.period.capture import bundles
 from compliancectl.query.history import outcomes
 from compliancectl.seal import records
 

@@ -14,7 +14,7 @@ from compliancectl.cli.options import Format, OutputFormat
 
 if TYPE_CHECKING:
     from compliancectl.model.period import LedgerEntry, Period, PeriodControl
-    from compliancectl.period_capture import Capture
+    from compliancectl.period.capture import Capture
 
 app = typer.Typer()
 SHOWN = 10
@@ -43,7 +43,7 @@ def period(
     """
     from compliancectl import canonical, disk
     from compliancectl.export import new_file
-    from compliancectl.period import judge
+    from compliancectl.period.judge import judge
 
     opens, closes = instant("--from", start), instant("--to", end)
     captures, refused, verdicts = _read(folder, key, trust)
@@ -81,7 +81,7 @@ def _read(
     from compliancectl.cli import console
     from compliancectl.errors import UsageError
     from compliancectl.model.period import LedgerEntry
-    from compliancectl.period_capture import Reader, bundles
+    from compliancectl.period.capture import Reader, bundles
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 

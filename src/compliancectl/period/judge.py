@@ -1,4 +1,4 @@
-"""The observation period, judged from the chain of its runs.
+"""Judges an observation period by the chain of its runs.
 
 Nothing is judged anew: every statement rests on what a sealed run said. What is added is what one run cannot see:
 whether there were enough of them, how long something was so, what was never captured, and whether a control was the
@@ -32,9 +32,9 @@ from compliancectl.model.period import (
     Unread,
 )
 from compliancectl.model.result import ControlOutcome
-from compliancectl.period_capture import Capture, CapturedControl
-from compliancectl.period_items import judge_test
-from compliancectl.period_spans import missed, slots
+from compliancectl.period.capture import Capture, CapturedControl
+from compliancectl.period.items import judge_test
+from compliancectl.period.spans import missed, slots
 
 Seen = tuple[Capture, CapturedControl]
 _RANK: tuple[ControlOutcome, ...] = ("inconclusive", "deviations", "no deviations", "no occurrences")

@@ -10,8 +10,8 @@ from datetime import datetime
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Coverage, Deviation, PeriodTest
 from compliancectl.model.result import Counts, ItemOutcome
-from compliancectl.period_capture import Capture, CapturedControl, CapturedTest
-from compliancectl.period_spans import gaps
+from compliancectl.period.capture import Capture, CapturedControl, CapturedTest
+from compliancectl.period.spans import gaps
 
 Judged = tuple[datetime, CapturedTest]
 _RANK: dict[ItemOutcome, int] = {"fail": 0, "unknown": 1, "waived": 2, "pass": 3, "excluded": 4}
