@@ -37,6 +37,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("report", "Write a PDF from a bundle.", "stages"),
             Command("verify", "Check a bundle; needs nothing but the bundle.", "stages"),
             Command("run", "Collect, evaluate, bundle, report and verify in one go.", "stages"),
+            Command("merge", "Join the shards of a run, then do the rest of it.", "stages"),
         ),
     ),
     (
