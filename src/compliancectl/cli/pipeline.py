@@ -252,6 +252,11 @@ def operator() -> Operator:
         return Operator(id="unknown", kind="ci" if os.environ.get("CI") else "person")
 
 
+def kinds(named: list[str] | None) -> tuple[str, ...]:
+    """The reports to write: those named, none for `none`, and one when nothing is said."""
+    return () if named == ["none"] else tuple(named or ("assessment",))
+
+
 def instant(text: str | None) -> datetime | None:
     """Parse `--as-of`; `now` is the present."""
     if text is None:

@@ -54,7 +54,9 @@ LedgerKey = Annotated[
     Path | None,
     typer.Option("--ledger-key", help="The ledger's private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"),
 ]
-Reports = Annotated[list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")]
+Reports = Annotated[
+    list[str] | None, typer.Option("--report", help="Kind of report; may be repeated. `none`: none.", metavar="KIND")
+]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", help="Collect only this part, as in 3/10.", envvar="COMPLIANCECTL_SHARD", metavar="K/N"),
@@ -220,7 +222,7 @@ def run(
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     exit_code = Policy(fail_on, least).exit_code
-    kinds, instant = tuple(report or ("assessment",)), pipeline.instant(as_of)
+    kinds, instant = pipeline.kinds(report), pipeline.instant(as_of)
     ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
     return pipeline.whole(
         project,
@@ -261,6 +263,6 @@ def merge(
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     exit_code = Policy(fail_on, least).exit_code
-    kinds, instant = tuple(report or ("assessment",)), pipeline.instant(as_of)
+    kinds, instant = pipeline.kinds(report), pipeline.instant(as_of)
     ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
     return pipeline.whole(project, outputs, lambda: join(shards, outputs.run), ending)
