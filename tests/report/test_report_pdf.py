@@ -134,7 +134,7 @@ def test_all_fonts_are_embedded_and_are_the_shipped_ones(mixed) -> None:
                 names.add(str(inner.FontDescriptor.FontName).partition("+")[2])
     assert names
     assert all(any(name.startswith(family) for family in FONTS) for name in names), names
-    assert len(BUNDLED) == 8
+    assert len(BUNDLED) == 11
 
 
 def test_the_seal_and_the_results_are_enclosed_byte_for_byte(mixed) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from compliancectl.model.shard import ShardRecord
 
 Paper = Literal["A4", "Letter"]
+Form = Literal["pdf", "html"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
 LEDGER_VARIABLE = "COMPLIANCECTL_LEDGER"
 LEDGER_KEY_VARIABLE = "COMPLIANCECTL_LEDGER_KEY"
@@ -201,7 +202,16 @@ def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None, authorit
         bundle(run, out, key=key, archive=archive, operator=operator(), stamp=stamp if authority else None)
 
 
-def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
+def report_stage(
+    kind: str,
+    bundle: Path,
+    out: Path,
+    paper: Paper,
+    *,
+    form: Form = "pdf",
+    brand: Path | None = None,
+    earlier: tuple[Path, ...] = (),
+) -> None:
     """Write one report."""
     from compliancectl.report import render
 
@@ -209,7 +219,7 @@ def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
     with disk.output_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with console.step(f"writing the {kind} report"):
-        render(kind, bundle, out, paper=paper)
+        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier)
 
 
 def refuse_altered(bundle: Path) -> None:

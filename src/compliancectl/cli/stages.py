@@ -140,19 +140,32 @@ def bundle(
     return 0
 
 
-@app.command(epilog="Example: compliancectl report assessment bundles/today.zip -o assessment.pdf --paper Letter")
+@app.command(epilog="Example: compliancectl report assessment bundles/today.zip --html -o assessment.html")
 def report(
     kind: Annotated[str, typer.Argument(help="Kind of report: a folder under reports/, such as `assessment`.")],
     bundle: Annotated[Path, typer.Argument(help="Bundle (folder or ZIP) or evaluated run folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="PDF to write.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")],
+    html: Annotated[
+        bool, typer.Option("--html", help="Write one HTML file, with filters and without network, instead of a PDF.")
+    ] = False,
     paper: PaperSize = Paper.a4,
+    brand: Annotated[
+        Path | None,
+        typer.Option("--brand", help="Your logo, colour, confidentiality line and blocks: brand.yaml.", metavar="DIR"),
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option("--earlier", help="An assessment of before: says since when. May be repeated.", metavar="BUNDLE"),
+    ] = None,
 ) -> int:
-    """Write a PDF report from a bundle.
+    """Write a report from a bundle: a tagged PDF for the archive, or HTML to work in.
 
-    Exit code 4, and no report, if the bundle is sealed and does not verify.
+    Exit code 4, and no report, if a bundle is sealed and does not verify.
     """
-    pipeline.refuse_altered(bundle)
-    pipeline.report_stage(kind, bundle, output, paper.value)
+    for each in (bundle, *(earlier or ())):
+        pipeline.refuse_altered(each)
+    form: pipeline.Form = "html" if html else "pdf"
+    pipeline.report_stage(kind, bundle, output, paper.value, form=form, brand=brand, earlier=tuple(earlier or ()))
     typer.echo(output)
     return 0
 

@@ -90,6 +90,8 @@ class Book:
     """Populations that are enclosed whole."""
     catalog: tuple[tuple[str, str], ...]
     rosette: Rosette
+    owners: tuple[str, ...]
+    """Who answers for a control, sorted."""
 
     @property
     def anchors(self) -> dict[str, str]:
@@ -140,6 +142,7 @@ def compose(source: Source, *, generated: datetime, paper: str, classification: 
         tables=tuple(t.table for c in controls for t in c.tests if t.table is not None),
         catalog=source.catalog,
         rosette=rosette(source.digest),
+        owners=tuple(sorted({control.owner for control in results.controls})),
     )
 
 
