@@ -211,6 +211,7 @@ def report_stage(
     form: Form = "pdf",
     brand: Path | None = None,
     earlier: tuple[Path, ...] = (),
+    samples: tuple[Path, ...] = (),
 ) -> None:
     """Write one report."""
     from compliancectl.report import render
@@ -219,7 +220,7 @@ def report_stage(
     with disk.output_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with console.step(f"writing the {kind} report"):
-        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier)
+        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier, samples=samples)
 
 
 def refuse_altered(bundle: Path) -> None:
@@ -228,6 +229,7 @@ def refuse_altered(bundle: Path) -> None:
     Raises:
         VerifyError: if a step of the verification fails.
     """
+    from compliancectl.period.check import is_package, verify_package
     from compliancectl.verify import verify
 
     if bundle.is_dir() and not (bundle / "SHA256SUMS").exists():
@@ -235,7 +237,7 @@ def refuse_altered(bundle: Path) -> None:
     if not bundle.exists():
         return  # the report says so, with its own hint
     with console.step("verifying the bundle"):
-        failure = verify(bundle).failure
+        failure = (verify_package(bundle) if is_package(bundle) else verify(bundle)).failure
     if failure is not None:
         raise failure
 

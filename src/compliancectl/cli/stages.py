@@ -157,6 +157,10 @@ def report(
         list[Path] | None,
         typer.Option("--earlier", help="An assessment of before: says since when. May be repeated.", metavar="BUNDLE"),
     ] = None,
+    sample: Annotated[
+        list[Path] | None,
+        typer.Option("--sample", help="For `type2`: a sample drawn from the package (JSON).", metavar="FILE"),
+    ] = None,
 ) -> int:
     """Write a report from a bundle: a tagged PDF for the archive, or HTML to work in.
 
@@ -165,7 +169,16 @@ def report(
     for each in (bundle, *(earlier or ())):
         pipeline.refuse_altered(each)
     form: pipeline.Form = "html" if html else "pdf"
-    pipeline.report_stage(kind, bundle, output, paper.value, form=form, brand=brand, earlier=tuple(earlier or ()))
+    pipeline.report_stage(
+        kind,
+        bundle,
+        output,
+        paper.value,
+        form=form,
+        brand=brand,
+        earlier=tuple(earlier or ()),
+        samples=tuple(sample or ()),
+    )
     typer.echo(output)
     return 0
 

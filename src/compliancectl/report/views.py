@@ -15,7 +15,7 @@ from typing import Any
 from compliancectl.report.book import Book
 from compliancectl.report.source import Source
 
-VIEWS: dict[str, str] = {}
+VIEWS: dict[str, str] = {"period_view": "compliancectl.report.period_view"}
 """Name → module."""
 
 
@@ -29,6 +29,8 @@ class Ground:
     book: Book
     earlier: tuple[Path, ...]
     """Bundles or run folders of before, as the caller gave them."""
+    samples: tuple[Path, ...] = ()
+    """Samples (JSON) that were drawn from the package."""
 
 
 def tables(names: Sequence[str]) -> tuple[str, ...]:
