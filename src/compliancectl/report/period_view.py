@@ -135,7 +135,7 @@ def _control(control: PeriodControl, period: Period, digests: dict[str, str]) ->
     return ControlOver(
         result=control,
         timeline=_timeline(control, period),
-        continuity=tuple(_sentences(control)),
+        continuity=tuple(_sentences(control, period.end)),
         state=any(test.kind == "state" for test in control.tests),
         tests=tuple(_test(control.id, test, digests) for test in control.tests),
     )
@@ -181,11 +181,11 @@ def _timeline(control: PeriodControl, period: Period) -> Timeline:
     return Timeline(
         marks=tuple(sorted(marks, key=lambda m: (order.index(m.outcome), m.x))),
         gaps=tuple(mark("gap", gap.start, gap.end) for gap in control.missed),
-        text=" ".join(_sentences(control)),
+        text=" ".join(_sentences(control, period.end)),
     )
 
 
-def _sentences(control: PeriodControl) -> Iterator[str]:
+def _sentences(control: PeriodControl, end: datetime) -> Iterator[str]:
     """How it was over time, in words."""
     told: list[tuple[datetime, str]] = []
     for part in control.timeline:
@@ -193,8 +193,9 @@ def _sentences(control: PeriodControl) -> Iterator[str]:
         said = f"{text.sentence(part.outcome)[:-1]} from {span}, {text.count(part.captures, 'capture')}."
         told.append((part.start, f"{said} {text.sentence(part.reason)}" if part.reason else said))
     for gap in control.missed:
-        slots = text.count(gap.slots, "capture")
-        told.append((gap.start, f"No capture from {gap.start:%Y-%m-%d} to {gap.end:%Y-%m-%d}: {slots} missing."))
+        again = f"; captured again from {gap.end:%Y-%m-%d}" if gap.end < end else ""
+        span = f"{gap.start:%Y-%m-%d} to {gap.end:%Y-%m-%d}"
+        told.append((gap.start, f"No capture from {span}: {text.count(gap.slots, 'capture')} missing{again}."))
     for change in control.changes:
         what = {"added": "The control was added", "removed": "The control was removed"}.get(
             change.kind, f"Its {change.kind} changed"
