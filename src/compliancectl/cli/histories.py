@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,8 @@ def history(folder: Folder, control: Control = None, since: Since = None, format
     """Show how each control came out, run by run: ● no deviations, ✕ deviations, ○ inconclusive, – no occurrences.
 
     With more runs than fit on a line, each sign stands for several runs and is the worst of them. Results are read as
-    they are and not verified; `compliancectl period` verifies.
+    they are and not verified; `compliancectl period` verifies. What was read is kept in the cache folder
+    (XDG_CACHE_HOME), so that only new runs are read the next time.
     """
     from compliancectl.cli.console import SYMBOLS, out, safe
     from compliancectl.history import thinned
@@ -91,7 +93,10 @@ def _head(found: History) -> None:
 
 
 def _read(folder: Path, control: list[str] | None, since: str | None) -> History:
+    from compliancectl.canonical import sha256
     from compliancectl.cli.periods import instant
     from compliancectl.history import read
 
-    return read(folder, since=instant("--since", since) if since else None, only=control or ())
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compliancectl" / "history"
+    index = kept / f"{sha256(str(folder.resolve()).encode())[:16]}.parquet"
+    return read(folder, since=instant("--since", since) if since else None, only=control or (), index=index)
