@@ -17,7 +17,7 @@ from compliancectl.export.source import opened
 from compliancectl.model.history import ControlHistory, ControlPoint, History, RunPoint
 from compliancectl.model.result import Counts
 from compliancectl.period.capture import bundles
-from compliancectl.query.history import Source, outcomes
+from compliancectl.query.history import Overview, Source, outcomes, overview
 from compliancectl.seal import records
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -44,12 +44,8 @@ def read(
         raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
     with _results(folder) as sources:
         rows = outcomes(sources, index, since=clock.text(since) if since else None, only=only)
-    if not rows:
-        raise NotReadyError(f"there is no run below {folder}", hint="Name the folder that holds the bundles.")
     subjects = sorted({row[2:5] for row in rows})
-    if len(subjects) > 1:
-        names = "; ".join(", ".join(subject) for subject in subjects)
-        raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
+    _check_subjects(folder, subjects)
     known: dict[str, list[Any]] = {}
     for row in rows:
         known.setdefault(row[5], []).append(row)
@@ -61,6 +57,27 @@ def read(
         runs=_runs(rows),
         controls=tuple(_control(known[id]) for id in sorted(known)),
     )
+
+
+def glance(
+    folder: Path, width: int, *, since: datetime | None = None, only: Sequence[str] = (), index: Path | None = None
+) -> Overview:
+    """The same history thinned to `width` points a control, for people; arguments and errors as `read`."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
+    with _results(folder) as sources:
+        found = overview(sources, index, width, since=since, only=only)
+    _check_subjects(folder, found.subjects if found else ())
+    assert found is not None  # without one, there are no subjects
+    return found
+
+
+def _check_subjects(folder: Path, subjects: Sequence[tuple[str, ...]]) -> None:
+    if not subjects:
+        raise NotReadyError(f"there is no run below {folder}", hint="Name the folder that holds the bundles.")
+    if len(subjects) > 1:
+        names = "; ".join(", ".join(subject) for subject in subjects)
+        raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
 
 
 @contextmanager
@@ -118,16 +135,3 @@ def sparkline(values: Sequence[int]) -> str:
     """Numbers as bars: nothing at 0, the highest at the largest."""
     most = max(values, default=0)
     return "".join(" " if value <= 0 else BARS[(value * len(BARS) - 1) // most] for value in values)
-
-
-def thinned(points: Sequence[ControlPoint], width: int) -> list[ControlPoint]:
-    """At most `width` points: of each share of the runs the worst, so that no bad day is lost between two good ones."""
-    if len(points) <= width:
-        return list(points)
-    shares = [points[n * len(points) // width : (n + 1) * len(points) // width] for n in range(width)]
-    return [max(share, key=_badness) for share in shares]
-
-
-def _badness(point: ControlPoint) -> tuple[int, int]:
-    order = ("no occurrences", "no deviations", "deviations", "inconclusive")
-    return order.index(point.outcome), point.items.failed + point.items.unknown

@@ -14,7 +14,7 @@ import pytest
 from compliancectl import clock
 from compliancectl.cli import app
 from compliancectl.errors import FileError
-from compliancectl.history import read, sparkline, thinned
+from compliancectl.history import glance, read, sparkline
 from compliancectl.model.evidence import Window
 from compliancectl.seal import keys
 
@@ -82,10 +82,14 @@ def test_trend_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_bad_run_is_not_lost_between_good_ones(folder: Path) -> None:
-    point = read(folder).controls[0].points
-    shown = thinned(point, 2)
-    assert [p.run_id for p in shown] == ["run-1", "run-2"]
-    assert thinned(point, 5) == list(point)
+    line = glance(folder, 2).lines[0]
+    assert line.points == (("deviations", 2), ("deviations", 5)), "of two runs, and of three, the worst"
+    whole = [(point.outcome, point.items.failed + point.items.unknown) for point in read(folder).controls[0].points]
+    assert list(glance(folder, 5).lines[0].points) == list(glance(folder, 99).lines[0].points) == whole
+    later = glance(folder, 5, since=START + timedelta(days=3), only=["TST-01"])
+    assert (later.runs, [line.control for line in later.lines], later.lines[0].points) == (
+        2, ["TST-01"], (("no deviations", 0), ("deviations", 1)),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

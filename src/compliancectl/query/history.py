@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,28 @@ _FIELDS = (
     "as_of", "run_id", "organization", "system", "environment", "control", "title", "severity", "outcome", "passed",
     "failed", "waived", "excluded", '"unknown"',
 )  # fmt: skip
+_SEEN = """
+    CREATE TABLE seen AS
+    WITH whole AS (
+        SELECT DISTINCT organization, system, environment, control, title, outcome, run_id, failed + "unknown" AS items,
+               CAST(replace(as_of, 'Z', '') AS TIMESTAMP) AS moment
+        FROM outcome {chosen}
+    ), counted AS (
+        SELECT *, row_number() OVER w - 1 AS n, count(*) OVER (PARTITION BY control) AS m, lag(outcome) OVER w AS before
+        FROM whole {after} WINDOW w AS (PARTITION BY control ORDER BY moment, run_id)
+    )
+    SELECT *, CASE WHEN m <= {width} THEN n ELSE ((n + 1) * {width} + m - 1) // m - 1 END AS share,
+           list_position(['no occurrences', 'no deviations', 'deviations', 'inconclusive'], outcome) AS worse
+    FROM counted
+"""
+_POINTS = """
+    SELECT control, max_by(outcome, (worse, items)), max_by(items, (worse, items)) FROM seen
+    GROUP BY control, share ORDER BY control, share
+"""
+_LINES = """
+    SELECT control, max_by(title, n), count_if(before <> outcome), min_by(items, n), max_by(items, n), max(items)
+    FROM seen GROUP BY control ORDER BY control
+"""
 _EMPTY = (
     "CREATE TABLE outcome (name VARCHAR, size BIGINT, changed BIGINT, as_of VARCHAR, run_id VARCHAR, "
     "organization VARCHAR, system VARCHAR, environment VARCHAR, control VARCHAR, title VARCHAR, severity VARCHAR, "
@@ -68,27 +91,92 @@ def outcomes(
         UsageError: if no run has a control of `only`.
         FileError: if a file is not the results of a run.
     """
-    import duckdb
-
     if not sources:
         return []
+    with _loaded(sources, index) as database:
+        _refuse_strangers(database, only)
+        rows = database.execute(
+            f"SELECT DISTINCT {', '.join(_FIELDS)} FROM outcome {_chosen(only)} ORDER BY ALL"
+        ).fetchall()
+    instants = {text: clock.parse(text) for text in {row[0] for row in rows}}
+    first_instant = clock.parse(since) if since else None
+    found = ((instants[row[0]], *row[1:]) for row in rows)
+    return sorted((row for row in found if first_instant is None or row[0] >= first_instant), key=_order)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One control over all runs, as many points as fit on a line: of each share of the runs the worst."""
+
+    control: str
+    title: str
+    points: tuple[tuple[str, int], ...]
+    """(outcome, items that fail or are unknown)."""
+    turns: int
+    first: int
+    last: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All controls over all runs."""
+
+    subjects: tuple[tuple[str, str, str], ...]
+    runs: int
+    start: datetime
+    end: datetime
+    lines: tuple[Line, ...]
+
+
+def overview(
+    sources: Sequence[Source], index: Path | None, width: int, *, since: datetime | None, only: Sequence[str]
+) -> Overview | None:
+    """The same as `outcomes`, thinned to `width` points by DuckDB, so that a million outcomes need no memory here.
+
+    None when there is no run.
+    """
+    if not sources:
+        return None
+    after = f"WHERE moment >= TIMESTAMP '{since.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'" if since else ""
+    with _loaded(sources, index) as database:
+        _refuse_strangers(database, only)
+        database.execute(_SEEN.format(chosen=_chosen(only), after=after, width=width))
+        found = database.execute(
+            "SELECT list(DISTINCT (organization, system, environment) ORDER BY (organization, system, environment)), "
+            "count(DISTINCT (moment, run_id)), min(moment), max(moment) FROM seen"
+        ).fetchone()
+        subjects, runs, start, end = found
+        if not runs:
+            return None
+        points: dict[str, list[tuple[str, int]]] = {}
+        for control, outcome, items in database.execute(_POINTS).fetchall():
+            points.setdefault(control, []).append((outcome, items))
+        lines = tuple(
+            Line(row[0], row[1], tuple(points[row[0]]), *row[2:]) for row in database.execute(_LINES).fetchall()
+        )
+    names = tuple(tuple(subject.values() if isinstance(subject, dict) else subject) for subject in subjects)
+    return Overview(names, runs, start.replace(tzinfo=UTC), end.replace(tzinfo=UTC), lines)
+
+
+@contextlib.contextmanager
+def _loaded(sources: Sequence[Source], index: Path | None) -> Iterator[Any]:
+    """A database with the table `outcome`."""
+    import duckdb
+
     try:
         with duckdb.connect(config={"autoinstall_known_extensions": False}) as database:
             _load(database, sources, index)
-            _refuse_strangers(database, only)
-            chosen = f"WHERE control IN ({', '.join(text_literal(id) for id in only)})" if only else ""
-            rows = database.execute(
-                f"SELECT DISTINCT {', '.join(_FIELDS)} FROM outcome {chosen} ORDER BY ALL"
-            ).fetchall()
+            yield database
     except duckdb.Error as error:
         first = str(error).split("\n")[0]
         raise FileError(
             f"The results of a run cannot be read: {first}", hint="`compliancectl verify` says more."
         ) from None
-    instants = {text: clock.parse(text) for text in {row[0] for row in rows}}
-    first_instant = clock.parse(since) if since else None
-    found = ((instants[row[0]], *row[1:]) for row in rows)
-    return sorted((row for row in found if first_instant is None or row[0] >= first_instant), key=_order)
+
+
+def _chosen(only: Sequence[str]) -> str:
+    return f"WHERE control IN ({', '.join(text_literal(id) for id in only)})" if only else ""
 
 
 def _refuse_strangers(database: Any, only: Sequence[str]) -> None:
