@@ -31,10 +31,12 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.history import History
     from compliancectl.model.ledger import Coverage, Entry
     from compliancectl.model.manifest import BundleRecord, Statement, Verification
+    from compliancectl.model.package import PeriodStatement
     from compliancectl.model.period import Period
     from compliancectl.model.replay import Replay
     from compliancectl.model.result import ItemResult, Results
     from compliancectl.model.sample import Sample
+    from compliancectl.model.shard import ShardRecord
 
     control = _of(ControlForm, "Control", "validation")
     control["anyOf"] = [{"required": ["tests"]}, {"required": ["evidence"]}]
@@ -48,7 +50,9 @@ def schemas() -> dict[str, bytes]:
         "history": (History, "What `history` finds"),
         "certificate": (Certificate, "What an engine other than DuckDB is certified for: catalog/engine.json"),
         "period": (Period, "What `period` finds"),
+        "period-statement": (PeriodStatement, "The in-toto statement that is signed: the manifest of a period package"),
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
+        "shard": (ShardRecord, "`shard.json`: which part of a run a folder holds"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "gaps": (Gaps, "What `gaps --format json` prints"),
         "verification": (Verification, "What `verify --format json` prints"),
