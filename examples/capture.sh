@@ -6,7 +6,7 @@
 #   WORK      where to work; emptied at the end            (a new temporary folder)
 #   FAIL_ON   inconclusive, deviations or never            (inconclusive)
 #   FAIL_SEVERITY   low, medium, high or critical          (low)
-#   REPORT    kind of report, or none; reports can be made from the bundle at any time   (none)
+#   REPORT    kind of report; reports can be made from the bundle at any time            (none)
 #   WEBHOOK   Slack-compatible address to post to          (none: what turned is written to stdout)
 #   COMPLIANCECTL_SIGNING_KEY   private key to seal with
 set -euo pipefail
@@ -18,9 +18,11 @@ mkdir -p "$STORE" "$work"
 
 before="$(find "$STORE" -name '*.zip' | sort | tail -n 1)"
 
+report=(--no-report)
+if [ -n "${REPORT:-}" ]; then report=(--report "$REPORT"); fi
 code=0
 compliancectl run --scope "$scope" --output "$work/evidence" \
-    --report "${REPORT:-none}" --fail-on "${FAIL_ON:-inconclusive}" --fail-severity "${FAIL_SEVERITY:-low}" || code=$?
+    "${report[@]}" --fail-on "${FAIL_ON:-inconclusive}" --fail-severity "${FAIL_SEVERITY:-low}" || code=$?
 bundle="$work/evidence/bundle.zip"
 if [ ! -e "$bundle" ]; then
     exit "$code" # nothing was sealed; the message above says why

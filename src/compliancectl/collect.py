@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pydantic
 
 import compliancectl
-from compliancectl import clock, disk, shards, store
+from compliancectl import clock, disk, redaction, shards, store
 from compliancectl.collectors.base import Context, Feed, Session, Target
 from compliancectl.errors import CollectError, OutputError, Truncated, UsageError
 from compliancectl.item_writer import ItemWriter
@@ -59,6 +59,11 @@ class Task:
     def label(self) -> tuple[str, str]:
         return f"{self.source}.{self.feed.name}", self.target.name
 
+    @property
+    def id(self) -> str:
+        """Of the evidence item that it gives."""
+        return store.item_id(self.source, self.feed.name, self.target.name)
+
 
 @dataclass
 class _Run:
@@ -81,6 +86,9 @@ def collect(
     deadline_s: float = 120.0,
     max_calls: int | None = None,
     part: ShardRecord | None = None,
+    openings: Path | None = None,
+    period: Window | None = None,
+    chosen: Callable[[str], bool] = lambda id: True,
     tell: Callable[[Event], None] = lambda event: None,
 ) -> RunRecord:
     """Collect every feed that the tables need, into `folder`.
@@ -94,6 +102,9 @@ def collect(
         deadline_s: the longest that one request may take, pauses included, in seconds.
         max_calls: most requests to a source that keeps such a budget (Google Cloud); None: what the scope says.
         part: collect only this part of the run; `merge` joins the parts.
+        openings: where the openings of pseudonyms are kept; None: personal values are removed for good.
+        period: what to ask events of; None: what the scope says.
+        chosen: which evidence items to collect, by id.
         tell: is called from several threads.
 
     Raises:
@@ -106,10 +117,13 @@ def collect(
     _make_room(folder)
     with store.locked(folder), ExitStack() as stack:
         with store.writing(folder):
-            started = _prepare(folder, scope, collectors, feeds, resume, part)
+            started = _prepare(folder, scope, collectors, feeds, resume, period, part)
         run = _Run(folder, started, replace(_context(scope, started, deadline_s), max_calls=max_calls), tell)
-        run.context = replace(run.context, progress=lambda text: _note(run, text))
-        tasks = _open_sessions(stack, run, collectors, sections, feeds)
+        people = stack.enter_context(redaction.people(openings))
+        run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
+        tasks = [
+            t for t in _open_sessions(stack, run, collectors, sections, feeds) if chosen(t.id) or t.session is None
+        ]
         _execute(run, _share(run, tasks, part) if part else tasks)
         return _close(run)
 
@@ -141,6 +155,7 @@ def _prepare(
     collectors: Mapping[str, Installed],
     feeds: list[tuple[str, Feed[Any]]],
     resume: bool,
+    period: Window | None,
     part: ShardRecord | None,
 ) -> RunRecord:
     """Write an open `run.json`, or open that of an earlier try again."""
@@ -156,7 +171,7 @@ def _prepare(
         environment=scope.environment,
         scope_file=scope.file.name,
         scope_sha256=scope.sha256,
-        period=_period(scope, now),
+        period=period or _period(scope, now),
         started_at=now,
         status="open",
         tool_version=compliancectl.__version__,
@@ -182,7 +197,7 @@ def _same_part(folder: Path, part: ShardRecord | None) -> None:
 
 def _share(run: _Run, tasks: list[Task], part: ShardRecord) -> list[Task]:
     """The tasks of one shard: the evidence items of the whole plan, dealt out in the order of their ids."""
-    ids = {store.item_id(task.source, task.feed.name, task.target.name): task for task in tasks}
+    ids = {task.id: task for task in tasks}
     plan = tuple(sorted(ids))
     with store.writing(run.folder):
         shards.write(run.folder, part.model_copy(update={"plan": plan}))
@@ -320,7 +335,7 @@ def _one(run: _Run, task: Task) -> None:
         return
     run.current.label = task.label
     run.tell(Event("started", *task.label))
-    with ItemWriter(run.folder, task.source, task.feed, task.target) as writer:
+    with ItemWriter(run.folder, task.source, task.feed, task.target, run.context.people) as writer:
         completeness, problem = (None, task.problem) if task.problem or task.skipped else _fetch(run, task, writer)
         if run.stop.is_set():
             return

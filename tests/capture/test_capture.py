@@ -133,7 +133,7 @@ def yesterday(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_project(place)
     assert app.run(["keys", "new", str(place / "key")]) == 0
     scope, out, key = (str(place / name) for name in ("compliancectl.yaml", "out", "key.pem"))
-    assert app.run(["run", "--scope", scope, "--output", out, "--key", key, "--report", "none"]) == 0
+    assert app.run(["run", "--scope", scope, "--output", out, "--key", key, "--no-report"]) == 0
     shutil.copy(place / "out" / "bundle.zip", place)
     return place
 

@@ -349,7 +349,7 @@ def test_the_command_line_from_parts_to_a_verified_bundle(
     assert app.run(["merge", "part-1", "-o", "out", "--key", "key.pem"]) == 2
     assert "missing: shard 1/2" in capfd.readouterr().err
     shutil.rmtree("out")
-    assert app.run(["merge", "part-0", "part-1", "-o", "out", "--key", "key.pem", "--report", "none"]) == 0
+    assert app.run(["merge", "part-0", "part-1", "-o", "out", "--key", "key.pem", "--no-report"]) == 0
     assert app.run(["verify", "out/bundle.zip", "--key", "key.pub.pem"]) == 0
     record = ShardRecord.model_validate_json((tmp_path / "out/bundle/shards/0002/shard.json").read_bytes())
     assert (str(record.shard), record.execution) == ("2/2", "nightly-1")

@@ -40,8 +40,10 @@ def period(
         Path | None, typer.Option("--zip", help="With --package: also write the same bytes as a ZIP.", metavar="FILE")
     ] = None,
     signing_key: Annotated[
-        Path | None,
-        typer.Option("--sign-with", help="With --package: private key (PEM).", envvar=KEY_VARIABLE, metavar="FILE"),
+        str | None,
+        typer.Option(
+            "--sign-with", help="With --package: private key, as `bundle` takes it.", envvar=KEY_VARIABLE, metavar="KEY"
+        ),
     ] = None,
     key: SignerKey = None,
     trust: TrustFile = None,
@@ -84,7 +86,7 @@ def period(
 
 
 def _seal(
-    found: Period, captures: list[Capture], folder: Path, package: Path, archive: Path | None, signer: Path
+    found: Period, captures: list[Capture], folder: Path, package: Path, archive: Path | None, signer: Path | str
 ) -> None:
     from compliancectl.cli import console, pipeline
     from compliancectl.period.package import write

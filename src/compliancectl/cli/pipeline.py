@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Paper = Literal["A4", "Letter"]
 Form = Literal["pdf", "html"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+OPENINGS_VARIABLE = "COMPLIANCECTL_OPENINGS"
 LEDGER_VARIABLE = "COMPLIANCECTL_LEDGER"
 LEDGER_KEY_VARIABLE = "COMPLIANCECTL_LEDGER_KEY"
 AUTHORITY_VARIABLE = "COMPLIANCECTL_TIMESTAMP_AUTHORITY"
@@ -121,9 +122,14 @@ def collect_stage(
     deadline_s: float,
     max_calls: int | None = None,
     part: ShardRecord | None = None,
+    openings: Path | None = None,
 ) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
+
+    if openings is not None and openings.resolve().is_relative_to(folder.resolve()):
+        hint = "Name a folder of your own: whoever has the openings knows the people."
+        raise UsageError("the openings cannot lie in the run's folder, which is handed over", hint=hint)
 
     tables = tables_of(project.selected, project.catalogue.tables)
     with console.collecting() as view:
@@ -136,6 +142,7 @@ def collect_stage(
             deadline_s=deadline_s,
             max_calls=max_calls,
             part=part,
+            openings=openings,
             tell=view.tell,
         )
     if record.status != "complete":
@@ -187,10 +194,12 @@ def evaluate_stage(
             claims=project.claims,
             catalogue=project.catalogue.controls,
             engine=engine,
+            disabled=project.disabled,
+            left_out=project.left_out,
         )
 
 
-def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None, authority: str | None = None) -> None:
+def bundle_stage(run: Path, out: Path, key: Path | str, archive: Path | None, authority: str | None = None) -> None:
     """Seal a run folder, with a time stamp by `authority` (an address) if there is one."""
     from compliancectl.bundle import bundle
     from compliancectl.seal import timestamp
@@ -264,11 +273,6 @@ def operator() -> Operator:
         return Operator(id="unknown", kind="ci" if os.environ.get("CI") else "person")
 
 
-def kinds(named: list[str] | None) -> tuple[str, ...]:
-    """The reports to write: those named, none for `none`, and one when nothing is said."""
-    return () if named == ["none"] else tuple(named or ("assessment",))
-
-
 def instant(text: str | None) -> datetime | None:
     """Parse `--as-of`; `now` is the present."""
     if text is None:
@@ -283,14 +287,14 @@ def instant(text: str | None) -> datetime | None:
         ) from None
 
 
-def signing_key(key: Path | None) -> Path:
+def signing_key(key: str | None) -> str:
     """The key to seal with: `--key`, or the environment.
 
     Raises:
         UsageError: if none is named.
     """
-    named = key or (Path(os.environ[KEY_VARIABLE]) if os.environ.get(KEY_VARIABLE) else None)
-    if named is None:
+    named = key or os.environ.get(KEY_VARIABLE)
+    if not named:
         hint = f"Make one with `compliancectl keys new`, then name it with --key or {KEY_VARIABLE}."
         raise UsageError("no signing key is named", hint=hint)
     return named
@@ -324,7 +328,7 @@ def _is_collected(project: Project, folder: Path) -> bool:
 class Ending:
     """What becomes of a run once it is collected."""
 
-    key: Path
+    key: Path | str
     kinds: tuple[str, ...]
     paper: Paper
     as_of: datetime | None = None
@@ -344,10 +348,10 @@ def whole(project: Project, outputs: Outputs, gather: Callable[[], object], endi
     """
     from compliancectl.cli import summary
     from compliancectl.cli.verification import describe
-    from compliancectl.seal.keys import load_private
+    from compliancectl.seal import signers
 
     refuse_sealed(outputs)
-    key_id = load_private(ending.key).key_id  # a wrong key must be found before an hour of collection, not after
+    key_id = signers.load(ending.key).key_id  # a wrong key must be found before an hour of collection, not after
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
     book = ending.book
@@ -367,8 +371,14 @@ def whole(project: Project, outputs: Outputs, gather: Callable[[], object], endi
 
 
 def gather_stage(
-    project: Project, folder: Path, *, resume: bool, deadline_s: float, max_calls: int | None = None
+    project: Project,
+    folder: Path,
+    *,
+    resume: bool,
+    deadline_s: float,
+    max_calls: int | None = None,
+    openings: Path | None = None,
 ) -> None:
     """Collect, unless that is done and only a later stage was interrupted."""
     if not (resume and _is_collected(project, folder)):
-        collect_stage(project, folder, resume=resume, deadline_s=deadline_s, max_calls=max_calls)
+        collect_stage(project, folder, resume=resume, deadline_s=deadline_s, max_calls=max_calls, openings=openings)

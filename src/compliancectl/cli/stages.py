@@ -28,13 +28,21 @@ from compliancectl.cli.options import (
     SparkMaster,
 )
 from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
+from compliancectl.errors import UsageError
 
 app = typer.Typer()
 
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write to; must be new.", metavar="DIR")]
 Key = Annotated[
-    Path | None, typer.Option("--key", "-k", help="Signing key (PEM).", envvar=pipeline.KEY_VARIABLE, metavar="FILE")
+    str | None,
+    typer.Option(
+        "--key",
+        "-k",
+        help="Signing key: a PEM file, or gcpkms://projects/…/cryptoKeyVersions/1.",
+        envvar=pipeline.KEY_VARIABLE,
+        metavar="KEY",
+    ),
 ]
 Authority = Annotated[
     str | None,
@@ -43,6 +51,16 @@ Authority = Annotated[
         help="RFC 3161 authority to ask for a time stamp over the signature.",
         envvar=pipeline.AUTHORITY_VARIABLE,
         metavar="URL",
+    ),
+]
+Openings = Annotated[
+    Path | None,
+    typer.Option(
+        "--openings",
+        help="Folder outside every run in which it is kept whom each pseudonym stands for.",
+        envvar=pipeline.OPENINGS_VARIABLE,
+        metavar="DIR",
+        show_default="people are removed for good",
     ),
 ]
 
@@ -54,9 +72,8 @@ LedgerKey = Annotated[
     Path | None,
     typer.Option("--ledger-key", help="The ledger's private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"),
 ]
-Reports = Annotated[
-    list[str] | None, typer.Option("--report", help="Kind of report; may be repeated. `none`: none.", metavar="KIND")
-]
+Reports = Annotated[list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", help="Collect only this part, as in 3/10.", envvar="COMPLIANCECTL_SHARD", metavar="K/N"),
@@ -73,6 +90,7 @@ def collect(
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
     shard: ShardOption = None,
+    openings: Openings = None,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -88,7 +106,9 @@ def collect(
     part = sharding.part(shard)
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, f"run-{part.shard.number:04}" if part else "run")
-    record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, part=part)
+    record = pipeline.collect_stage(
+        project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, part=part, openings=openings
+    )
     typer.echo(folder)
     if record.status == "complete":
         return 0
@@ -185,7 +205,7 @@ def report(
 
 @app.command(epilog="Example: compliancectl verify bundle.zip --key signer.pub.pem")
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP; or a folder that holds many.")],
     key: Annotated[
         Path | None,
         typer.Option(
@@ -201,6 +221,17 @@ def verify(
     subset: Annotated[
         bool, typer.Option("--subset", help="Accept that files are missing: a sample of a bundle.")
     ] = False,
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", help="The ledger that the trust policy names, to find the bundle in.", metavar="DIR"),
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option("--proof", help="A proof from that ledger, instead of it.", metavar="FILE")
+    ] = None,
+    enter: Annotated[
+        Path | None,
+        typer.Option("--enter", help="Enter in --ledger, with this private key of it, what came out.", metavar="FILE"),
+    ] = None,
     format: OutputFormat = Format.text,
 ) -> int:
     """Check a bundle step by step, offline, with no configuration.
@@ -210,14 +241,23 @@ def verify(
     \b
     version: 1
     keys: [{key_file: larkspur-ci.pub.pem, name: Larkspur CI, valid_until: "2027-01-01T00:00:00Z"}]
+    ledger: {key_file: larkspur-ledger.txt, latest: true}
     require: {organization: "Larkspur Learning, Inc.", complete: true, max_age_days: 35}
+
+    A folder that holds many bundles, such as a period's, is verified bundle by bundle; with the ledger in its folder
+    `ledger`, or given by --ledger, the runs that are missing are named too.
 
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing or you named no key to trust.
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
     from compliancectl.cli.verification import run_verify
+    from compliancectl.entered import Book
 
-    return run_verify(bundle, key, trust, subset=subset, as_json=format is Format.json)
+    if enter is not None and ledger is None:
+        raise UsageError("there is no ledger to enter it in", hint="Give --ledger.")
+    return run_verify(
+        bundle, key, trust, subset=subset, as_json=format is Format.json, book=Book(ledger, proof), entry_key=enter
+    )
 
 
 @app.command(epilog="Example: compliancectl run -o evidence/2026-08-22 --key key.pem")
@@ -229,6 +269,7 @@ def run(
     resume: Resume = False,
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
+    openings: Openings = None,
     key: Key = None,
     timestamp: Authority = None,
     as_of: AsOf = None,
@@ -236,6 +277,7 @@ def run(
     ledger_key: LedgerKey = None,
     paper: PaperSize = Paper.a4,
     report: Reports = None,
+    no_report: NoReport = False,
     fail_on: FailOnOption = FailOn.inconclusive,
     least: LeastOption = Least.low,
 ) -> int:
@@ -248,12 +290,14 @@ def run(
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     exit_code = Policy(fail_on, least).exit_code
-    kinds, instant = pipeline.kinds(report), pipeline.instant(as_of)
+    kinds, instant = _kinds(report, no_report), pipeline.instant(as_of)
     ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
     return pipeline.whole(
         project,
         outputs,
-        lambda: pipeline.gather_stage(project, outputs.run, resume=resume, deadline_s=deadline, max_calls=max_calls),
+        lambda: pipeline.gather_stage(
+            project, outputs.run, resume=resume, deadline_s=deadline, max_calls=max_calls, openings=openings
+        ),
         ending,
     )
 
@@ -274,6 +318,7 @@ def merge(
     ledger_key: LedgerKey = None,
     paper: PaperSize = Paper.a4,
     report: Reports = None,
+    no_report: NoReport = False,
     fail_on: FailOnOption = FailOn.inconclusive,
     least: LeastOption = Least.low,
 ) -> int:
@@ -289,6 +334,12 @@ def merge(
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     exit_code = Policy(fail_on, least).exit_code
-    kinds, instant = pipeline.kinds(report), pipeline.instant(as_of)
+    kinds, instant = _kinds(report, no_report), pipeline.instant(as_of)
     ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
     return pipeline.whole(project, outputs, lambda: join(shards, outputs.run), ending)
+
+
+def _kinds(report: list[str] | None, no_report: bool) -> tuple[str, ...]:
+    if report and no_report:
+        raise UsageError("--report and --no-report are both given", hint="Keep one of them.")
+    return () if no_report else tuple(report or ("assessment",))

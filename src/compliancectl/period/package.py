@@ -31,7 +31,7 @@ from compliancectl.period import populations
 from compliancectl.period.capture import Capture
 from compliancectl.period.judge import chained
 from compliancectl.seal import archive as zip_archive
-from compliancectl.seal import dsse, keys, staging, sums
+from compliancectl.seal import signers, staging, sums
 from compliancectl.seal.container import Folder
 from compliancectl.seal.statement import source_digest
 
@@ -81,7 +81,7 @@ def write(
     folder: Path,
     out: Path,
     *,
-    key: Path,
+    key: Path | str,
     operator: Operator,
     archive: Path | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -93,7 +93,7 @@ def write(
         captures: every bundle that verifies, as it was judged.
         folder: where the bundles are, by the names that the captures have.
         out: the package's folder; must not exist.
-        key: the private key.
+        key: the private key, or the name of one in a key service.
         operator: who runs this.
         archive: also write it as this ZIP file; must not exist.
         progress: told what is going on.
@@ -103,7 +103,7 @@ def write(
         VerifyError: a bundle is not what it was when it was verified.
         OutputError: `out` or `archive` exists, or there is no room.
     """
-    signer = keys.load_private(key)
+    signer = signers.load(key)
     for place in (out, archive):
         if place is not None and place.exists():
             raise OutputError("something is here already", file=place, hint="Choose a name that does not exist yet.")
@@ -180,7 +180,7 @@ def _enclose(bundle: Path, last: Capture, out: Path) -> None:
         zip_archive.write(Folder(bundle), last.run_id, stream)
 
 
-def _seal(found: Period, last: Capture, operator: Operator, signer: keys.SigningKey, place: Path) -> str:
+def _seal(found: Period, last: Capture, operator: Operator, signer: signers.Signer, place: Path) -> str:
     files = sorted(path for path in place.rglob("*") if path.is_file())
     listing = sums.write({path.relative_to(place).as_posix(): canonical.sha256_file(path) for path in files})
     disk.write_whole(place / sums.NAME, listing)
@@ -201,7 +201,7 @@ def _seal(found: Period, last: Capture, operator: Operator, signer: keys.Signing
     )
     subject = Resource(name=sums.NAME, digest=Digest(sha256=canonical.sha256(listing)))
     payload = canonical.to_bytes(PeriodStatement(subject=(subject,), predicate=predicate).to_json())
-    envelope = dsse.sign(payload, signer.private)
+    envelope = signer.sign(payload)
     (place / "seal").mkdir()
     for name, data in (
         ("seal/statement.json", envelope.payload),

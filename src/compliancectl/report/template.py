@@ -156,7 +156,7 @@ def _markup(glyphs: Collection[int]) -> dict[str, Callable[[str], Any]]:
         parts = text.visible(value, glyphs).split("`")
         if len(parts) % 2 == 0:
             return escape("`".join(parts))
-        quoted = (Markup('<code class="in">{}</code>').format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+        quoted = (Markup('<code class="lit">{}</code>').format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
         return Markup("").join(quoted)
 
     def css_string(value: str) -> Markup:

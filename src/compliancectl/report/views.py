@@ -15,7 +15,14 @@ from typing import Any
 from compliancectl.report.book import Book
 from compliancectl.report.source import Source
 
-VIEWS: dict[str, str] = {"period_view": "compliancectl.report.period_view"}
+VIEWS: dict[str, str] = {
+    "claims": "compliancectl.report.claims",
+    "gaps": "compliancectl.report.gaps",
+    "isolation": "compliancectl.report.isolation",
+    "period_view": "compliancectl.report.period_view",
+    "privacy": "compliancectl.report.privacy",
+    "school": "compliancectl.report.school",
+}
 """Name → module."""
 
 

@@ -1,7 +1,8 @@
 """Removes secrets and personal data from replies before they are kept; nothing else is touched.
 
 A reply that holds nothing of the kind is kept byte for byte. Otherwise the value is removed, key and all, and the
-rest is written again as JSON in the order in which it came.
+rest is written again as JSON in the order in which it came. E-mail addresses and the names of persons are replaced by
+pseudonyms instead, if the run keeps their openings.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from compliancectl.redaction import People
+
 _ADDRESS = re.compile(r"\s[^@\s]+@\S+")
+
 DROPS: Mapping[str, str] = {
     "secret": "secret value",
     "temp_clone_token": "secret value",
@@ -43,6 +47,7 @@ REWRITES: Mapping[str, re.Pattern[str]] = {
     "references": re.compile(r"[\w.-]*/[\w./-]+|[\w-]+\.md\b"),
 }
 """Texts of files of which only what matters is kept: the key that our documents give them → what stays."""
+ADDRESS = "e-mail address"
 
 DROPPED_IN_WORDS = (
     "secret: the leaked secret itself; the request also asks GitHub to hide it",
@@ -57,15 +62,16 @@ DROPPED_IN_WORDS = (
 )
 
 
-def redact(body: bytes, data: Any) -> tuple[bytes, dict[str, int]]:
-    """Return the body without what `DROPS` names, and how many values of each class were removed.
+def redact(body: bytes, data: Any, people: People | None = None) -> tuple[bytes, dict[str, int]]:
+    """Return the body without what `DROPS` names, and how many values of each class were removed or replaced.
 
     Args:
         body: the reply as it came.
         data: the same, parsed; it is changed in place.
+        people: gives pseudonyms; None: everything is removed.
     """
     counts: Counter[str] = Counter()
-    _strip(data, counts)
+    _strip(data, counts, people)
     if not counts:
         return body, {}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -93,7 +99,7 @@ def _rewrite(value: dict[str, Any], key: str, kept: re.Pattern[str], counts: Cou
         counts["free text"] += 1
 
 
-def _strip(value: Any, counts: Counter[str]) -> None:
+def _strip(value: Any, counts: Counter[str], people: People | None) -> None:
     if isinstance(value, dict):
         if "insecure_ssl" in value:
             _hook(value, counts)
@@ -101,14 +107,22 @@ def _strip(value: Any, counts: Counter[str]) -> None:
             if isinstance(value.get(key), str):
                 _rewrite(value, key, kept, counts)
         for key in [k for k in value if k in DROPS and value[k] not in (None, "", [])]:
-            del value[key]
+            _take(value, key, people if DROPS[key] == ADDRESS else None, ADDRESS)
             counts[DROPS[key]] += 1
         if value.get("type") == "User" and "login" in value:
-            for key in [k for k in PERSONAL if value.get(k)]:
-                del value[key]
+            for key in [k for k in PERSONAL if value.get(k) and k not in DROPS]:
+                _take(value, key, people if key == "name" else None, "name")
                 counts["personal data"] += 1
         for item in value.values():
-            _strip(item, counts)
+            _strip(item, counts, people)
     elif isinstance(value, list):
         for item in value:
-            _strip(item, counts)
+            _strip(item, counts, people)
+
+
+def _take(holder: dict[str, Any], key: str, people: People | None, kind: str) -> None:
+    """Remove a value, or replace the text by its pseudonym."""
+    if people is not None and isinstance(holder[key], str):
+        holder[key] = people.pseudonym(kind, holder[key])
+    else:
+        del holder[key]

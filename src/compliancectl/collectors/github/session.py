@@ -254,7 +254,7 @@ class GitHubSession(Session):
         raw: bytes | None = None,
     ) -> Reply:
         response = answer.response
-        body, redactions = redact(response.content if raw is None else raw, data)
+        body, redactions = redact(response.content if raw is None else raw, data, self.context.people)
         return Reply(
             body=body,
             operation=operation,

@@ -227,7 +227,7 @@ def entry_filter(window: Window) -> str:
 
 def _entry_drops(session: GcpSession) -> tuple[Drop, ...]:
     payload = "entries[].protoPayload"
-    outside = people_outside(session.config.staff_domains)
+    outside = people_outside(session.config.staff_domains, session.context.people)
     return (
         Drop("entries[].textPayload", "payload"),
         Drop("entries[].jsonPayload", "payload"),

@@ -180,7 +180,7 @@ def _users(session: GcpSession, project: str, instance: str) -> Listing:
         drops=(
             Drop("items[].password", "secret"),
             Drop("items[].iamEmail", "personal"),
-            Drop("items[].name", "personal", people_outside(session.config.staff_domains)),
+            Drop("items[].name", "personal", people_outside(session.config.staff_domains, session.context.people)),
         ),
         context={"project": project, "part": "users", "instance": instance},
     )
@@ -220,7 +220,7 @@ def _fetch_operations(session: GcpSession, target: Target) -> Fetched:
         "items",
         ("maxResults", 500),
         drops=(
-            Drop("items[].user", "personal", people_outside(session.config.staff_domains)),
+            Drop("items[].user", "personal", people_outside(session.config.staff_domains, session.context.people)),
             Drop("items[].importContext", "free text"),
             Drop("items[].exportContext", "free text", _bucket_alone),
         ),
