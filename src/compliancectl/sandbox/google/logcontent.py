@@ -87,7 +87,7 @@ def entries(state: State, request: Any, generated: int | None) -> Any:
             (at, project, it)
             for project in (name.removeprefix("projects/") for name in request.resource_names)
             for at, it in _all(state, project)
-            if start <= at < end and f'"{it["method"]}"' in request.filter
+            if start <= at < end and _wanted(it, request.filter)
         ),
         key=lambda e: e[:2],
         reverse=request.order_by != "timestamp asc",
@@ -123,6 +123,11 @@ def _all(state: State, project: str) -> Iterator[tuple[datetime, dict[str, Any]]
         yield state.at(it["at"]), it
 
 
+def _wanted(it: dict[str, Any], text: str) -> bool:
+    """An entry of pgAudit is asked for by its type, others by their method."""
+    return "PgAuditEntry" in text if it.get("pgaudit") else f'"{it["method"]}"' in text
+
+
 def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number: int) -> Any:
     from google.cloud.audit import audit_log_pb2
     from google.cloud.logging_v2 import types
@@ -136,8 +141,14 @@ def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number:
     audit.authentication_info.principal_email = it["principal"]
     audit.request_metadata.caller_ip = it.get("caller_ip", "")
     audit.request.update({"body": it.get("request", {})})
+    log, labels = "activity", {}
+    if it.get("pgaudit"):
+        log = "data_access"
+        labels = {"project_id": project, "region": "europe-west3", "database_id": f"{project}:{it['instance']}"}
+        audit.request.update({"@type": "type.googleapis.com/google.cloud.sql.audit.v1.PgAuditEntry"})
     return types.LogEntry(
-        log_name=f"projects/{project}/logs/cloudaudit.googleapis.com%2Factivity",
+        log_name=f"projects/{project}/logs/cloudaudit.googleapis.com%2F{log}",
+        resource={"type": "cloudsql_database", "labels": labels},
         insert_id=f"entry{number:04d}",
         timestamp=at,
         receive_timestamp=at + timedelta(seconds=1),

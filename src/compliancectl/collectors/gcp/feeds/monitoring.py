@@ -36,7 +36,6 @@ POLICY = Table(
     columns(
         project_column(),
         resource_column(f"{_START}projects/P/alertPolicies/ID"),
-        _a("name", TEXT, "displayName", "Title of the policy."),
         _a("enabled", BOOL, "enabled", "The policy raises alarms."),
         Column(
             "valid",
@@ -59,7 +58,7 @@ POLICY = Table(
     ),
     key=("resource",),
     permissions=("monitoring.alertPolicies.list",),
-    drops=("documentation, creationRecord, mutationRecord, userLabels: free text and names of people",),
+    drops=("displayName, documentation, creationRecord, mutationRecord, userLabels: free text and names of people",),
 )
 
 CHANNEL = Table(
@@ -201,7 +200,7 @@ FEEDS = (
                 "alertPolicies",
                 _policy,
                 ("pageSize", 500),
-                drops=_quiet("documentation", "creationRecord", "mutationRecord"),
+                drops=_quiet("displayName", "documentation", "creationRecord", "mutationRecord"),
             ),
             Kind(
                 "monitoring.googleapis.com/NotificationChannel",
