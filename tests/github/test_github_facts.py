@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from compliancectl.collectors.base import Reply
+from compliancectl.collectors.base import Context, Reply
 from compliancectl.collectors.github import collector, redact
-from compliancectl.collectors.github.config import GENERIC_SECRETS
+from compliancectl.collectors.github.client import Client
+from compliancectl.collectors.github.config import GENERIC_SECRETS, GitHubConfig
 from compliancectl.contract import RowContract
 
 ORG = "larkspur-learning"
@@ -637,3 +638,48 @@ def test_no_analysis_is_an_answer_and_a_hidden_one_is_not(start):
     assert "infrastructure" not in {row["repository"] for row in run.rows("analysis")}
     hub.misbehave("/infrastructure/code-scanning/analyses", "hidden")
     assert hub.collect("analysis").items[f"analyses {ORG}/infrastructure"].status == "denied"
+
+
+# -- populations that are hard to count -------------------------------------------------------------------------------
+
+
+def test_a_pull_request_of_three_hundred_commits_that_was_merged_by_rebase(start):
+    def change(github):
+        github["repositories"]["infrastructure"]["pull_requests"][1]["commits"] = 301
+
+    run = start(change).collect("commit", production={"infrastructure": ["main"]})
+    rows = run.rows("commit")
+    assert len(rows) == 304
+    assert len({row["sha"] for row in rows if row["pull_request"] == 77}) == 301
+    assert run.only.completeness.complete
+
+
+def test_a_revert_a_merge_queue_and_a_branch_forced_back_are_all_seen(start):
+    def change(github):
+        infrastructure = github["repositories"]["infrastructure"]
+        pulls = infrastructure["pull_requests"]
+        at = pulls[3]["merged"]
+        pulls.append({"number": 90, "author": "bruno-keller", "merged": at, "queue": {}, "checks": {"plan": "ABSENT"}, "reviews": [{"by": "amara-okafor"}]})  # fmt: skip
+        pulls.append({"number": 91, "author": "amara-okafor", "merged": at, "reviews": []})  # the revert of 90
+        infrastructure["activity"] = [
+            {"kind": "merge_queue_merge", "at": at, "by": "amara-okafor", "after": 90},
+            {"kind": "force_push", "at": at, "by": "bruno-keller", "after": 79},
+        ]
+
+    run = start(change).collect("pull_request", "push", "status_check", "repository")
+    tests = run.judged("SDL-04")
+    failed = {check.name: check.failed for check in tests["changes-reviewed"].checks}
+    assert failed == {"approved_by_other": 1, "approval_before_merge": 1, "approval_of_final_content": 1}
+    kinds = {row["kind"] for row in run.rows("push") if row["repository"] == "infrastructure"}
+    assert kinds == {"pr_merge", "merge_queue_merge", "force_push"}
+    assert [row["on_merge"] for row in run.rows("status_check") if row["pull_request"] == 90] == [True]
+
+
+def test_an_enterprise_server_is_asked_at_its_own_addresses(monkeypatch, hub):
+    monkeypatch.setenv("GITHUB_TOKEN", "x")
+    section = {**hub.part.scope, "base_url": "https://github.example/api/v3"}
+    config = GitHubConfig.model_validate(section)
+    context = Context(period=None, as_of=None, environment="x", folder=hub.folder)  # type: ignore[arg-type]
+    requester = Client(config, context).requester
+    assert requester.graphql_url == "https://github.example/api/graphql"
+    assert f"{requester.scheme}://{requester.hostname_and_port}" == "https://github.example"

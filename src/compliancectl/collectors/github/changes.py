@@ -32,7 +32,7 @@ from compliancectl.collectors.github.documents import (
     MORE_REVIEWS,
     PULL_REQUESTS,
 )
-from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
+from compliancectl.collectors.github.session import Cursor, GitHubSession, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
 
@@ -79,7 +79,7 @@ def _of_branch(branch: Branch) -> Generator[Reply, None, None]:
 def _pull_requests(branch: Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"pull requests of {branch.repository}")
     while not cursor.done:
-        branch.session.context.progress(f"{branch.repository}: pull requests, {cursor.count} so far")
+        branch.session.context.progress(_progress(branch, "pull requests", cursor, "at most "))
         got = branch.ask(PULL_REQUESTS, {"branch": branch.name, "after": cursor.after})
         repository = at(got.data, "repository")
         if repository is None:
@@ -94,6 +94,14 @@ def _pull_requests(branch: Branch) -> Generator[Reply, None, None]:
                 yield from _parts(branch, node)
         if nodes and _older(nodes[-1], branch.session.context.period.start):
             return
+
+
+def _progress(branch: Branch, what: str, cursor: Cursor, at_most: str = "") -> str:
+    """How far it is, and how far it will go: all merged pull requests are counted, and those before the period not read."""
+    if not cursor.total:
+        return f"{branch.repository}: {what}"
+    share = 100 * cursor.count // cursor.total
+    return f"{branch.repository}: {what}, {cursor.count:,} of {at_most}{cursor.total:,} ({share} %)"
 
 
 def _parts(branch: Branch, node: Any) -> Generator[Reply, None, None]:
@@ -116,7 +124,7 @@ def _commits(branch: Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"commits of {branch.repository}")
     window = dict(zip(("since", "until"), branch.span, strict=True))
     while not cursor.done:
-        branch.session.context.progress(f"{branch.repository}: commits, {cursor.count} so far")
+        branch.session.context.progress(_progress(branch, "commits", cursor))
         got = branch.ask(COMMITS, {**window, "ref": f"refs/heads/{branch.name}", "after": cursor.after})
         history = at(got.data, "repository", "ref", "target", "history")
         if history is None:

@@ -65,6 +65,8 @@ class Pull:
     merge_checks: tuple[Check, ...]
     """Of the commit that a merge queue made, and tested."""
     labels: tuple[str, ...]
+    rebased: int
+    """How many commits a merge by rebase put below the last one."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def expand(state: State, name: str, repository: dict[str, Any]) -> Changes:
         for p in pulls
         if p.merged is not None and p.merge is not None
     ]
+    commits += [_rebased(name, p, place) for p in pulls if p.merged for place in range(p.rebased)]
     commits += [_push(name, it) for it in repository.get("direct_pushes", [])]
     return Changes(
         tuple(sorted(pulls, key=lambda p: (p.updated, p.number), reverse=True)),
@@ -145,6 +148,7 @@ def _pull(state: State, name: str, it: dict[str, Any]) -> Pull:
         body=f"As seeded-person-amara asked. Tested with the key SEEDED-SECRET-body-{number}. {it.get('body', '')}",
         reviews=reviews,
         labels=tuple(it.get("labels", ())),
+        rebased=it.get("commits", 1) - 1,
         checks=tuple(_checks(state, name, it, end)),
         merge_checks=tuple(_checks(state, name, it["queue"], end)) if "queue" in it else (),
     )
@@ -169,6 +173,11 @@ def _review(name: str, number: int, place: int, it: dict[str, Any], end: datetim
         commit=sha(name, number, it.get("on", "head")),
         body="seeded-person-bruno looked at it; remove SEEDED-SECRET-review before the release",
     )
+
+
+def _rebased(name: str, it: Pull, place: int) -> Commit:
+    assert it.merged is not None
+    return Commit(sha(name, it.number, "rebased", place), it.merged, it.author, it.title, it.number, it.base)
 
 
 def _push(name: str, it: dict[str, Any]) -> Commit:
