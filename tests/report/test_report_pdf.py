@@ -117,8 +117,8 @@ def test_every_page_can_be_drawn_and_every_mark_has_its_tag(mixed) -> None:
         for number, page in enumerate(document.pages, 1):
             marks = 0
             for operands, operator in pikepdf.parse_content_stream(page):
+                marks += str(operator) in ("BDC", "BMC")
                 if str(operator) == "BDC":
-                    marks += 1
                     assert isinstance(operands[1], pikepdf.Dictionary), number
                 marks -= str(operator) == "EMC"
             assert marks == 0, number
