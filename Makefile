@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test year spark kills check fmt bench mutants setup setup-dev system system-dev schema lock wheel clean
+.PHONY: help demo test year spark kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,9 @@ schema: setup-dev ## write the JSON Schemas from the models
 
 lock: setup-dev ## pin every dependency with its hashes
 	$(BIN)/python requirements/lock.py
+
+samples: setup-dev ## one report of each kind from the company in a box, and pictures of them
+	$(BIN)/python bench/samples.py
 
 wheel: setup-dev ## build the wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -1,12 +1,16 @@
 #!/bin/sh
 # Installs what Python packages do not bring. Without an argument: Pango, with which weasyprint draws text. With `dev`:
-# npm, with which the descriptions of GitHub's API are fetched for tests (contracts.py). With `java`: what Spark runs on.
+# npm, with which the descriptions of GitHub's API are fetched for tests (contracts.py), and Chromium, in which tests open the
+# HTML report. With `java`: what Spark runs on.
 set -eu
 case "${1:-}" in
     dev)
-        what="npm"
-        packages="npm"
-        check() { test -f .cache/contracts/.stamp || command -v npm >/dev/null; }
+        what="npm or Chromium"
+        packages="npm chromium"
+        check() {
+            { test -f .cache/contracts/.stamp || command -v npm >/dev/null; } &&
+                { test -n "${CHROMIUM:-}" || command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+        }
         ;;
     java)
         what="Java 17"

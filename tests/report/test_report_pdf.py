@@ -112,6 +112,19 @@ def structure(document: pikepdf.Pdf) -> list[pikepdf.Dictionary]:
     return found
 
 
+def test_every_page_can_be_drawn_and_every_mark_has_its_tag(mixed) -> None:
+    with pikepdf.open(mixed[1].path) as document:
+        for number, page in enumerate(document.pages, 1):
+            marks = 0
+            for operands, operator in pikepdf.parse_content_stream(page):
+                marks += str(operator) in ("BDC", "BMC")
+                if str(operator) == "BDC":
+                    assert isinstance(operands[1], pikepdf.Dictionary), number
+                marks -= str(operator) == "EMC"
+            assert marks == 0, number
+        assert document.check_pdf_syntax() == []
+
+
 def test_every_figure_says_what_it_shows(mixed) -> None:
     with pikepdf.open(mixed[1].path) as document:
         figures = [node for node in structure(document) if str(node.S) == "/Figure"]

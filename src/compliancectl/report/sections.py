@@ -98,6 +98,8 @@ class TestView:
     """Names of the observed values that are shown for every item."""
     items: tuple[ItemView, ...]
     """Those that are printed, what does not pass first."""
+    passing: tuple[str, ...]
+    """Of a population that is not printed whole, the first that pass: by name alone, since all values are enclosed."""
     shown: str | None
     """How many of how many are printed, when not all are."""
     table: Table | None
@@ -155,6 +157,7 @@ def _test(
     items: Population,
 ) -> TestView:
     columns = _columns(test, items)
+    whole = items.table is None
     return TestView(
         result=test,
         anchor=f"test-{control.id}-{number}",
@@ -164,7 +167,10 @@ def _test(
         checks=tuple(CheckView(c, check_sentence(c), _worst(c)) for c in test.checks),
         tables=tuple(_table(use, evidence) for use in test.tables),
         columns=columns,
-        items=tuple(_item(f"{control.id}\0{test.id}", item, columns) for item in items.first),
+        items=tuple(
+            _item(f"{control.id}\0{test.id}", item, columns) for item in items.first if whole or item.outcome != "pass"
+        ),
+        passing=() if whole else tuple(item.resource for item in items.first if item.outcome == "pass"),
         shown=_shown(len(items.first), test.counts),
         table=items.table,
     )
