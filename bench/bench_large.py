@@ -16,12 +16,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 STEP = """
-import resource, sys, time
+import random, resource, sys, time
 from pathlib import Path
 import bench_verify as b
 name, place, items, megabytes = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 if name == "make":
-    b.generate(place / "run", items, megabytes)
+    run, made, size = b.Run(place / "run"), [], megabytes * 1_000_000 // items
+    for number in range(items):
+        block = random.Random(number).randbytes(min(size, 1_000_000))
+        body = (block * (size // len(block) + 1))[:size]
+        made.append(run.add_item(f"gcp/feed_{number % 20}/target-{number:05}", "gcp.sql_instance", body=body))
+    run.evaluate(run.finish(made), made)
     b.keys.new_key(place / "key")
 began = time.perf_counter()
 if name == "seal":
