@@ -57,7 +57,7 @@ def line(name: str, value: float, limit: float, detail: str) -> bool:
 
 
 def main(items: int = 20_000, megabytes: int = 5000) -> int:
-    many = measured(items, items // 1000)
+    many = measured(items, max(1, items // 1000))
     small, large = measured(50, 100), measured(50, megabytes)
     held = [
         line(f"seconds to {name} {items} items", many[name][0], 10, f"{many[name][1]:.0f} MB of memory")
