@@ -2,7 +2,7 @@
 
     python bench/bench_verify.py [ITEMS] [MEGABYTES]
 
-Prints one line per measurement and exits 1 if verifying the folder takes more than twice as long as `sha256sum`.
+Prints one line per measurement and exits 1 if verifying the folder takes more than one and a half times as long as `sha256sum`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests" / "seal"))  # the tests' maker of run fold
 
 from conftest import OPERATOR, Run  # noqa: E402
 
-TARGET = 2.0
+TARGET = 1.5
 REPEATS = 3
 
 
@@ -81,7 +81,7 @@ def main(items: int = 1000, megabytes: int = 100) -> int:
     print(f"{items} items, {megabytes} MB; archive {size:.1f} MB")
     print(f"seal a folder            {seal:6.2f} s   with the archive {both:.2f} s")
     print(f"sha256sum --check        {coreutils:6.2f} s")
-    print(f"verify the folder        {inside:6.2f} s   ratio {inside / coreutils:.2f} (target: at most {TARGET:.0f})")
+    print(f"verify the folder        {inside:6.2f} s   ratio {inside / coreutils:.2f} (target: at most {TARGET})")
     print(f"  as a process of its own {process:5.2f} s   ratio {process / coreutils:.2f}")
     print(f"verify in the archive    {archive:6.2f} s")
     print(f"verify by hand           {by_hand:6.2f} s")
