@@ -88,6 +88,7 @@ def start(
     settings: Mapping[str, str] | None = None,
     *,
     binaries: Path | None = None,
+    checksums: bool = False,
 ) -> Server:
     """Make a new cluster and start it; about a second.
 
@@ -96,6 +97,7 @@ def start(
         rules: content of `pg_hba.conf`; by default everybody on the socket is trusted.
         settings: of the server, beside and before those of every sandbox.
         binaries: installation of another version, the folder above its `bin`.
+        checksums: every page carries one.
     """
     folder = Path(tempfile.mkdtemp(prefix="larkspur-pg-"))
     server = Server(version, folder)
@@ -104,7 +106,7 @@ def start(
         if account:
             os.chown(folder, account["user"], account["group"])
         install = binaries or _installation(version, folder, reachable_by_all=bool(account))
-        _initialise(install, folder, account)
+        _initialise(install, folder, account, checksums and version < 18)  # later ones always do
         if rules is not None:
             server.rules_file.write_text(rules, encoding="utf-8")
         server._process = _run(install, folder, account, {**SETTINGS, **(settings or {})})
@@ -147,7 +149,7 @@ def _open_to_all(folder: Path) -> bool:
     return bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
-def _initialise(install: Path, folder: Path, account: dict[str, Any]) -> None:
+def _initialise(install: Path, folder: Path, account: dict[str, Any], checksums: bool) -> None:
     command = [
         str(install / "bin" / "initdb"),
         "-D",
@@ -158,6 +160,7 @@ def _initialise(install: Path, folder: Path, account: dict[str, Any]) -> None:
         "--no-sync",
         "--locale=C",
         "--encoding=UTF8",
+        *(["--data-checksums"] if checksums else []),
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, **account)
     if done.returncode != 0:
