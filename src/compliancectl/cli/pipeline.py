@@ -121,6 +121,7 @@ def collect_stage(
     deadline_s: float,
     max_calls: int | None = None,
     openings: Path | None = None,
+    write_probes: bool = False,
 ) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
@@ -140,6 +141,7 @@ def collect_stage(
             deadline_s=deadline_s,
             max_calls=max_calls,
             openings=openings,
+            write_probes=write_probes,
             tell=view.tell,
         )
     if record.status != "complete":

@@ -112,15 +112,15 @@ def install_views(
         if len(chosen) > 1:
             names = ", ".join(one.name for one in chosen)
             raise UsageError("the scope has several databases", hint=f"Choose one with --database: {names}.")
-        tables, protected = install.tenant_tables(session, chosen[0])
-        made = install.functions(chosen[0], tables)
+        found = install.look(session, chosen[0])
+        made = install.functions(chosen[0], found)
         if not made:
             raise UsageError(
                 f"database {chosen[0].name} declares nothing that a function would count",
                 hint="Declare purge_columns, schema_map or departed_tenants in the scope file.",
             )
         who = reader or session.principal().subject
-        typer.echo(install.write(chosen[0], made, protected, who), nl=False)
+        typer.echo(install.write(chosen[0], made, found.protected, who), nl=False)
     return 0
 
 
@@ -189,6 +189,21 @@ def _chosen(databases: Sequence[Any], names: list[str] | None) -> list[Any]:
         if name not in known:
             raise UsageError(f"the scope has no database called {name!r}", hint=f"It has: {', '.join(known)}.")
     return [database for database in databases if not names or database.name in names]
+
+
+def refuse_unless_clones(project: Any) -> None:
+    """Refuse to try writes unless every PostgreSQL database of a project is declared a clone.
+
+    Raises:
+        UsageError: naming the database that is not, or that there is none.
+    """
+    from compliancectl.errors import UsageError
+    from compliancectl.sections import validate_sections
+
+    if "postgres" not in project.collectors:
+        raise UsageError("the scope has no PostgreSQL database to try writes in", hint="Leave --write-probes out.")
+    section: Any = validate_sections(project.scope, {"postgres": project.collectors["postgres"]})["postgres"]
+    _only_clones(list(section.databases))
 
 
 def _only_clones(databases: list[Any]) -> None:

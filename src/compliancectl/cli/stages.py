@@ -75,6 +75,13 @@ def collect(
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
     openings: Openings = None,
+    write_probes: Annotated[
+        bool,
+        typer.Option(
+            "--write-probes",
+            help="Try writes across tenants and roll them back; only where the scope says `clone: true`.",
+        ),
+    ] = False,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -85,8 +92,18 @@ def collect(
 
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, "run")
+    if write_probes:
+        from compliancectl.cli.postgres import refuse_unless_clones
+
+        refuse_unless_clones(project)
     record = pipeline.collect_stage(
-        project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, openings=openings
+        project,
+        folder,
+        resume=resume,
+        deadline_s=deadline,
+        max_calls=max_calls,
+        openings=openings,
+        write_probes=write_probes,
     )
     typer.echo(folder)
     if record.status == "complete":

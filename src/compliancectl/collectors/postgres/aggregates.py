@@ -96,7 +96,7 @@ def fetch_departed(session: PostgresSession, target: Target) -> Fetched:
         known = {str(row["name"]) for row in tables.records()}
         yield reply(snapshot, tables, asked, {})
         for tenant, ended in sorted(said.ended.items()):
-            answer = snapshot.ask(_departed(said.function), (tenant,))
+            answer = snapshot.ask(departed(said.function), (tenant,))
             strange = [row["relation"] for row in answer.records() if row["relation"] not in known]
             if strange:
                 raise Garbage(f"database {database.name}: {said.function} counts what is no table of the database")
@@ -116,7 +116,8 @@ _TABLES = of(
 )
 
 
-def _departed(function: str) -> Query:
+def departed(function: str) -> Query:
+    """The statement that counts what is left of one tenant."""
     return of(
         "departed_tenant",
         "-- parameters: tenant\n"

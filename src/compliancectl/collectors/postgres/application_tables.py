@@ -13,7 +13,9 @@ SCHEMA_MAP = Table(
     (
         *identity("`database/thing/role`; for education records `database/education_records:schema.table/table`."),
         Column("thing", TEXT, "`api_tokens`, `share_links`, `collections` … as in the scope.", "scope", required=True),
-        Column("role", TEXT, "What the column is for: `token`, `hash` …; `table` for the table.", "scope", required=True),
+        Column(
+            "role", TEXT, "What the column is for: `token`, `hash` …; `table` for the table.", "scope", required=True
+        ),
         Column("table", TEXT, "`schema.table`.", "scope", required=True),
         Column("column", TEXT, "Column; NULL for the table itself.", "scope"),
         Column("present", BOOL, "Whether it exists.", "pg_class, pg_attribute", required=True),

@@ -147,7 +147,7 @@ def fetch_cron(session: PostgresSession, target: Target) -> Fetched:
         installed = answer.records()[0]["installed"] == "t"
         if installed:
             bounds = (clock.text(period.start), clock.text(period.end))
-            answer = snapshot.ask(query("cron_runs"), bounds)
+            answer = snapshot.ask(purge.cron_runs(database), bounds)
     yield reply(snapshot, answer, asked, {"pg_cron": "installed" if installed else "not installed"})
     if installed:
         return complete(answer)

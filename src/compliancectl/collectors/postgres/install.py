@@ -42,28 +42,58 @@ class Function:
     """`schema.table` → columns."""
     scope: Mapping[str, Any] = field(default_factory=dict)
     """What to declare of it: path in the database's section → value."""
+    by_installer: bool = False
+    """Whether it goes on running as the role that installs it, because only that role sees what it reads."""
 
     @property
     def signature(self) -> str:
         """As PostgreSQL writes it."""
-        kind = self.arguments.rpartition(" ")[2]
-        return f"{SCHEMA}.{quoted_plain(self.name)}({kind})"
+        return f"{SCHEMA}.{quoted_plain(self.name)}({self.types.replace(', ', ',')})"
+
+    @property
+    def types(self) -> str:
+        """Types of the arguments, as PostgreSQL writes them."""
+        parts = [part.partition(" ")[2] for part in self.arguments.split(", ") if part]
+        return ", ".join("timestamp with time zone" if part == "timestamptz" else part for part in parts)
 
 
 def quoted_plain(name: str) -> str:
     """An identifier, bare where it needs no quotes."""
     bare = name.replace("_", "a")
-    return name if bare.isascii() and bare.isalnum() and bare == bare.lower() and not bare[0].isdigit() else quoted(name)
+    return (
+        name if bare.isascii() and bare.isalnum() and bare == bare.lower() and not bare[0].isdigit() else quoted(name)
+    )
 
 
-def functions(database: Database, tenant_tables: Mapping[str, str]) -> list[Function]:
-    """Every function that the declarations of a database call for.
+def functions(database: Database, found: Found) -> list[Function]:
+    """Every function that the declarations of a database call for."""
+    made = [*_purges(database), *_aggregates(database), *_departed(database, found.tenant_tables)]
+    return [*made, CRON_RUNS] if found.pg_cron else made
 
-    Args:
-        database: with its schema map and purge columns.
-        tenant_tables: `schema.table` → tenant key, of every table with tenants' data.
-    """
-    return [*_purges(database), *_aggregates(database), *_departed(database, tenant_tables)]
+
+@dataclass(frozen=True)
+class Found:
+    """What must be known of a database to write the functions."""
+
+    tenant_tables: Mapping[str, str]
+    """`schema.table` → tenant key, of every table with tenants' data."""
+    protected: frozenset[str]
+    """Tables with row-level security switched on: they need a policy."""
+    pg_cron: bool
+    """Whether pg_cron is installed."""
+
+
+CRON_RUNS = Function(
+    "cron_runs",
+    "since timestamptz, until timestamptz",
+    "(job bigint, job_name text, schedule text, active boolean, run bigint, status text, started timestamptz, ended timestamptz)",
+    """select j.jobid, j.jobname::text, j.schedule, j.active, d.runid, d.status, d.start_time, d.end_time
+from cron.job j left join cron.job_run_details d on d.jobid = j.jobid and d.start_time >= since and d.start_time < until""",
+    {},
+    {"cron_function": f"{SCHEMA}.cron_runs"},
+    by_installer=True,
+)
+"""pg_cron shows each role its own jobs, so this one goes on running as the role that schedules them."""
 
 
 def _purges(database: Database) -> Iterator[Function]:
@@ -177,19 +207,20 @@ def _departed(database: Database, tenant_tables: Mapping[str, str]) -> Iterator[
     )
 
 
-def tenant_tables(session: PostgresSession, database: Database) -> tuple[dict[str, str], frozenset[str]]:
-    """Tables with tenants' data and their keys, and the tables with row-level security switched on, as they are now."""
+def look(session: PostgresSession, database: Database) -> Found:
+    """Read what must be known, in one snapshot."""
     from compliancectl.collectors.postgres.feeds import relation_values
     from compliancectl.collectors.postgres.queries import query
 
     with session.snapshot(database) as snapshot:
         rows = snapshot.ask(query("relations"), relation_values(database)).records()
+        cron = snapshot.ask(query("cron_present")).records()[0]["installed"] == "t"
     keyed = {
         str(row["qualified"]): str(row["tenant_column"])
         for row in rows
         if row["tenant_column"] and row["is_partition"] == "f" and row["qualified"] not in database.shared_tables
     }
-    return keyed, frozenset(str(row["qualified"]) for row in rows if row["rls_enabled"] == "t")
+    return Found(keyed, frozenset(str(row["qualified"]) for row in rows if row["rls_enabled"] == "t"), cron)
 
 
 def write(database: Database, made: Sequence[Function], protected: frozenset[str], reader: str) -> str:
@@ -237,14 +268,15 @@ grant usage on schema compliance to {reader}, compliance_agg;
 
 def _created(function: Function, reader: str) -> list[str]:
     head = f"{SCHEMA}.{quoted(function.name)}"
-    kind = function.arguments.rpartition(" ")[2]
+    kind = function.types
+    owned = [] if function.by_installer else [f"alter function {head}({kind}) owner to {OWNER};"]
     return [
         "",
         f"create or replace function {head}({function.arguments}) returns table {function.returns}",
         f"  language sql stable security definer set search_path = pg_catalog, pg_temp set row_security = on as $body${function.body}$body$;",
         f"revoke all on function {head}({kind}) from public;",
         f"grant execute on function {head}({kind}) to {quoted(reader)};",
-        f"alter function {head}({kind}) owner to {OWNER};",
+        *owned,
     ]
 
 
@@ -262,6 +294,9 @@ def _declared(made: Sequence[Function]) -> list[str]:
         group, _, key = path.partition(".")
         groups.setdefault(group, []).append((key, value))
     for group, entries in groups.items():
+        if entries[0][0] == "":
+            lines.append(f"--   {group}: {json.dumps(entries[0][1])}")
+            continue
         lines += [f"--   {group}:", *(f"--     {key}: {json.dumps(value)}" for key, value in entries)]
     lines.append("--   trusted_definers:")
     for function in made:

@@ -69,10 +69,7 @@ def _allowed(checks: list[str]) -> list[str] | None:
 def _least(checks: list[str], pattern: re.Pattern[str]) -> int | None:
     """The greatest lower bound that the constraints set together, all of which hold."""
     found = [
-        int(number) + (sign == ">")
-        for check in checks
-        if not _either(check)
-        for sign, number in pattern.findall(check)
+        int(number) + (sign == ">") for check in checks if not _either(check) for sign, number in pattern.findall(check)
     ]
     return max(found, default=None)
 
@@ -103,5 +100,3 @@ def redact_checks(record: Record) -> int:
         record["checks"] = json.dumps([text for text, _ in kept], ensure_ascii=False)
         found += sum(count for _, count in kept)
     return found
-
-

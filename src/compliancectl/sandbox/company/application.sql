@@ -18,6 +18,9 @@ grant app to compliance_ro, "compliance-reader@larkspur-prod.iam" with inherit f
 grant usage on schema public to app, app_owner, compliance_agg;
 grant create on schema public to app_owner;
 
+-- The cluster's own number is another one in each sandbox; without it the same company gives the same evidence.
+revoke execute on function pg_control_system() from public;
+
 -- A secret where applications tend to keep one: in a setting of their role.
 alter role app set app.signing_key = 'SEEDED-SECRET-signing-key';
 
@@ -217,7 +220,7 @@ insert into public.organizations (id, name) values
 insert into public.users (organization_id, email, first_name, last_name, password_hash, created_at, deleted_at, last_login_at)
   select case when n % 2 = 0 then '00000000-0000-4000-8000-00000000000a' else '00000000-0000-4000-8000-00000000000b' end::uuid,
          format('seeded-person-%s@students.example', lpad(n::text, 2, '0')), 'Seeded', format('seeded-person-%s', n),
-         format('$argon2id$v=19$m=65536,t=3,p=4$SEEDED-SECRET-hash-%s', n), now() - interval '400 days', case when n = 7 then now() - interval '200 days' end, now() - interval '2 days'
+         format('$argon2id$v=19$m=65536,t=3,p=4$SEEDED-SECRET-hash-%s', n), now() - interval '400 days', case when n = 7 then date_trunc('day', now()) - interval '200 days' end, now() - interval '2 days'
   from generate_series(1, 40) n;
 insert into public.identities (organization_id, user_id, provider)
   select organization_id, id, case when first_name = 'Seeded' and last_name like '%1' then 'password' when last_name like '%2' then 'microsoft' else 'google' end
@@ -227,13 +230,13 @@ insert into public.api_tokens (organization_id, user_id, name, token_hash, expir
 insert into public.org_credits (organization_id, balance) select id, 1000 from public.organizations;
 insert into public.agents (organization_id, name, instructions, subject_area_id, deleted_at)
   select o.id, 'Tutor ' || s.name, 'Ask, do not tell. Contact seeded-person-01@students.example.', s.id,
-         case when s.id = 3 then now() - interval '90 days' end
+         case when s.id = 3 then date_trunc('day', now()) - interval '90 days' end
   from public.organizations o cross join public.subject_areas s;
 insert into public.knowledge_collections (organization_id, name) select id, 'Course notes' from public.organizations;
 insert into public.documents (organization_id, collection_id, title) select organization_id, id, 'Week ' || n from public.knowledge_collections, generate_series(1, 5) n;
 insert into public.conversations (organization_id, user_id, agent_id, title, created_at, deleted_at)
   select u.organization_id, u.id, a.id, 'Homework of ' || u.email, now() - interval '30 days',
-         case when u.last_name like '%5' then now() - interval '20 days' end
+         case when u.last_name like '%5' then date_trunc('day', now()) - interval '20 days' end
   from public.users u join public.agents a on a.organization_id = u.organization_id and a.deleted_at is null;
 insert into public.messages (organization_id, conversation_id, role, body)
   select organization_id, id, 'student', 'My address is seeded-person-01@students.example, my key SEEDED-SECRET-note' from public.conversations;
@@ -242,5 +245,5 @@ insert into public.share_links (organization_id, conversation_id, token, created
 update public.organizations set external_sharing = true where name = 'Aldermoor School';
 update public.share_links set visibility = 'external' where organization_id = '00000000-0000-4000-8000-00000000000a';
 insert into public.temporary_chats (organization_id, body, created_at)
-  select id, 'SEEDED-SECRET-temporary', now() - make_interval(hours => h) from public.organizations, unnest(array[1, 20, 60]) h;
+  select id, 'SEEDED-SECRET-temporary', date_trunc('hour', now()) - make_interval(hours => h) from public.organizations, unnest(array[1, 20, 60]) h;
 insert into public.audit_events (organization_id, action) select organization_id, 'login' from public.users;
