@@ -222,6 +222,11 @@ def in_session(error: psycopg.Error, database: Database) -> CollectError:
             f"{subject}: the replica cancelled a query to go on with what its primary sent (40001)",
             hint="Collect again, or set hot_standby_feedback or max_standby_streaming_delay on the replica.",
         )
+    if state == "0A000" and "during recovery" in text:
+        return SourceFailed(
+            f"{subject}: a replica has no rows of unlogged tables: {text} (0A000)",
+            hint="Collect this from the primary.",
+        )
     if state in ("42P01", "42883", "3F000", "42703"):
         return Missing(f"{subject}: {text} ({state})", hint="Correct the scope file, or create what it names.")
     if state.startswith(("08", "57P")) or not state or isinstance(error, psycopg.OperationalError):

@@ -23,7 +23,9 @@ _CARD = re.compile(
     r"(?<![\w.-])[2-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{3,4}(?![\w-])|(?<![\w.-])3[47]\d{2}[ -]?\d{6}[ -]?\d{5}(?![\w-])"
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}\b")
-_DIGITS = re.compile(r"(?<![\w.+-])[0-9A-Z](?:[ ./-]?[0-9A-Z]){7,17}(?![\w-])")
+_NUMBER = re.compile(
+    r"(?<![\w.+-])(?:\d(?:[ ./-]?\d){6,14}-?[A-Z]?|\d{6}[-+A]\d{3}[0-9A-Z]|[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z])(?![\w-])"
+)
 PERSONAL_NUMBERS: Mapping[str, str] = {
     "at": "vnr",
     "be": "nn",
@@ -95,7 +97,7 @@ def detectors(countries: Iterable[str] = ()) -> dict[str, Detector]:
         if module is None:
             known = ", ".join(PERSONAL_NUMBERS)
             raise UsageError(f"no personal number of the country {country!r} is known", hint=f"Known are: {known}.")
-        found[f"personal number ({country.lower()})"] = _checked(_DIGITS, f"stdnum.{country.lower()}.{module}")
+        found[f"personal number ({country.lower()})"] = _checked(_NUMBER, f"stdnum.{country.lower()}.{module}")
     return found
 
 

@@ -14,8 +14,9 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +55,7 @@ class Server:
     folder: Path
     """Holds the data, the log and the socket `.s.PGSQL.5432` (libpq takes the folder as `host`); removed by `stop`."""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _again: Callable[[], subprocess.Popen[bytes]] | None = field(default=None, repr=False)
 
     @property
     def rules_file(self) -> Path:
@@ -73,13 +75,27 @@ class Server:
             # The postmaster handles the signal before it accepts what comes after it; ask until a new session sees it.
             connection.execute("select 1")
 
+    def become_replica(self) -> None:
+        """Stop and start again as a standby that waits for a primary; needs `wal_level = replica` from the start."""
+        assert self._again is not None
+        with self.connect() as connection:
+            connection.execute("checkpoint")
+        self._halt()
+        (self.folder / "data" / "standby.signal").touch()
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self._process = self._again()
+        _wait_until_ready(self)
+
     def stop(self) -> None:
         """Stop at once and remove everything."""
+        self._halt()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _halt(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
             process.wait(timeout=30)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def start(
@@ -109,7 +125,8 @@ def start(
         _initialise(install, folder, account, checksums and version < 18)  # later ones always do
         if rules is not None:
             server.rules_file.write_text(rules, encoding="utf-8")
-        server._process = _run(install, folder, account, {**SETTINGS, **(settings or {})})
+        server._again = partial(_run, install, folder, account, {**SETTINGS, **(settings or {})})
+        server._process = server._again()
         _wait_until_ready(server)
     except BaseException:
         server.stop()
@@ -188,7 +205,7 @@ def _wait_until_ready(server: Server) -> None:
     end = time.monotonic() + _READY_S
     while time.monotonic() < end:
         with contextlib.suppress(OSError, IndexError):
-            if state.read_text().splitlines()[7].strip() == "ready":
+            if state.read_text().splitlines()[7].strip() in ("ready", "standby"):
                 return
         time.sleep(0.01)
     log = (server.folder / "log").read_text(errors="replace")
