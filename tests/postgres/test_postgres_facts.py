@@ -150,7 +150,7 @@ CHANGES = {
     "rls-not-forced": (*_relation("documents", "rls_forced"), False),
     "rls-no-policy": (*_relation("bookmarks", "policy_count"), 0),
     "table-unclassified": (*_relation("essay_drafts", "tenant_column"), None),
-    "tenant-key-nullable": (*_relation("agents", "tenant_not_null"), False),
+    "tenant-key-nullable": (*_relation("documents", "tenant_not_null"), False),
     "tenant-key-unreferenced": (*_relation("knowledge_collections", "tenant_fk"), False),
     "role-bypasses-rls": (*_role("reporting", "bypass_rls"), True),
     "app-owns-table": (*_role("app", "owns_rls_tables"), 1),

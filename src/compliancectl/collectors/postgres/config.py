@@ -129,8 +129,6 @@ class Database(Model):
     purge_columns: tuple[PurgeColumn, ...] = ()
     cron_function: str | None = Field(default=None, pattern=r"^[^.]+\.[^.]+$")
     """`schema.name` of a function that returns the jobs of pg_cron and their runs between two instants."""
-    personal_roles: dict[str, str] = Field(default_factory=dict)
-    """Role that a person logs in as → that person, as the register of people calls them."""
     schema_map: SchemaMap = SchemaMap()
     aggregates: Aggregates = Aggregates()
     departed_tenants: DepartedTenants | None = None
