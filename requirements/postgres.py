@@ -29,7 +29,7 @@ def main() -> None:
     for package in packages:
         if not (CACHE / str(package["major"]) / package["version"]).is_file():
             _fetch(package)
-    print(" ".join(f"{package['major']}={CACHE / str(package['major'])}" for package in packages))
+    sys.stdout.write(" ".join(f"{package['major']}={CACHE / str(package['major'])}" for package in packages) + "\n")
 
 
 def _fetch(package: dict[str, Any]) -> None:
