@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test year spark kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
+.PHONY: help demo test postgres-versions year spark kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,10 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(VENV)/bin/python
 
 schema: setup-dev ## write the JSON Schemas from the models
 	$(BIN)/python -m compliancectl.cli.schemas .
+
+postgres-versions: setup-dev ## hold tenant isolation and the application's tables against PostgreSQL 14 and 17 too
+	POSTGRES_BINARIES="$$($(BIN)/python requirements/postgres.py)" $(BIN)/python -m pytest -q -n 0 \
+	  tests/postgres/isolation/test_isolation_variants.py tests/postgres/test_postgres_versions.py
 
 lock: setup-dev ## pin every dependency with its hashes
 	$(BIN)/python requirements/lock.py

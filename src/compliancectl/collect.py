@@ -89,6 +89,7 @@ def collect(
     openings: Path | None = None,
     period: Window | None = None,
     chosen: Callable[[str], bool] = lambda id: True,
+    write_probes: bool = False,
     tell: Callable[[Event], None] = lambda event: None,
 ) -> RunRecord:
     """Collect every feed that the tables need, into `folder`.
@@ -105,6 +106,7 @@ def collect(
         openings: where the openings of pseudonyms are kept; None: personal values are removed for good.
         period: what to ask events of; None: what the scope says.
         chosen: which evidence items to collect, by id.
+        write_probes: try writes in databases that are declared clones, and roll them back.
         tell: is called from several threads.
 
     Raises:
@@ -118,7 +120,8 @@ def collect(
     with store.locked(folder), ExitStack() as stack:
         with store.writing(folder):
             started = _prepare(folder, scope, collectors, feeds, resume, period, part)
-        run = _Run(folder, started, replace(_context(scope, started, deadline_s), max_calls=max_calls), tell)
+        context = _context(scope, started, deadline_s)
+        run = _Run(folder, started, replace(context, max_calls=max_calls, write_probes=write_probes), tell)
         people = stack.enter_context(redaction.people(openings))
         run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
         tasks = [

@@ -62,6 +62,7 @@ SUBCOMMANDS = [
     "ledger new",
     "ledger proof",
     "ledger show",
+    "postgres install-views",
     "postgres isolation",
     "postgres suggest",
     "redactions check",

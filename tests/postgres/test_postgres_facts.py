@@ -34,7 +34,7 @@ def test_every_feed_is_complete_and_keeps_its_contract(feed, version, request, c
 
 def test_healthy_tables_are_bound_and_classified(db, collect):
     rows = collect(db.section(), "relations").rows
-    assert len(rows) == 14
+    assert len(rows) == 16
     for row in rows:
         if row["declared_shared"] is None:
             assert row["rls_enabled"] and row["rls_forced"] and row["policy_count"] >= 1
@@ -137,12 +137,20 @@ def _cell(relation, operation, context, level="predicate"):
     return "isolation_probes", lambda got: got.by("resource")[name]["rule"]
 
 
+def _mapped(resource, column):
+    return "schema_map", lambda got: got.by("resource")[f"app/{resource}"][column]
+
+
+def _counted(resource):
+    return "aggregates", lambda got: got.by("resource")[f"app/{resource}"]["count"]
+
+
 CHANGES = {
     "rls-disabled": (*_relation("messages", "rls_enabled"), False),
     "rls-not-forced": (*_relation("documents", "rls_forced"), False),
-    "rls-no-policy": (*_relation("share_links", "policy_count"), 0),
+    "rls-no-policy": (*_relation("bookmarks", "policy_count"), 0),
     "table-unclassified": (*_relation("essay_drafts", "tenant_column"), None),
-    "tenant-key-nullable": (*_relation("agents", "tenant_not_null"), False),
+    "tenant-key-nullable": (*_relation("documents", "tenant_not_null"), False),
     "tenant-key-unreferenced": (*_relation("knowledge_collections", "tenant_fk"), False),
     "role-bypasses-rls": (*_role("reporting", "bypass_rls"), True),
     "app-owns-table": (*_role("app", "owns_rls_tables"), 1),
@@ -183,8 +191,51 @@ CHANGES = {
     ),
     "temporary-chat-overdue": ("purge_counts", lambda got: got.by("table")["public.temporary_chats"]["overdue"], 1),
     "temporary-count-blind": ("purge_counts", lambda got: got.by("table")["public.temporary_chats"]["total"], 0),
+    "pgaudit-off-for-the-app": (
+        "setting_overrides",
+        lambda got: [row["value"] for row in got.rows if row["name"] == "pgaudit.log"],
+        ["none"],
+    ),
+    "tokens-kept-in-clear": (*_mapped("api_tokens/owner", "nullable"), True),
+    "tokens-and-credits-unforced": (*_relation("org_credits", "rls_forced"), False),
+    "credit-overdrawn": (*_mapped("credits/balance", "min_value"), None),
+    "provider-undeclared": (*_counted("identity_providers/github"), 1),
+    "password-unsalted": (*_counted("password_hashes/other"), 10),
+    "share-links-careless": (
+        *_mapped("share_links/visibility", "allowed_values"),
+        ["external", "organization", "public"],
+    ),
+    "share-links-by-trigger": ("triggers", lambda got: got.by("name")["share_it"]["mentions"], ["public.share_links"]),
+    "share-links-show-all": (*_counted("share_links/external unredacted"), 10),
+    "sharing-undecided": (*_mapped("tenants/external_sharing", "nullable"), True),
+    "collection-only-marked": (
+        "foreign_keys",
+        lambda got: got.by("name")["documents_collection_id_fkey"]["on_delete"],
+        "NO ACTION",
+    ),
+    "inventory-stale": (
+        "personal_columns",
+        lambda got: got.by("column")["public.users.avatar_url"]["present"],
+        False,
+    ),
+    "school-left-behind": (
+        "departed_tenants",
+        lambda got: got.by("relation")["public.org_credits"]["rows"],
+        1,
+    ),
+    "card-numbers-kept": (
+        "columns",
+        lambda got: "app/public.organizations.card_number" in got.by("resource"),
+        True,
+    ),
+    "reference-dangling": (
+        "foreign_keys",
+        lambda got: "messages_conversation_id_fkey" in got.by("name"),
+        False,
+    ),
 }
 UNDO = {
+    "pgaudit-off-for-the-app": "alter role app reset pgaudit.log",
     "role-bypasses-rls": "drop role reporting",
     "app-creates-databases": "alter role app nocreatedb",
     "app-is-cloudsqlsuperuser": "revoke cloudsqlsuperuser from app",

@@ -123,6 +123,7 @@ def collect_stage(
     max_calls: int | None = None,
     part: ShardRecord | None = None,
     openings: Path | None = None,
+    write_probes: bool = False,
 ) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
@@ -143,6 +144,7 @@ def collect_stage(
             max_calls=max_calls,
             part=part,
             openings=openings,
+            write_probes=write_probes,
             tell=view.tell,
         )
     if record.status != "complete":

@@ -78,6 +78,52 @@ def suggest(
     return 0
 
 
+@app.command(
+    "install-views", epilog="Example: compliancectl postgres install-views --print --database app > install.sql"
+)
+def install_views(
+    scope: ScopeFile = DEFAULT_SCOPE,
+    database: Annotated[
+        str | None, typer.Option("--database", help="Which database, if the scope has several.", metavar="NAME")
+    ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option("--reader", help="The role that will count; absent: the one that connects.", metavar="ROLE"),
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--print", help="Write the SQL to standard output; nothing else is ever done with it.")
+    ] = False,
+) -> int:
+    """Write the SQL that lets the collector count rows without reading any, for the owner to review and run.
+
+    It makes one function for each purge_columns entry, for what schema_map names, and for departed_tenants, owned by a role that
+    nobody logs in as. The lines to add to the scope file are comments at its end.
+    """
+    from compliancectl.collectors.postgres import install
+    from compliancectl.errors import UsageError
+
+    if not show:
+        raise UsageError(
+            "this command changes no database",
+            hint="Add --print: it writes the SQL, which the owner of the database reviews and runs.",
+        )
+    with _session(scope) as session:
+        chosen = _chosen(session.config.databases, [database] if database else None)
+        if len(chosen) > 1:
+            names = ", ".join(one.name for one in chosen)
+            raise UsageError("the scope has several databases", hint=f"Choose one with --database: {names}.")
+        found = install.look(session, chosen[0])
+        made = install.functions(chosen[0], found)
+        if not made:
+            raise UsageError(
+                f"database {chosen[0].name} declares nothing that a function would count",
+                hint="Declare purge_columns, schema_map or departed_tenants in the scope file.",
+            )
+        who = reader or session.principal().subject
+        typer.echo(install.write(chosen[0], made, found.protected, who), nl=False)
+    return 0
+
+
 def _open(section: dict[str, Any]) -> Any:
     """An open session with a section that no scope file holds."""
     from datetime import timedelta
@@ -143,6 +189,21 @@ def _chosen(databases: Sequence[Any], names: list[str] | None) -> list[Any]:
         if name not in known:
             raise UsageError(f"the scope has no database called {name!r}", hint=f"It has: {', '.join(known)}.")
     return [database for database in databases if not names or database.name in names]
+
+
+def refuse_unless_clones(project: Any) -> None:
+    """Refuse to try writes unless every PostgreSQL database of a project is declared a clone.
+
+    Raises:
+        UsageError: naming the database that is not, or that there is none.
+    """
+    from compliancectl.errors import UsageError
+    from compliancectl.sections import validate_sections
+
+    if "postgres" not in project.collectors:
+        raise UsageError("the scope has no PostgreSQL database to try writes in", hint="Leave --write-probes out.")
+    section: Any = validate_sections(project.scope, {"postgres": project.collectors["postgres"]})["postgres"]
+    _only_clones(list(section.databases))
 
 
 def _only_clones(databases: list[Any]) -> None:

@@ -91,6 +91,13 @@ def collect(
     max_calls: MaxCalls = None,
     shard: ShardOption = None,
     openings: Openings = None,
+    write_probes: Annotated[
+        bool,
+        typer.Option(
+            "--write-probes",
+            help="Try writes across tenants and roll them back; only where the scope says `clone: true`.",
+        ),
+    ] = False,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -106,8 +113,19 @@ def collect(
     part = sharding.part(shard)
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, f"run-{part.shard.number:04}" if part else "run")
+    if write_probes:
+        from compliancectl.cli.postgres import refuse_unless_clones
+
+        refuse_unless_clones(project)
     record = pipeline.collect_stage(
-        project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, part=part, openings=openings
+        project,
+        folder,
+        resume=resume,
+        deadline_s=deadline,
+        max_calls=max_calls,
+        part=part,
+        openings=openings,
+        write_probes=write_probes,
     )
     typer.echo(folder)
     if record.status == "complete":

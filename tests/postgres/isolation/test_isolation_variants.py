@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ import pytest
 from compliancectl.sandbox.postgres.server import Server, start
 
 DEBIAN = Path("/usr/lib/postgresql/15")
+OTHERS = {
+    int(version): Path(folder)
+    for version, _, folder in (part.partition("=") for part in os.environ.get("POSTGRES_BINARIES", "").split())
+}
+"""Installations of versions that are not carried along; `make postgres-versions` fetches and names them."""
 FAMILIES = sorted(suite.DECLARED)
 VARIANTS = {family: suite.load(family) for family in FAMILIES}
 
@@ -32,10 +38,11 @@ def _grants(version: int) -> str:
         pytest.param(
             15, marks=pytest.mark.skipif(not DEBIAN.exists(), reason="Debian's PostgreSQL 15 is not installed")
         ),
+        *sorted(OTHERS),
     ],
 )
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    running = start(request.param, binaries=DEBIAN if request.param == 15 else None)
+    running = start(request.param, binaries={15: DEBIAN, **OTHERS}.get(request.param))
     try:
         with running.connect() as connection:
             connection.execute(suite.ROLES.encode())

@@ -7,6 +7,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from compliancectl.collectors.postgres.application import (
+    Aggregates,
+    DepartedTenants,
+    PersonalColumn,
+    Sampling,
+    SchemaMap,
+)
 from compliancectl.model.base import Model
 
 IpType = Literal["PUBLIC", "PRIVATE", "PSC"]
@@ -120,6 +127,16 @@ class Database(Model):
     role_matrix: RoleMatrix | None = None
     purge_functions: tuple[PurgeFunction, ...] = ()
     purge_columns: tuple[PurgeColumn, ...] = ()
+    cron_function: str | None = Field(default=None, pattern=r"^[^.]+\.[^.]+$")
+    """`schema.name` of a function that returns the jobs of pg_cron and their runs between two instants."""
+    schema_map: SchemaMap = SchemaMap()
+    aggregates: Aggregates = Aggregates()
+    departed_tenants: DepartedTenants | None = None
+    """Without it nobody has said whether a tenant left."""
+    personal_data: dict[str, PersonalColumn] = Field(default_factory=dict)
+    """`schema.table.column` → what it holds: the inventory of personal data."""
+    sampling: Sampling | None = None
+    """Whether values may be looked at to find personal data that nobody declared; without it, names of columns alone."""
     contexts: dict[str, ProbeContext] = Field(default_factory=dict)
     """Name → who a session can be. Two of different tenants make it possible to probe isolation."""
     clone: bool = False
@@ -181,6 +198,7 @@ class Database(Model):
         named |= {self.identity_table} if self.identity_table else set()
         named |= {self.role_matrix.table} if self.role_matrix else set()
         named |= {p.table for p in self.purge_functions} | {p.table for p in self.purge_columns}
+        named |= set(self.schema_map.tables)
         return tuple(sorted(named))
 
 

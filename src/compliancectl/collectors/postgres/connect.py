@@ -133,7 +133,8 @@ class Door:
 
 def at_connect(error: psycopg.Error, database: Database) -> CollectError:
     """What a failed login means. libpq gives no SQLSTATE here, so its own English messages are read."""
-    text = clean(str(error))
+    # Which socket or address it was is the endpoint's to say; the Cloud SQL connector makes another socket each time.
+    text = _WHERE.sub("", clean(str(error)))
     subject = f"database {database.name} ({database.endpoint})"
     if re.search(
         r"password authentication failed|no pg_hba.conf entry|pg_hba.conf rejects|role \".*\" does not exist|no password supplied"
@@ -155,6 +156,9 @@ def at_connect(error: psycopg.Error, database: Database) -> CollectError:
     ):
         return Garbage(f"{subject}: what answers is not PostgreSQL: {text}", hint="Check the host and the port.")
     return Unreachable(f"{subject}: no connection: {text}", hint="Check host, port, network path and TLS settings.")
+
+
+_WHERE = re.compile(r'connection to server (?:on socket "[^"]*"|at "[^"]*"(?: \([^)]*\))?, port \d+) failed: ')
 
 
 def at_connector(error: Exception, database: Database, where: CloudSql) -> CollectError:
@@ -212,6 +216,16 @@ def in_session(error: psycopg.Error, database: Database) -> CollectError:
         return SourceFailed(
             f"{subject}: a table stayed locked for longer than lock_timeout allows (55P03)",
             hint="Collect again when the migration or maintenance that holds the lock has ended.",
+        )
+    if state == "40001" and "recovery" in text:
+        return SourceFailed(
+            f"{subject}: the replica cancelled a query to go on with what its primary sent (40001)",
+            hint="Collect again, or set hot_standby_feedback or max_standby_streaming_delay on the replica.",
+        )
+    if state == "0A000" and "during recovery" in text:
+        return SourceFailed(
+            f"{subject}: a replica has no rows of unlogged tables: {text} (0A000)",
+            hint="Collect this from the primary.",
         )
     if state in ("42P01", "42883", "3F000", "42703"):
         return Missing(f"{subject}: {text} ({state})", hint="Correct the scope file, or create what it names.")

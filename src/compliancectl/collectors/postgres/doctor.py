@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from compliancectl.collectors.base import Diagnosis
-from compliancectl.collectors.postgres import matrix, purge
+from compliancectl.collectors.postgres import aggregates, matrix, purge
 from compliancectl.collectors.postgres.queries import query
 from compliancectl.errors import CollectError
 
@@ -24,7 +24,10 @@ def examine(session: PostgresSession, database: Database) -> Iterator[Diagnosis]
     except CollectError as error:
         yield _failed(subject, error)
         return
-    yield Diagnosis(subject, "ok", f"PostgreSQL {facts['server_version']} as {facts['session_role']}, read-only")
+    replica = ", a replica" if facts["is_replica"] == "t" else ""
+    yield Diagnosis(
+        subject, "ok", f"PostgreSQL {facts['server_version']}{replica} as {facts['session_role']}, read-only"
+    )
     yield _role(database, facts)
     if database.cloud_sql is None and facts["has_cloud_sql_admin"] != "t":
         yield _try(session, database, "pg_hba_file_rules", lambda snapshot: snapshot.ask(query("hba_rules")))
@@ -34,8 +37,22 @@ def examine(session: PostgresSession, database: Database) -> Iterator[Diagnosis]
     if database.role_matrix is not None:
         asked = matrix.question(database.role_matrix)
         yield _try(session, database, f"roles and permissions in {database.role_matrix.table}", lambda s: s.ask(asked))
+    for kind, function in database.aggregates.functions().items():
+        counted = aggregates.question(kind, function)
+        yield _try(session, database, f"counts of {kind}", lambda s, w=counted: s.ask(w))  # type: ignore[misc]
+    if database.departed_tenants is not None and database.departed_tenants.ended:
+        left = aggregates.departed(database.departed_tenants.function)
+        yield _try(session, database, "counts of departed tenants", lambda s: s.ask(left, ("",)))
+    yield _try(session, database, "jobs of pg_cron", _cron)
     for table, wanted, values in purge.questions(database):
         yield _try(session, database, f"purge count of {table}", lambda s, w=wanted, v=values: s.ask(w, v))  # type: ignore[misc]
+
+
+def _cron(snapshot: Snapshot) -> None:
+    """Ask for no span of time, where pg_cron is installed at all."""
+    if snapshot.ask(query("cron_present")).records()[0]["installed"] == "t":
+        moment = "2000-01-01T00:00:00Z"
+        snapshot.ask(purge.cron_runs(snapshot.database), (moment, moment))
 
 
 def _role(database: Database, facts: dict[str, str | None]) -> Diagnosis:

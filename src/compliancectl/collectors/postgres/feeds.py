@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compliancectl import canonical, clock
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
-from compliancectl.collectors.postgres import access_tables, isolation_tables, matrix, purge, redact, shape, tables
+from compliancectl.collectors.postgres import (
+    access_tables,
+    aggregates,
+    application_tables,
+    isolation_tables,
+    matrix,
+    personal,
+    purge,
+    redact,
+    schema_map,
+    shape,
+    tables,
+)
 from compliancectl.collectors.postgres.isolation import feeds as isolation
 from compliancectl.collectors.postgres.queries import query
 from compliancectl.collectors.postgres.session import PostgresSession, Snapshot, reply
+from compliancectl.errors import Missing
 from compliancectl.model.evidence import Completeness, Window
 from compliancectl.model.table import Table
 
@@ -32,9 +46,12 @@ SETTINGS = (
     "log_min_error_statement",
     "log_min_messages",
     "log_parameter_max_length",
+    "log_parameter_max_length_on_error",
     "log_statement",
     "max_connections",
     "password_encryption",
+    "pgaudit.log",
+    "pgaudit.log_parameter",
     "row_security",
     "server_version",
     "server_version_num",
@@ -130,7 +147,7 @@ def fetch_cron(session: PostgresSession, target: Target) -> Fetched:
         installed = answer.records()[0]["installed"] == "t"
         if installed:
             bounds = (clock.text(period.start), clock.text(period.end))
-            answer = snapshot.ask(query("cron_runs"), bounds)
+            answer = snapshot.ask(purge.cron_runs(database), bounds)
     yield reply(snapshot, answer, asked, {"pg_cron": "installed" if installed else "not installed"})
     if installed:
         return complete(answer)
@@ -193,7 +210,8 @@ def _feed(
     )
 
 
-def _relations(database: Database) -> tuple[Any, ...]:
+def relation_values(database: Database) -> tuple[Any, ...]:
+    """The parameters of the query `relations`: which columns hold the tenant."""
     named = sorted(database.tenant_key_of.items())
     return list(database.tenant_keys), [table for table, _ in named], [column for _, column in named]
 
@@ -201,6 +219,21 @@ def _relations(database: Database) -> tuple[Any, ...]:
 def _side_doors(database: Database) -> tuple[Any, ...]:
     keyed = sorted({*database.tenant_key_of, *((database.tenant_root,) if database.tenant_root else ())})
     return list(database.tenant_keys), sorted(database.app_roles), sorted(database.shared_tables), keyed
+
+
+def _mapped(database: Database) -> tuple[Any, ...]:
+    if not database.schema_map.tables:
+        raise Missing(
+            f"database {database.name}: the scope has no schema map, so nobody knows what its tables are for",
+            hint="Declare schema_map: api_tokens, share_links … each with its table and columns.",
+        )
+    return schema_map.values(database.schema_map)
+
+
+def _mapped_tables(database: Database) -> tuple[Any, ...]:
+    """Each mapped table, and a pattern that finds its bare name in the body of a function."""
+    tables = list(database.schema_map.tables)
+    return tables, [rf"\y{re.escape(table.rpartition('.')[2].strip(chr(34)))}\y" for table in tables]
 
 
 def _definers(database: Database) -> Mapping[str, Any]:
@@ -228,7 +261,7 @@ FEEDS: tuple[Feed[PostgresSession], ...] = (
     _feed(
         "relations",
         tables.RELATION,
-        Plain("relations", _relations, _table_facts),
+        Plain("relations", relation_values, _table_facts),
         shape.shaper("postgres.relation", shape.relation),
     ),
     _feed(
@@ -285,6 +318,26 @@ FEEDS: tuple[Feed[PostgresSession], ...] = (
     ),
     _feed("cron_runs", tables.CRON_RUN, fetch_cron, shape.cron_run, _period),
     _feed("role_permissions", access_tables.ROLE_PERMISSION, matrix.fetch, matrix.shaped),
+    _feed(
+        "schema_map",
+        application_tables.SCHEMA_MAP,
+        Plain("schema_map", _mapped, redactor=schema_map.redact_checks),
+        shape.shaper("postgres.schema_map", schema_map.row),
+    ),
+    _feed(
+        "triggers",
+        application_tables.TRIGGER,
+        Plain("triggers", _mapped_tables),
+        shape.shaper("postgres.trigger", schema_map.trigger),
+    ),
+    _feed("aggregates", application_tables.AGGREGATE, aggregates.fetch, aggregates.shaped),
+    _feed(
+        "departed_tenants",
+        application_tables.DEPARTED_TENANT_ROW,
+        aggregates.fetch_departed,
+        aggregates.shaped_departed,
+    ),
+    _feed("personal_columns", application_tables.PERSONAL_COLUMN, personal.fetch, personal.shaped),
     _feed("isolation_rules", isolation_tables.ISOLATION_RULE, isolation.fetch_rules, isolation.shape_rules),
     _feed("isolation_probes", isolation_tables.ISOLATION_PROBE, isolation.fetch_probes, isolation.shape_probes),
 )

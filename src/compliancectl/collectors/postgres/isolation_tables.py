@@ -39,7 +39,8 @@ ISOLATION_PROBE = Table(
         Column(
             "level",
             TEXT,
-            "`predicate`: the policies' expressions were evaluated on rows of others; `rows`: rows were counted.",
+            "`predicate`: the policies' expressions were evaluated on rows of others; `rows`: rows were counted; `write`: a "
+            "write was tried in a clone and rolled back.",
             required=True,
         ),
         Column("relation", TEXT, "`schema.table`.", required=True),

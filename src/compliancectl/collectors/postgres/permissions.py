@@ -36,20 +36,25 @@ GRANT app TO compliance_ro WITH INHERIT FALSE, SET TRUE;   -- PostgreSQL 16 or l
 GRANT USAGE ON SCHEMA public TO compliance_ro;
 GRANT SELECT (role, permission) ON public.role_permissions TO compliance_ro;
 
--- postgres.cron_run, where pg_cron is installed; its tables have policies, hence the policy for the collector
-GRANT USAGE ON SCHEMA cron TO compliance_ro;
-GRANT SELECT ON cron.job, cron.job_run_details TO compliance_ro;
+-- postgres.cron_run, where pg_cron is installed: see below
 ```
 
 Every role under `app_roles` needs the grant of its own name. The probes evaluate the policies' expressions and count
 rows as that role; they write nothing, and no row's value is kept. Without the grant the probes are reported as denied;
 postgres.isolation_rule, which needs CONNECT alone, still says what the catalogue tells.
 
-pg_cron's tables carry row-level security that shows each role its own jobs only. The collector does not accept a
-filtered answer, so as long as that filter binds its role, postgres.cron_run is reported as denied.
+pg_cron's tables carry row-level security that shows each role its own jobs, and the collector does not accept a filtered
+answer: plain grants on them are not enough. A function that runs as the role which schedules the jobs is:
+`compliancectl postgres install-views --print` writes it where pg_cron is installed; that role runs the SQL. It returns
+jobs and runs without commands and messages. Declare it under `cron_function`.
+
+postgres.aggregate, postgres.departed_tenant_row: functions that return classes and numbers alone, written by the same
+command for what `schema_map` and `departed_tenants` declare. postgres.schema_map and postgres.trigger need nothing.
+postgres.personal_column needs the application's role, as the probes do, and only where the scope declares `sampling`.
 
 postgres.purge_count: how to count rows under row-level security without BYPASSRLS. The table's owner installs, once,
-a role that nobody logs in as, a named policy for SELECT, and a function that returns counts alone:
+a role that nobody logs in as, a named policy for SELECT, and a function that returns counts alone. For what the scope
+declares under `purge_columns` the same command writes the SQL; by hand it is:
 
 ```sql
 CREATE ROLE compliance_agg NOLOGIN;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.collectors.postgres.queries import Query, of
+from compliancectl.collectors.postgres.queries import Query, of, query
 
 if TYPE_CHECKING:
     from compliancectl.collectors.postgres.config import Database, PurgeColumn, PurgeFunction
@@ -44,6 +44,19 @@ def qualified(name: str) -> str:
         else:
             part += character
     return ".".join(quoted(piece) for piece in [*parts, part])
+
+
+def cron_runs(database: Database) -> Query:
+    """The statement that reads the jobs of pg_cron and their runs: in its tables, or through the scope's function."""
+    if database.cron_function is None:
+        return query("cron_runs")
+    return of(
+        "cron_function",
+        "-- parameters: period_start, period_end\n"
+        "select r.job, r.job_name, r.schedule, r.active, r.run, r.status,\n"
+        f"       {_OLDEST.format('r.started')} as started, {_OLDEST.format('r.ended')} as ended\n"
+        f"from {qualified(database.cron_function)}($1::timestamptz, $2::timestamptz) r\norder by r.job, r.run",
+    )
 
 
 def _function(declared: PurgeFunction) -> tuple[Query, tuple[Any, ...]]:

@@ -67,10 +67,19 @@ def start(company: Company, folder: Path, *, version: Version = 16) -> Part:
     """Start PostgreSQL, load the application with the company's faults, and write the reader's password file."""
     facts = company.sections["postgres"]
     self_managed = facts["self_managed"]
-    server = start_server(version, RULES, facts["server_settings"] if self_managed else {})
+    settings = facts["server_settings"] if self_managed else {}
+    server = start_server(version, RULES, settings, checksums=facts["data_checksums"])
     try:
         password = secrets.token_hex(16)
-        load(server, DATABASE, company.sql, self_managed=self_managed, password=password, cron_jobs=facts["cron_jobs"])
+        load(
+            server,
+            DATABASE,
+            company.sql,
+            self_managed=self_managed,
+            password=password,
+            cron_jobs=facts["cron_jobs"],
+            audit=facts["audit"],
+        )
         if self_managed:  # from here on nobody is let in for being the sandbox
             server.rules_file.write_text(facts["connection_rules"], encoding="utf-8")
             server.reload()
@@ -99,6 +108,7 @@ def load(
     self_managed: bool,
     password: str,
     cron_jobs: Mapping[str, Any] | None = None,
+    audit: Mapping[str, Any] | None = None,
 ) -> None:
     """Create the database and everything in it; then what the faults change."""
     from psycopg import sql
@@ -118,6 +128,8 @@ def load(
             connection.execute(f"grant execute on function pg_hba_file_rules() to {READER}".encode())
         if cron_jobs:
             _schedule(connection, cron_jobs)
+        if audit:
+            _audit(connection, audit)
         for statement in faults:
             connection.execute(statement.encode())
         connection.execute("analyze")
@@ -137,3 +149,17 @@ def _schedule(connection: psycopg.Connection[Any], jobs: Mapping[str, Any]) -> N
             "from generate_series(%s::timestamptz, %s::timestamptz - interval '180 days', -make_interval(days => %s)) at",
             (number, it["last"], it["last"], it["every_days"]),
         )
+
+
+def _audit(connection: psycopg.Connection[Any], audit: Mapping[str, Any]) -> None:
+    """Make the server look as one does that pgaudit watches."""
+    with connection.transaction():
+        connection.execute("set local allow_system_table_mods = on")
+        connection.execute((definition.FOLDER / "pgaudit.sql").read_bytes())
+        for name, value in {"shared_preload_libraries": audit["libraries"], **audit["settings"]}.items():
+            connection.execute("insert into pg_catalog.larkspur_audit values (%s, %s)", (name, value))
+        if audit["extension"]:
+            connection.execute(
+                "insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion) "
+                "values (15998, 'pgaudit', 10, 'public'::regnamespace, true, '16.0')"
+            )

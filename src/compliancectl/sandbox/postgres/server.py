@@ -14,8 +14,9 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +55,7 @@ class Server:
     folder: Path
     """Holds the data, the log and the socket `.s.PGSQL.5432` (libpq takes the folder as `host`); removed by `stop`."""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _again: Callable[[], subprocess.Popen[bytes]] | None = field(default=None, repr=False)
 
     @property
     def rules_file(self) -> Path:
@@ -73,13 +75,27 @@ class Server:
             # The postmaster handles the signal before it accepts what comes after it; ask until a new session sees it.
             connection.execute("select 1")
 
+    def become_replica(self) -> None:
+        """Stop and start again as a standby that waits for a primary; needs `wal_level = replica` from the start."""
+        assert self._again is not None
+        with self.connect() as connection:
+            connection.execute("checkpoint")
+        self._halt()
+        (self.folder / "data" / "standby.signal").touch()
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self._process = self._again()
+        _wait_until_ready(self)
+
     def stop(self) -> None:
         """Stop at once and remove everything."""
+        self._halt()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _halt(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
             process.wait(timeout=30)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def start(
@@ -88,6 +104,7 @@ def start(
     settings: Mapping[str, str] | None = None,
     *,
     binaries: Path | None = None,
+    checksums: bool = False,
 ) -> Server:
     """Make a new cluster and start it; about a second.
 
@@ -96,6 +113,7 @@ def start(
         rules: content of `pg_hba.conf`; by default everybody on the socket is trusted.
         settings: of the server, beside and before those of every sandbox.
         binaries: installation of another version, the folder above its `bin`.
+        checksums: every page carries one.
     """
     folder = Path(tempfile.mkdtemp(prefix="larkspur-pg-"))
     server = Server(version, folder)
@@ -104,10 +122,11 @@ def start(
         if account:
             os.chown(folder, account["user"], account["group"])
         install = binaries or _installation(version, folder, reachable_by_all=bool(account))
-        _initialise(install, folder, account)
+        _initialise(install, folder, account, checksums and version < 18)  # later ones always do
         if rules is not None:
             server.rules_file.write_text(rules, encoding="utf-8")
-        server._process = _run(install, folder, account, {**SETTINGS, **(settings or {})})
+        server._again = partial(_run, install, folder, account, {**SETTINGS, **(settings or {})})
+        server._process = server._again()
         _wait_until_ready(server)
     except BaseException:
         server.stop()
@@ -147,7 +166,7 @@ def _open_to_all(folder: Path) -> bool:
     return bool(folder.stat().st_mode & stat.S_IXOTH)
 
 
-def _initialise(install: Path, folder: Path, account: dict[str, Any]) -> None:
+def _initialise(install: Path, folder: Path, account: dict[str, Any], checksums: bool) -> None:
     command = [
         str(install / "bin" / "initdb"),
         "-D",
@@ -158,6 +177,7 @@ def _initialise(install: Path, folder: Path, account: dict[str, Any]) -> None:
         "--no-sync",
         "--locale=C",
         "--encoding=UTF8",
+        *(["--data-checksums"] if checksums else []),
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, **account)
     if done.returncode != 0:
@@ -185,7 +205,7 @@ def _wait_until_ready(server: Server) -> None:
     end = time.monotonic() + _READY_S
     while time.monotonic() < end:
         with contextlib.suppress(OSError, IndexError):
-            if state.read_text().splitlines()[7].strip() == "ready":
+            if state.read_text().splitlines()[7].strip() in ("ready", "standby"):
                 return
         time.sleep(0.01)
     log = (server.folder / "log").read_text(errors="replace")

@@ -12,6 +12,7 @@ from compliancectl.collectors.postgres import redact
 from compliancectl.collectors.postgres.isolation import catalogue, judge, rules, variants
 from compliancectl.collectors.postgres.isolation.model import Facts
 from compliancectl.collectors.postgres.isolation.probe import Probe
+from compliancectl.collectors.postgres.isolation.writes import WriteProbe
 from compliancectl.collectors.postgres.session import PostgresSession, Snapshot
 from compliancectl.errors import Missing
 from compliancectl.model.evidence import Completeness
@@ -48,13 +49,18 @@ def fetch_probes(session: PostgresSession, target: Target) -> Fetched:
         answers = catalogue.read(snapshot, database)
     facts, paths = _facts(database, snapshot, answers)
     found = Probe(session, database, facts, paths, tell=session.context.progress).run()
-    extra = {"found": found, "names_a_tenant": _naming(facts, database)}
+    # Writes are tried in copies alone, and only when somebody said so; they are rolled back.
+    written = []
+    if session.context.write_probes and database.clone:
+        written = list(WriteProbe(session, database, facts, paths).run())
+    extra = {"found": found, "written": written, "names_a_tenant": _naming(facts, database)}
     yield _reply(snapshot, database, answers, asked, extra)
     return Completeness(
-        method="every table that an application role reaches, in every declared context and in four states without one",
+        method="every table that an application role reaches, in every declared context and in four states without one"
+        + (", and writes that were rolled back" if written else ""),
         pages=1,
-        items=len(found),
-        independent_count=len(found),
+        items=len(found) + len(written),
+        independent_count=len(found) + len(written),
     )
 
 
@@ -201,3 +207,5 @@ def shape_probes(reply: Reply) -> Iterator[Row]:
                 "references_accepted": list(cell.notes),
             },
         )
+    for row in document.get("written", ()):
+        yield "postgres.isolation_probe", row

@@ -21,6 +21,7 @@ from compliancectl.collectors.postgres.isolation.predicates import STALLED
 from compliancectl.collectors.postgres.isolation.probe import State, become, people
 from compliancectl.collectors.postgres.isolation.variants import Person, fits
 from compliancectl.collectors.postgres.purge import quoted
+from compliancectl.errors import Missing
 
 if TYPE_CHECKING:
     import psycopg
@@ -56,7 +57,17 @@ class WriteProbe:
     """Table → the SQLSTATE with which a write once ran out of time; its rows are not tried again."""
 
     def run(self) -> Iterator[dict[str, Any]]:
-        """Yield one row per attempt, in the form of `postgres.isolation_probe`."""
+        """Yield one row per attempt, in the form of `postgres.isolation_probe`.
+
+        Raises:
+            Missing: if the database is a replica, where nobody can write: that would prove nothing.
+        """
+        with self.session.snapshot(self.database) as snapshot:
+            if snapshot.facts["is_replica"] == "t":
+                raise Missing(
+                    f"database {self.database.name} is a replica, where no write can be tried",
+                    hint="Name a clone that takes writes, or leave --write-probes out.",
+                )
         everybody = people(self.database)
         for role in self.database.app_roles:
             for mine in (person for person in everybody if person.role in (None, role)):
