@@ -17,7 +17,7 @@ from compliancectl.model.result import Results
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import environment, running
 
-SOURCES = {"google": "gcp", "github": "github", "postgres": "postgres", "documents": "documents"}
+SOURCES = {"google": "gcp", "github": "github", "postgres": "postgres", "documents": "documents", "edge": "probes"}
 """File of the company's definition → collector."""
 
 

@@ -69,6 +69,7 @@ _AREAS = {
     "postgres": "PostgreSQL",
     "github": "GitHub",
     "documents": "Documents",
+    "edge": "Public edge",
     "company": "What the company declares",
 }
 """File of the company's definition → heading, in the order in which the faults are listed."""
