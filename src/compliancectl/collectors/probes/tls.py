@@ -23,7 +23,7 @@ def _accepted(version: str) -> Column:
 
 
 def _answer(version: str) -> Column:
-    text = f"Answer to an offer of TLS {version} alone: `hello`, `alert protocol_version`, `closed`, `not offered` …"
+    text = f"Answer to an offer of TLS {version} alone: `hello`, `hello 1.1` with another version, `alert protocol_version`, `closed`, `not offered` …"
     return Column(f"tls{version.replace('.', '')}_answer", TEXT, text, f"{_RFC}: first record of the server")
 
 
@@ -148,7 +148,8 @@ def shape(reply: Reply) -> Iterator[Row]:
     for offer in data["offers"]:
         name = f"tls{offer['version'].replace('.', '')}"
         row[name] = accepted(offer, some)
-        row[f"{name}_answer"] = " ".join(filter(None, (offer["outcome"], offer["alert"])))
+        down = offer["chosen"] if offer["chosen"] != offer["version"] else None  # an older server answers with its own
+        row[f"{name}_answer"] = " ".join(filter(None, (offer["outcome"], offer["alert"], down)))
     yield TLS.name, row
     shown = data["certificate"]
     if shown["outcome"] == "shown":
