@@ -14,6 +14,8 @@ from compliancectl.sandbox.google.contract import Method, apis
 
 LISTS = [method for api in apis().values() for method in api.methods if method.page]
 TABLES = {
+    "artifactregistry.projects.locations.list": "gcp.artifact_repository",
+    "artifactregistry.projects.locations.repositories.list": "gcp.artifact_repository",
     "cloudasset.analyzeOrgPolicyGovernedContainers": "gcp.org_policy",
     "cloudasset.assets.list": "gcp.bucket",
     "cloudresourcemanager.folders.list": "gcp.project",

@@ -24,6 +24,9 @@ class Service:
 
 
 SERVICES: dict[str, Service] = {
+    "artifactregistry": Service(
+        "artifactregistry.googleapis.com", "Artifact Registry API", "roles/artifactregistry.reader"
+    ),
     "cloudasset": Service("cloudasset.googleapis.com", "Cloud Asset API", "roles/cloudasset.viewer", 100),
     "cloudscheduler": Service("cloudscheduler.googleapis.com", "Cloud Scheduler API", "roles/cloudscheduler.viewer"),
     "compute": Service("compute.googleapis.com", "Compute Engine API", "roles/compute.networkViewer"),

@@ -15,6 +15,7 @@ from compliancectl.sandbox.google.proxy import Backend, SqlProxy
 from compliancectl.sandbox.google.server import GoogleServer
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
+from compliancectl.sandbox.google.supply import Supply
 from compliancectl.sandbox.google.tls import Authority
 from compliancectl.sandbox.google.tokens import TokenService
 from compliancectl.sandbox.web import WebServer
@@ -61,7 +62,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
     sql = CloudSql(state, authority)
     cloud = Cloud(state)
-    parts = (sql, cloud, Networks(state), Inventory(state, sql, cloud))
+    parts = (sql, cloud, Networks(state), Supply(state), Inventory(state, sql, cloud))
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
     server.web.start()

@@ -15,6 +15,7 @@ from compliancectl.sandbox.google.network import firewall, hierarchical_policy, 
 from compliancectl.sandbox.google.server import Call
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
+from compliancectl.sandbox.google.supply import repository
 
 OLDEST = timedelta(days=35)
 _SCHEMAS = {
@@ -216,8 +217,11 @@ class Inventory:
                 for name, one in sorted(it.get(f"run_{plural}", {}).items()):
                     yield f"{base}/locations/{one['region']}/{plural}/{name}", _nothing
             case "artifactregistry", _:
-                if it.get("run_services") or it.get("run_jobs"):
-                    yield f"{base}/locations/europe/repositories/app", _nothing
+                for name, one in sorted(it.get("artifact_repositories", {}).items()):
+                    yield (
+                        f"{base}/locations/{one['location']}/repositories/{name}",
+                        partial(repository, project, name, one),
+                    )
             case "serviceusage", _:
                 for name in self.state.enabled(project):
                     yield f"projects/{number}/services/{name}", _nothing

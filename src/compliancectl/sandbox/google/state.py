@@ -10,6 +10,7 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google import errors
 
 _TITLES = {
+    "artifactregistry.googleapis.com": "Artifact Registry API",
     "cloudasset.googleapis.com": "Cloud Asset API",
     "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
     "cloudscheduler.googleapis.com": "Cloud Scheduler API",
@@ -25,6 +26,7 @@ _TITLES = {
 }
 
 _HELD = {
+    "artifactregistry.googleapis.com": ("artifact_repositories",),
     "cloudscheduler.googleapis.com": ("scheduler_jobs",),
     "compute.googleapis.com": ("networks",),
     "redis.googleapis.com": ("redis",),
