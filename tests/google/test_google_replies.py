@@ -21,10 +21,14 @@ TABLES = {
     "cloudresourcemanager.folders.list": "gcp.project",
     "cloudresourcemanager.projects.list": "gcp.project",
     "cloudasset.searchAllIamPolicies": "gcp.public_binding",
+    "cloudasset.searchAllResources": "gcp.data_asset",
     "cloudscheduler.projects.locations.jobs.list": "gcp.scheduler_job",
     "cloudscheduler.projects.locations.list": "gcp.scheduler_job",
     "compute.firewalls.list": "gcp.firewall_rule",
     "compute.networks.list": "gcp.firewall_rule",
+    "essentialcontacts.folders.contacts.list": "gcp.essential_contact",
+    "essentialcontacts.organizations.contacts.list": "gcp.essential_contact",
+    "essentialcontacts.projects.contacts.list": "gcp.essential_contact",
     "containeranalysis.projects.occurrences.list": "gcp.vulnerability",
     "redis.projects.locations.instances.list": "gcp.redis_instance",
     "run.projects.locations.jobs.executions.list": "gcp.run_execution",
@@ -42,6 +46,11 @@ OF_ROOTS = [
     "cloudresourcemanager.projects.list",
 ]
 """Asked of an organisation."""
+ALONE = {
+    "essentialcontacts.projects.contacts.list": {"organization": None},
+    "essentialcontacts.folders.contacts.list": {"organization": None, "projects": [], "folders": ["610000000001"]},
+}
+"""Asked of a folder or project when the scope names no organisation."""
 
 
 def request_line(method: Method) -> str:
@@ -55,7 +64,8 @@ def answered(box: Box, method: str, body: Any, table: str) -> Collected:
     box.misbehave(request_line(found), status=200, body=json.dumps(body).encode())
     if method.startswith("cloudresourcemanager"):  # asked when the inventory refuses
         box.cloud.state.denied.add("cloudasset.assets.listResource")
-    collected = box.collect(table, projects=[] if method in OF_ROOTS else [PROD])
+    scope: dict[str, Any] = {"projects": [] if method in OF_ROOTS else [PROD], **ALONE.get(method, {})}
+    collected = box.collect(table, **scope)
     assert any(re.search(request_line(found), f"{r.method} {r.path}") for r in box.cloud.web.log), "it was not asked"
     return collected
 
@@ -93,4 +103,4 @@ def test_a_policy_that_says_nothing_is_unknown(box: Box) -> None:
     found = answered(box, method, {}, "gcp.org_policy")
     (item,) = found.items.values()
     rows = read_rows(found.run / "evidence" / item.id / "gcp.org_policy.parquet")
-    assert len(rows) == 4 and {row["enforced"] for row in rows} == {None}
+    assert len(rows) == 5 and {row["enforced"] for row in rows} == {None}

@@ -13,6 +13,8 @@ from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
     artifacts,
     assets,
+    contacts,
+    data_assets,
     logs,
     network,
     policy,
@@ -35,6 +37,8 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     feeds = (
         *artifacts.FEEDS,
         *assets.FEEDS,
+        *contacts.FEEDS,
+        *data_assets.FEEDS,
         *logs.FEEDS,
         *network.FEEDS,
         *policy.FEEDS,

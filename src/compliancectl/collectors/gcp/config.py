@@ -15,6 +15,7 @@ FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 
 CONSTRAINTS = (
+    "constraints/gcp.resourceLocations",
     "constraints/iam.allowedPolicyMemberDomains",
     "constraints/sql.restrictPublicIp",
     "constraints/storage.publicAccessPrevention",

@@ -33,6 +33,9 @@ SERVICES: dict[str, Service] = {
     "containeranalysis": Service(
         "containeranalysis.googleapis.com", "Container Analysis API", "roles/containeranalysis.occurrences.viewer"
     ),
+    "essentialcontacts": Service(
+        "essentialcontacts.googleapis.com", "Essential Contacts API", "roles/essentialcontacts.viewer"
+    ),
     "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
     "orgpolicy": Service("orgpolicy.googleapis.com", "Organization Policy API", "roles/orgpolicy.policyViewer"),
     "redis": Service("redis.googleapis.com", "Memorystore for Redis API", "roles/redis.viewer"),

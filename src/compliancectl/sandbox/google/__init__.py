@@ -8,6 +8,7 @@ from typing import Any
 
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google.cloud import Cloud
+from compliancectl.sandbox.google.holdings import Holdings
 from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.network import Networks
@@ -62,7 +63,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
     sql = CloudSql(state, authority)
     cloud = Cloud(state)
-    parts = (sql, cloud, Networks(state), Supply(state), Inventory(state, sql, cloud))
+    parts = (sql, cloud, Networks(state), Supply(state), Holdings(state), Inventory(state, sql, cloud))
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
     server.web.start()

@@ -16,6 +16,7 @@ _TITLES = {
     "cloudscheduler.googleapis.com": "Cloud Scheduler API",
     "compute.googleapis.com": "Compute Engine API",
     "containeranalysis.googleapis.com": "Container Analysis API",
+    "essentialcontacts.googleapis.com": "Essential Contacts API",
     "logging.googleapis.com": "Cloud Logging API",
     "orgpolicy.googleapis.com": "Organization Policy API",
     "redis.googleapis.com": "Google Cloud Memorystore for Redis API",
