@@ -105,7 +105,7 @@ def test_a_project_without_a_consolidated_policy_is_asked(box: Box) -> None:
         del box.cloud.state.project(LOGS)["without_consolidated_policy"]
     assert len(rows(found, "gcp.org_policy")) == 10
     asked = [r.path for r in box.cloud.web.log if r.path.endswith(":getEffectivePolicy")]
-    assert len(asked) == 4 and all(f"/projects/{LOGS}/" in path for path in asked)
+    assert len(asked) == 5 and all(f"/projects/{LOGS}/" in path for path in asked)
 
 
 def test_a_project_that_is_being_deleted_is_out_of_scope(box: Box) -> None:

@@ -11,6 +11,7 @@ from compliancectl.collectors.gcp import permissions
 from compliancectl.collectors.gcp.config import GcpConfig
 from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
+    activity,
     artifacts,
     assets,
     contacts,
@@ -35,6 +36,7 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     system = "Google Cloud"
     config = GcpConfig
     feeds = (
+        *activity.FEEDS,
         *artifacts.FEEDS,
         *assets.FEEDS,
         *contacts.FEEDS,

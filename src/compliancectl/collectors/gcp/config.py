@@ -47,6 +47,8 @@ class GcpConfig(Model):
     """Labels whose values are evidence; the values of other labels are redacted."""
     log_days: int = Field(default=366, ge=1, le=400)
     """How far back restore operations are looked for in the audit log, in days (Google keeps 400)."""
+    log_max_entries: int = Field(default=500_000, ge=1000)
+    """Most audit log entries that are read to be counted, over one period; if more are expected, none is read."""
     endpoints: dict[str, str] = {}
     """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
     max_calls: int | None = Field(default=None, ge=1)

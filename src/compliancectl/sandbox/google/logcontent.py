@@ -75,7 +75,7 @@ def entries(state: State, request: Any, generated: int | None) -> Any:
             (at, project, it)
             for project in (name.removeprefix("projects/") for name in request.resource_names)
             for at, it in _all(state, project)
-            if start <= at < end and f'"{it["method"]}"' in request.filter
+            if start <= at < end and ("methodName=" not in request.filter or f'"{it["method"]}"' in request.filter)
         ),
         key=lambda e: e[:2],
         reverse=request.order_by != "timestamp asc",
@@ -117,13 +117,14 @@ def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number:
     from google.logging.type import log_severity_pb2
 
     audit = audit_log_pb2.AuditLog(
-        service_name="cloudsql.googleapis.com",
+        service_name=it.get("service", "cloudsql.googleapis.com"),
         method_name=it["method"],
-        resource_name=f"projects/{project}/instances/{it['instance']}",
+        resource_name=it.get("target", f"projects/{project}/instances/{it.get('instance')}"),
     )
     audit.authentication_info.principal_email = it["principal"]
     audit.request_metadata.caller_ip = it.get("caller_ip", "")
     audit.request.update({"body": it.get("request", {})})
+    audit.status.code = it.get("code", 0)
     return types.LogEntry(
         log_name=f"projects/{project}/logs/cloudaudit.googleapis.com%2Factivity",
         insert_id=f"entry{number:04d}",
@@ -131,7 +132,9 @@ def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number:
         receive_timestamp=at + timedelta(seconds=1),
         severity=log_severity_pb2.NOTICE,
         proto_payload=_pack(audit),
-        operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True},
+        operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True}
+        if "operation" in it
+        else None,
     )
 
 

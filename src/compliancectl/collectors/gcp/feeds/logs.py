@@ -36,7 +36,7 @@ RESTORES = (
 _AUDIT = "type.googleapis.com/google.cloud.audit.AuditLog"
 
 
-def _pages(
+def log_pages(
     session: GcpSession,
     asked: Asked,
     service: str,
@@ -48,7 +48,11 @@ def _pages(
     context: Mapping[str, str],
     tally: Tally,
 ) -> Iterator[Page]:
-    """Read a list over gRPC to its end."""
+    """Read a list over gRPC to its end, page by page.
+
+    Raises:
+        CollectError: if a page cannot be read, tokens repeat, or there are more pages than the limit.
+    """
     from google.cloud.logging_v2 import types
 
     seen: set[str] = set()
@@ -118,7 +122,7 @@ def _sink_targets(session: GcpSession) -> Iterator[Target]:
 def _fetch_sinks(session: GcpSession, target: Target) -> Fetched:
     tally, parent = Tally(), place(target)
     context = {"project": target.name, "parent": parent}
-    for page in _pages(
+    for page in log_pages(
         session,
         Asked("logging", "logging.sinks.list", parent),
         "config",
@@ -167,7 +171,7 @@ def _full(destination: Any) -> str | None:
 
 def _fetch_buckets(session: GcpSession, target: Target) -> Fetched:
     tally, parent = Tally(), f"projects/{target.name}/locations/-"
-    for page in _pages(
+    for page in log_pages(
         session,
         Asked("logging", "logging.buckets.list", f"projects/{target.name}"),
         "config",
@@ -223,7 +227,8 @@ def entry_filter(window: Window) -> str:
     )
 
 
-def _entry_drops(session: GcpSession) -> tuple[Drop, ...]:
+def entry_drops(session: GcpSession) -> tuple[Drop, ...]:
+    """What leaves entries before anything is made of them."""
     payload = "entries[].protoPayload"
     outside = people_outside(session.config.staff_domains)
     return (
@@ -268,7 +273,7 @@ def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str
         "order_by": "timestamp asc",
         "page_size": PAGE,
     }
-    for page in _pages(
+    for page in log_pages(
         session,
         Asked("logging", "logging.logEntries.list", f"projects/{projects[0]}"),
         "logging",
@@ -276,7 +281,7 @@ def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str
         "ListLogEntriesRequest",
         fields,
         "entries",
-        _entry_drops(session),
+        entry_drops(session),
         context,
         tally,
     ):
