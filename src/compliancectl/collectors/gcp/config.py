@@ -13,6 +13,7 @@ from compliancectl.model.base import Model
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.:-]{4,61}[a-z0-9]$")]
 FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
+ServiceAccount = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")]
 
 CONSTRAINTS = (
     "constraints/gcp.resourceLocations",
@@ -39,6 +40,8 @@ class GcpConfig(Model):
     """Patterns of project ids that are out of scope, whatever `include` says."""
     quota_project: ProjectId | None = None
     """Project that pays for quota; absent: what the credentials say."""
+    impersonate: ServiceAccount | None = None
+    """Service account to act as; the ambient credentials must be allowed to (roles/iam.serviceAccountTokenCreator)."""
     constraints: tuple[str, ...] = CONSTRAINTS
     """Organisation policy constraints to read, e.g. `constraints/sql.restrictPublicIp`."""
     staff_domains: tuple[str, ...] = ()

@@ -36,6 +36,9 @@ SERVICES: dict[str, Service] = {
     "essentialcontacts": Service(
         "essentialcontacts.googleapis.com", "Essential Contacts API", "roles/essentialcontacts.viewer"
     ),
+    "iamcredentials": Service(
+        "iamcredentials.googleapis.com", "IAM Service Account Credentials API", "roles/iam.serviceAccountTokenCreator"
+    ),
     "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
     "orgpolicy": Service("orgpolicy.googleapis.com", "Organization Policy API", "roles/orgpolicy.policyViewer"),
     "redis": Service("redis.googleapis.com", "Memorystore for Redis API", "roles/redis.viewer"),
