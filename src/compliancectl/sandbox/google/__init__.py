@@ -94,8 +94,9 @@ def _scope(company: Company, state: State, url: str, logs_url: str) -> dict[str,
     from compliancectl.collectors.gcp.services import SERVICES
 
     endpoints = {name: f"{url}/{service.host}" for name, service in sorted(SERVICES.items())} | {"logging": logs_url}
+    named = {} if company.projects else {"projects": sorted(state.projects, reverse=True)}
     return {
-        "projects": sorted(state.projects, reverse=True),
+        **named,
         "organization": state.data["organization"],
         "staff_domains": [company.sections["company"]["domain"]],
         "endpoints": endpoints,
