@@ -2,8 +2,9 @@
 
     python bench/bench_report.py [CONTROLS] [ITEMS]
 
-Three lines: processor time of the whole report (bundle read, template filled, pages laid out, file written) against
-`HTML(…).write_pdf()` without options; its memory against 800 MB; and the time with 100,000 items against 2,000.
+Four lines: processor time of the whole report (bundle read, template filled, pages laid out, file written) against
+`HTML(…).write_pdf()` without options; its memory against 800 MB; the time with 100,000 items against 2,000; and the
+same content as HTML against two seconds.
 Each measurement is a process of its own.
 """
 
@@ -50,7 +51,7 @@ def _item(item, number: int, n: int):
 
 
 def measure(what: str, *arguments: Path) -> dict[str, float]:
-    """Run one of the three below in a process of its own."""
+    """Run one of those below in a process of its own."""
     done = subprocess.run([sys.executable, __file__, f"--{what}", *arguments], check=True, stdout=subprocess.PIPE)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -62,15 +63,23 @@ def ours(folder: Path, out: Path) -> int:
     return render("assessment", folder, out).pages
 
 
+def browser(folder: Path, out: Path) -> int:
+    from compliancectl.report import render
+
+    render("assessment", folder, out, form="html")
+    return 0
+
+
 def finished_html(folder: Path, out: Path) -> int:
     from compliancectl import resources
-    from compliancectl.report import book, pdf, source, template
+    from compliancectl.report import book, brand, pdf, source, template
 
     reports = resources.reports_folder().resolve()
     read = source.load(folder)
     content = book.compose(read, generated=read.results.as_of, paper="A4", classification="Confidential")
     glyphs = pdf.glyphs(reports / "shared" / "fonts")
-    out.write_text(template.html(template.find("assessment", reports), reports, {"book": content}, glyphs))
+    kind = template.find("assessment", reports)
+    out.write_text(template.html(kind, reports, {"book": content}, glyphs, brand=brand.PLAIN))
     return 0
 
 
@@ -94,6 +103,7 @@ def main(controls: int = 100, items: int = 2000, many: int = 100_000) -> int:
         mine = [measure("ours", place / "run", place / "a.pdf") for _ in range(2)]
         alone = [measure("plain", place / "report.html", place / "b.pdf") for _ in range(2)]
         large = measure("ours", place / "large", place / "c.pdf")
+        html = measure("browser", place / "run", place / "d.html")
     cpu, base = min(m["cpu"] for m in mine), min(m["cpu"] for m in alone)
     memory, pages = max(m["mb"] for m in mine), mine[0]["pages"]
     title = f"report of {controls} controls, {items:,} items"
@@ -107,13 +117,16 @@ def main(controls: int = 100, items: int = 2000, many: int = 100_000) -> int:
             f"{large['cpu']:.1f} s, {large['pages']:.0f} pages, {large['mb']:.0f} MB",
         ),
     ]
+    lines.append((f"{title} as HTML", html["cpu"] / 2, 1.0, f"{html['cpu']:.1f} s of 2 s CPU"))
     for name, ratio, limit, detail in lines:
         print(json.dumps({"name": name, "ratio": ratio, "limit": limit, "detail": detail}))
     return 0 if all(ratio <= limit for _, ratio, limit, _ in lines) else 1
 
 
 if __name__ == "__main__":
-    task = {"--ours": ours, "--html": finished_html, "--plain": plain}.get(sys.argv[1] if len(sys.argv) > 1 else "")
+    task = {"--ours": ours, "--html": finished_html, "--plain": plain, "--browser": browser}.get(
+        sys.argv[1] if len(sys.argv) > 1 else ""
+    )
     if task is None:
         sys.exit(main(*map(int, sys.argv[1:])))
     pages_made = task(*map(Path, sys.argv[2:]))

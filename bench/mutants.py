@@ -1,8 +1,8 @@
 """Mutation test of the shipped controls: `make mutants`. Are the examples sharp enough to notice a wrong control?
 
 Each mutant changes one thing in one test: a comparison is flipped or moved by its border, one side of an AND or OR is
-dropped, a NOT is dropped, an outer join becomes an inner one, a whole-number parameter moves by one. A mutant that the
-static checks refuse was never a control and does not count. One whose examples (or null probe) still come out as they say
+dropped, a NOT is dropped, an outer join becomes an inner one, the only condition of a join or of a WHERE is dropped, a
+whole-number parameter moves by one, a list loses its last entry, a yes becomes a no. A mutant that the static checks refuse was never a control and does not count. One whose examples (or null probe) still come out as they say
 survives, and is printed.
 
     python bench/mutants.py [CONTROL-ID or pattern …]
@@ -65,10 +65,10 @@ def main() -> int:
 def mutants(control: Control) -> Iterator[Mutant]:
     """Every mutant of a control: of its parameters, its populations, its checks."""
     for name, value in control.params.items():
-        if isinstance(value, int) and not isinstance(value, bool):
-            for other in (value - 1, value + 1):
-                params = {**control.params, name: other}
-                yield Mutant(control.model_copy(update={"params": params}), control.id, f"{name}: {value} → {other}")
+        for other in _other_values(value):
+            params = {**control.params, name: other}
+            change = f"{name}: {_short(str(value))} → {_short(str(other))}"
+            yield Mutant(control.model_copy(update={"params": params}), control.id, change)
     for number, test in enumerate(control.tests):
         if test.implicit:
             continue
@@ -80,6 +80,14 @@ def mutants(control: Control) -> Iterator[Mutant]:
                 checks = list(test.checks)
                 checks[index] = check.model_copy(update={"expect": changed.removeprefix("SELECT ")})
                 yield Mutant(_with(control, number, test, {"checks": tuple(checks)}), f"{place}.{check.name}", change)
+
+
+def _other_values(value: object) -> tuple[object, ...]:
+    if isinstance(value, bool):
+        return (not value,)
+    if isinstance(value, int):
+        return (value - 1, value + 1)
+    return (value[:-1],) if isinstance(value, list | tuple) and len(value) > 1 else ()
 
 
 def _with(control: Control, number: int, test: Test, update: dict[str, object]) -> Control:
@@ -112,6 +120,12 @@ def _replacements(node: sql.Expression) -> Iterator[sql.Expression]:
         inner = node.copy()
         inner.set("side", None)
         yield inner
+    if isinstance(node, sql.Join) and node.args.get("on") is not None and not isinstance(node.args["on"], sql.And):
+        loose = node.copy()
+        loose.set("on", sql.true())
+        yield loose
+    if isinstance(node, sql.Where) and not isinstance(node.this, sql.And):
+        yield sql.Where(this=sql.true())
 
 
 def _short(text: str) -> str:

@@ -63,8 +63,8 @@ class Assessed:
                     (Path(folder) / Path(name).name).write_bytes(data)
             return load_frameworks(Path(folder))
 
-    def items(self, path: str, sha256: str | None) -> Iterator[ItemResult]:
-        """Every item of a test, from the file whose digest the results state.
+    def items(self, path: str, sha256: str | None, *, passing: bool = False) -> Iterator[ItemResult]:
+        """The items of a test that do not pass, or all of them, from the file whose digest the results state.
 
         Raises:
             FileError: if the file is missing or another.
@@ -74,7 +74,7 @@ class Assessed:
             message = "This file is missing, or is not what results.json says."
             raise FileError(message, file=f"{self.path}/{path}", hint="Evaluate again.")
         for line in data.splitlines():
-            if json.loads(line)["outcome"] != "pass":
+            if passing or json.loads(line)["outcome"] != "pass":
                 yield ItemResult.model_validate_json(line)
 
 

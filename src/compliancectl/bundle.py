@@ -9,6 +9,7 @@ bytes: every time in it comes from the records, none from the clock.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,7 +19,19 @@ from compliancectl import canonical, disk
 from compliancectl.errors import FileError, NotReadyError, OutputError, VerifyError
 from compliancectl.model.evidence import RunRecord
 from compliancectl.model.manifest import BundleRecord, Operator, Totals, VerifyStep
-from compliancectl.seal import Problem, additions, dsse, index, keys, names, readme, records, staging, statement, sums
+from compliancectl.seal import (
+    Problem,
+    additions,
+    dsse,
+    index,
+    names,
+    readme,
+    records,
+    signers,
+    staging,
+    statement,
+    sums,
+)
 from compliancectl.seal import archive as zip_archive
 from compliancectl.seal.container import Folder
 from compliancectl.seal.records import Files, Records
@@ -32,7 +45,7 @@ def bundle(
     run_folder: Path,
     out: Path,
     *,
-    key: Path,
+    key: Path | str,
     archive: Path | None = None,
     operator: Operator,
     stamp: Callable[[bytes], bytes] | None = None,
@@ -43,7 +56,7 @@ def bundle(
     Args:
         run_folder: A run that is finished and evaluated. It is only read.
         out: The bundle's folder; must not exist, or be empty.
-        key: The private key.
+        key: The private key: a file, or the address of a key in a service (see `seal.signers`).
         archive: Also write the bundle as this ZIP file; must not exist.
         operator: Who runs this.
         stamp: Gives a time stamp (an RFC 3161 response) over the signature; what it raises ends the sealing.
@@ -51,11 +64,12 @@ def bundle(
 
     Raises:
         FileError: the key, or a record of the run, cannot be used.
+        CollectError: the service that holds the key cannot be reached, or refuses.
         NotReadyError: the run is not finished or not evaluated.
         VerifyError: the run folder was altered since it was collected or evaluated.
         OutputError: `out` or `archive` exists, or there is no room.
     """
-    signer = keys.load_private(key)
+    signer = signers.load(key)
     for warning in signer.warnings:
         progress(f"warning: {warning}")
     _check_ready(run_folder)
@@ -116,7 +130,7 @@ def _build(
     run_folder: Path,
     folder: Path,
     out: Path,
-    signer: keys.SigningKey,
+    signer: signers.Signer,
     operator: Operator,
     stamp: Callable[[bytes], bytes] | None,
     progress: Callable[[str], None],
@@ -158,7 +172,7 @@ def _seal(
     out: Path,
     files: Files,
     found: Records,
-    signer: keys.SigningKey,
+    signer: signers.Signer,
     operator: Operator,
     progress: Callable[[str], None],
 ) -> tuple[dsse.Envelope, bytes, Totals]:
@@ -174,13 +188,13 @@ def _seal(
             results=results,
             operator=operator,
             totals=totals,
-            redactions=records.redactions(found.items),
+            redaction=records.redaction(found.items),
             digests=files.digests,
         )
         listing = sums.write(files.digests)
         disk.write_whole(folder / sums.NAME, listing)
         progress(f"{len(files.digests)} files listed in {sums.NAME}")
-    return dsse.sign(payload, signer.private), listing, totals
+    return signer.sign(payload), listing, totals
 
 
 def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Files:
@@ -195,7 +209,12 @@ def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Fi
     digests: dict[str, str] = {}
     sizes: dict[str, int] = {}
     kept: dict[str, bytes] = {}
+    made: set[str] = set()
     for number, name in enumerate(wanted, start=1):
+        parent = name.rpartition("/")[0]
+        if parent not in made:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+            made.add(parent)
         digests[name], sizes[name] = _copy_one(source, name, folder / name)
         if records.is_record(name):
             kept[name] = (folder / name).read_bytes()
@@ -205,15 +224,21 @@ def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Fi
 
 
 def _copy_one(source: Folder, name: str, target: Path) -> tuple[str, int]:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Copy and hash one file. It is forced to the disk with all the others, before the bundle gets its name."""
     digest, size = hashlib.sha256(), 0
-    with source.open(name) as stream, target.open("xb") as copy:
+    with source.open(name) as stream, target.open("xb", buffering=0) as copy:
         while piece := stream.read(_PIECE):
             digest.update(piece)
-            size += copy.write(piece)
-        copy.flush()
-        os.fsync(copy.fileno())
+            size += _all(copy, piece)
     return digest.hexdigest(), size
+
+
+def _all(stream: io.FileIO, piece: bytes) -> int:
+    """Write a piece whole: an unbuffered write may take only part of it."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[stream.write(rest) :]
+    return len(piece)
 
 
 def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> Files:
@@ -229,7 +254,7 @@ def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> File
     return Files(digests, sizes, files.records)
 
 
-def _write_seal(folder: Path, envelope: dsse.Envelope, stamp: bytes | None, signer: keys.SigningKey) -> None:
+def _write_seal(folder: Path, envelope: dsse.Envelope, stamp: bytes | None, signer: signers.Signer) -> None:
     """Write the seal; the envelope, which makes it a sealed bundle, comes last."""
     seal = folder / "seal"
     disk.write_whole(seal / "statement.json", envelope.payload)

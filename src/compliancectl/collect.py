@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pydantic
 
 import compliancectl
-from compliancectl import clock, disk, store
+from compliancectl import clock, disk, redaction, store
 from compliancectl.collectors.base import Context, Feed, Session, Target
 from compliancectl.errors import CollectError, OutputError, Truncated, UsageError
 from compliancectl.item_writer import ItemWriter
@@ -58,6 +58,11 @@ class Task:
     def label(self) -> tuple[str, str]:
         return f"{self.source}.{self.feed.name}", self.target.name
 
+    @property
+    def id(self) -> str:
+        """Of the evidence item that it gives."""
+        return f"{self.source}/{store.slug(self.feed.name)}/{store.slug(self.target.name)}"
+
 
 @dataclass
 class _Run:
@@ -79,6 +84,9 @@ def collect(
     resume: bool = False,
     deadline_s: float = 120.0,
     max_calls: int | None = None,
+    openings: Path | None = None,
+    period: Window | None = None,
+    chosen: Callable[[str], bool] = lambda id: True,
     tell: Callable[[Event], None] = lambda event: None,
 ) -> RunRecord:
     """Collect every feed that the tables need, into `folder`.
@@ -91,6 +99,9 @@ def collect(
         resume: keep the whole items that are already there.
         deadline_s: the longest that one request may take, pauses included, in seconds.
         max_calls: most requests to a source that keeps such a budget (Google Cloud); None: what the scope says.
+        openings: where the openings of pseudonyms are kept; None: personal values are removed for good.
+        period: what to ask events of; None: what the scope says.
+        chosen: which evidence items to collect, by id.
         tell: is called from several threads.
 
     Raises:
@@ -103,10 +114,13 @@ def collect(
     _make_room(folder)
     with store.locked(folder), ExitStack() as stack:
         with store.writing(folder):
-            started = _prepare(folder, scope, collectors, feeds, resume)
+            started = _prepare(folder, scope, collectors, feeds, resume, period)
         run = _Run(folder, started, replace(_context(scope, started, deadline_s), max_calls=max_calls), tell)
-        run.context = replace(run.context, progress=lambda text: _note(run, text))
-        tasks = _open_sessions(stack, run, collectors, sections, feeds)
+        people = stack.enter_context(redaction.people(openings))
+        run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
+        tasks = [
+            t for t in _open_sessions(stack, run, collectors, sections, feeds) if chosen(t.id) or t.session is None
+        ]
         _execute(run, tasks)
         return _close(run)
 
@@ -133,7 +147,12 @@ def _make_room(folder: Path) -> None:
 
 
 def _prepare(
-    folder: Path, scope: Scope, collectors: Mapping[str, Installed], feeds: list[tuple[str, Feed[Any]]], resume: bool
+    folder: Path,
+    scope: Scope,
+    collectors: Mapping[str, Installed],
+    feeds: list[tuple[str, Feed[Any]]],
+    resume: bool,
+    period: Window | None,
 ) -> RunRecord:
     """Write an open `run.json`, or open that of an earlier try again."""
     names = tuple(f"{source}.{feed.name}" for source, feed in feeds)
@@ -147,7 +166,7 @@ def _prepare(
         environment=scope.environment,
         scope_file=scope.file.name,
         scope_sha256=scope.sha256,
-        period=_period(scope, now),
+        period=period or _period(scope, now),
         started_at=now,
         status="open",
         tool_version=compliancectl.__version__,
@@ -292,7 +311,7 @@ def _one(run: _Run, task: Task) -> None:
         return
     run.current.label = task.label
     run.tell(Event("started", *task.label))
-    with ItemWriter(run.folder, task.source, task.feed, task.target) as writer:
+    with ItemWriter(run.folder, task.source, task.feed, task.target, run.context.people) as writer:
         completeness, problem = (None, task.problem) if task.problem or task.skipped else _fetch(run, task, writer)
         if run.stop.is_set():
             return

@@ -83,6 +83,29 @@ def sync(folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Bring the entries of a folder and of all folders below it to the disk."""
-    for path, _, _ in os.walk(folder):
-        sync(Path(path))
+    """Bring everything in a folder and below it to the disk: files and entries.
+
+    One call for the whole file system where the system has one (Linux: syncfs, which reports what could not be written);
+    for tens of thousands of small files that takes seconds instead of minutes.
+    """
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        for path, _, files in os.walk(folder):
+            for name in files:
+                _sync_file(Path(path) / name)
+            sync(Path(path))
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if syncfs(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(handle)
+
+
+def _sync_file(file: Path) -> None:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -27,6 +27,8 @@ from compliancectl.model.result import (
     ControlOutcome,
     ControlResult,
     Counts,
+    DisabledControl,
+    LeftOut,
     ParamUse,
     Results,
     TableUse,
@@ -61,6 +63,8 @@ def evaluate(
     claims: ClaimRegister | None = None,
     as_of: datetime | None = None,
     catalogue: Iterable[Control] | None = None,
+    disabled: Sequence[DisabledControl] = (),
+    left_out: Sequence[LeftOut] = (),
     limits: Limits | None = None,
     engine: tuple[Engine, Certificate] | None = None,
     progress: Callable[[str], None] = lambda text: None,
@@ -78,6 +82,8 @@ def evaluate(
         as_of: the instant of judgement; by default the end of the run.
         catalogue: all controls that exist, if `controls` are a selection (so that an override of one that is not
             selected is no mistake).
+        disabled: controls that the scope says do not apply; recorded with their reasons.
+        left_out: criteria that the scope leaves out; likewise.
         limits: memory, threads and time of one statement.
         engine: answers the controls' SQL in place of DuckDB, and what it is certified for.
         progress: told about each control.
@@ -120,6 +126,8 @@ def evaluate(
                 _control_result(control, uses[control.id], judged[control.id]) for control in _sorted(controls)
             ),
             waivers=work.waiver_uses(),
+            disabled=tuple(disabled),
+            left_out=tuple(left_out),
         )
         freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
         if engine is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from compliancectl import canonical, clock, disk, store
+from compliancectl import canonical, clock, disk, redaction, store
 from compliancectl.collectors.base import Feed, Reply, Session, Target
 from compliancectl.contract import BrokenRow, RowContract
 from compliancectl.errors import CollectError, Garbage, Status
@@ -41,7 +42,14 @@ _SUFFIX = {
 class ItemWriter:
     """Collects the parts of one item in a dot folder; `finish` makes it appear whole."""
 
-    def __init__(self, run: Path, source: str, feed: Feed[Session], target: Target) -> None:
+    def __init__(
+        self,
+        run: Path,
+        source: str,
+        feed: Feed[Session],
+        target: Target,
+        people: redaction.People | None = None,
+    ) -> None:
         self.run, self.source, self.feed, self.target = run, source, feed, target
         self.final = store.item_folder(run, source, feed.name, target.name)
         self.folder = self.final.with_name(f".{self.final.name}.part")
@@ -49,6 +57,9 @@ class ItemWriter:
         self.requested_at: datetime = clock.now()
         self.replies: list[ReplyRecord] = []
         self.redactions: dict[str, int] = {}
+        self._people = people
+        self.pseudonyms: Counter[str] = Counter()
+        """How often each pseudonym occurs in the replies so far."""
         self._longest = 0
         self._contracts = {table.name: RowContract(table) for table in feed.tables}
         self._rejected: dict[str, list[RejectedRow]] = {table.name: [] for table in feed.tables}
@@ -84,6 +95,7 @@ class ItemWriter:
         self.replies.append(_record(name, reply))
         for label, count in reply.redactions.items():
             self.redactions[label] = self.redactions.get(label, 0) + count
+        self.pseudonyms.update(redaction.found_in(reply.body))
         for table, line in self._shape(reply, name):
             self._spools[table].write(line)
             self._longest = max(self._longest, len(line))
@@ -161,6 +173,7 @@ class ItemWriter:
             window=window,
             completeness=completeness,
             redactions=dict(sorted(self.redactions.items())),
+            pseudonyms=redaction.commitments(self._people, self.pseudonyms),
             replies=tuple(self.replies),
             tables=tables,
             gives=tuple(sorted(table.name for table in self.feed.tables)),

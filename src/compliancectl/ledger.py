@@ -28,6 +28,7 @@ from compliancectl.seal import Problem, merkle, note
 ENTRIES = "entries.jsonl"
 CHECKPOINT = "checkpoint"
 PROOF = "c2sp.org/tlog-proof@v1"
+GROWTH = "compliancectl.dev/ledger-consistency@v1"
 _MAX_PROOF = 1024**2
 
 
@@ -124,15 +125,30 @@ def check(folder: Path, verifier: str, kept: Sequence[Path] = ()) -> tuple[Ledge
     if not ledger.covers(checkpoint):
         raise _broken(folder, f"its entries are not those of its checkpoint over {checkpoint.size} entries")
     for path in kept:
-        try:
-            old = note.read(path.read_bytes(), verifier, member=str(path))
-        except OSError as error:
-            raise FileError(f"it cannot be read: {error.strerror}", file=path, hint="Check the path.") from error
-        except Problem as problem:
-            raise _broken(path, f"this checkpoint {problem.message}") from problem
-        if not ledger.covers(old):
-            raise _broken(folder, f"it was written anew: it does not begin with the {old.size} entries of {path}")
+        hold_against(ledger, verifier, str(path), _read_file(path))
     return ledger, checkpoint
+
+
+def hold_against(ledger: Ledger, verifier: str, name: str, kept: bytes) -> None:
+    """Check that a ledger begins with what a checkpoint, called `name`, was made over.
+
+    Raises:
+        VerifyError: if it does not, or the checkpoint is not signed by the ledger's key.
+    """
+    try:
+        old = note.read(kept, verifier, member=name)
+    except Problem as problem:
+        raise _broken(ledger.folder, f"{name} {problem.message}") from problem
+    if not ledger.covers(old):
+        raise _broken(ledger.folder, f"it was written anew: it does not begin with the {old.size} entries of {name}")
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_MAX_PROOF)
+    except OSError as error:
+        raise FileError(f"it cannot be read: {error.strerror}", file=path, hint="Check the path.") from error
 
 
 def append(folder: Path, key: Path, make: Callable[[Ledger], Entry]) -> Entry:
@@ -223,11 +239,7 @@ def check_proof(path: Path, verifier: str) -> tuple[Entry, note.Checkpoint]:
         VerifyError: if it does not hold.
         FileError: if it cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
-            head, _, checkpoint = stream.read(_MAX_PROOF).partition(b"\n\n")
-    except OSError as error:
-        raise FileError(f"the proof cannot be read: {error.strerror}", file=path, hint="Check the path.") from error
+    head, _, checkpoint = _read_file(path).partition(b"\n\n")
     try:
         first, extra, index, *hashes = head.decode("ascii").split("\n")
         line = base64.b64decode(extra.removeprefix("extra "), validate=True)
@@ -245,6 +257,52 @@ def check_proof(path: Path, verifier: str) -> tuple[Entry, note.Checkpoint]:
     if root != found.root or entry.sequence != position:
         raise VerifyError("the entry is not in the ledger of this checkpoint", step=0, file=path)
     return entry, found
+
+
+def prove_growth(ledger: Ledger, old: bytes) -> bytes:
+    """A proof (RFC 6962, consistency) that the ledger was only added to since the checkpoint `old`; ends with the present one.
+
+    Raises:
+        VerifyError: if it was not.
+        UsageError: if the checkpoint is newer than the ledger's own.
+    """
+    try:
+        before, now = (note.parse(data, member=CHECKPOINT)[0] for data in (old, ledger.checkpoint))
+    except Problem as problem:
+        raise VerifyError(f"the checkpoint {problem.message}", step=0) from problem
+    if before.size > now.size:
+        raise UsageError("the checkpoint is newer than the ledger", hint="Name an older one, or fetch the ledger.")
+    if not ledger.covers(before):
+        raise _broken(ledger.folder, f"it was written anew: it does not begin with the {before.size} entries")
+    hashes = merkle.consistency(ledger.leaves[: now.size], before.size) if before.size else []
+    return "\n".join([GROWTH, *map(_encode, hashes), ""]).encode() + b"\n" + ledger.checkpoint
+
+
+def check_growth(path: Path, old: Path, verifier: str) -> tuple[note.Checkpoint, note.Checkpoint]:
+    """Check with the verifier key alone that a ledger was only added to since the checkpoint in `old`.
+
+    Returns:
+        The old checkpoint and the one in the proof.
+
+    Raises:
+        VerifyError: if it does not hold.
+        FileError: if a file cannot be read.
+    """
+    head, _, checkpoint = _read_file(path).partition(b"\n\n")
+    try:
+        before = note.read(_read_file(old), verifier, member="the old checkpoint")
+        now = note.read(checkpoint, verifier, member="the checkpoint in the proof")
+        first, *hashes = head.decode("ascii").split("\n")
+        proof = [base64.b64decode(text, validate=True) for text in hashes]
+    except Problem as problem:
+        raise VerifyError(f"{problem.member} {problem.message}", step=0, file=path) from problem
+    except ValueError as error:
+        raise VerifyError("this is not a proof", step=0, file=path) from error
+    empty = before.size == 0 and before.root == merkle.root(()) and not proof
+    held = empty or (before.size and merkle.is_consistent(before.size, before.root, now.size, now.root, proof))
+    if first != GROWTH or not held:
+        raise VerifyError("it does not show that the ledger was only added to", step=0, file=path)
+    return before, now
 
 
 def _encode(data: bytes) -> str:

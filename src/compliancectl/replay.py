@@ -130,6 +130,9 @@ def _replay_item(
         fault = _shape(writer, here, item)
         if fault is not None:
             yield Difference(file=f"evidence/{item.id}/item.json", kind="content", message=fault, why=why)
+        if dict(writer.pseudonyms) != {p.pseudonym: p.count for p in item.pseudonyms}:
+            message = "the pseudonyms that it commits to are not those in its replies"
+            yield Difference(file=f"evidence/{item.id}/item.json", kind="content", message=message, why=why)
         again = {table.table: table for table in writer.derive()}
         for table in item.tables:
             difference = _compare(here / table.path, table, writer.folder, again.pop(table.table, None))

@@ -25,6 +25,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.load.waivers import WaiversForm
     from compliancectl.model.certificate import Certificate
     from compliancectl.model.claim import ClaimsResult
+    from compliancectl.model.depot import Hold, Kept, Tombstone
     from compliancectl.model.diff import Diff
     from compliancectl.model.evidence import EvidenceItem, RunRecord
     from compliancectl.model.gap import Gaps
@@ -32,8 +33,12 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.ledger import Coverage, Entry
     from compliancectl.model.manifest import BundleRecord, Statement, Verification
     from compliancectl.model.period import Period
+    from compliancectl.model.redaction import Disclosure
+    from compliancectl.model.reperform import Reperformance
     from compliancectl.model.replay import Replay
     from compliancectl.model.result import ItemResult, Results
+    from compliancectl.model.review import Campaign, Review
+    from compliancectl.model.roadmap import Roadmap
     from compliancectl.model.sample import Sample
 
     control = _of(ControlForm, "Control", "validation")
@@ -51,6 +56,14 @@ def schemas() -> dict[str, bytes]:
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "gaps": (Gaps, "What `gaps --format json` prints"),
+        "review-campaign": (Campaign, "campaign.json: what an access review asks, and whom"),
+        "review": (Review, "What `reviews check --format json` prints"),
+        "roadmap": (Roadmap, "What `roadmap --format json` prints"),
+        "reperformance": (Reperformance, "What `reperform --format json` prints"),
+        "kept": (Kept, "What a store writes about a bundle (`record.json`)"),
+        "hold": (Hold, "What a store writes about a legal hold"),
+        "tombstone": (Tombstone, "What a store leaves of a purged bundle"),
+        "disclosure": (Disclosure, "What `redactions open` writes"),
         "verification": (Verification, "What `verify --format json` prints"),
         "replay": (Replay, "What `replay --format json` prints"),
         "diff": (Diff, "What `diff --format json` prints"),
@@ -84,6 +97,11 @@ def _trust() -> dict[str, Any]:
         "file": {**text, "description": "Root certificates (PEM), relative to it."},
     }
     authority["required"] = ["name", "file"]
+    ledger = made["$defs"]["TrustedLedger"]
+    ledger["properties"]["key_file"] = {**text, "description": "File with the verifier key, relative to the policy."}
+    ledger["properties"]["checkpoint_files"] = {"type": "array", "items": text, "description": "Checkpoints kept."}
+    ledger.pop("required")
+    ledger["oneOf"] = [{"required": ["key"]}, {"required": ["key_file"]}]
     return made
 
 

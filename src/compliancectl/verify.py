@@ -15,6 +15,7 @@
     13 counter     countersignatures are by their keys over the same statement; those that you ask for are there
     14 time        time stamps are about this signature, by authorities that you trust, at a time that fits the run
     15 demands     the bundle is what your trust policy asks for: whose, complete, how old
+    16 ledger      it is entered in the ledger that your trust policy names
 
 The first step that fails ends the verification; later ones would rest on it. A step that could not be taken is
 `skipped`, and then the answer is `not established`: never `verified`.
@@ -29,6 +30,7 @@ from pathlib import Path
 
 from compliancectl import clock
 from compliancectl.canonical import sha256
+from compliancectl.entered import NO_BOOK, Book, check_arguments, entered
 from compliancectl.errors import UsageError, VerifyError
 from compliancectl.model.manifest import (
     TITLES,
@@ -57,6 +59,7 @@ from compliancectl.seal import (
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
 from compliancectl.seal.records import Files, Records
+from compliancectl.seal.steps import failed, not_taken, plain, some
 
 SEAL = (
     "seal/evidence.intoto.jsonl",
@@ -69,7 +72,6 @@ _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
 _PIECE = 1024**2
-_SHOWN = 5
 
 
 def verify(
@@ -78,6 +80,7 @@ def verify(
     trust: Trust | None = None,
     subset_ok: bool = False,
     now: datetime | None = None,
+    book: Book = NO_BOOK,
     progress: Callable[[str], None] = lambda text: None,
     tell: Callable[[StepResult], None] = lambda step: None,
 ) -> Verification:
@@ -88,6 +91,7 @@ def verify(
         trust: Whose signatures you accept. Without it the best answer is `not established`.
         subset_ok: The bundle is a sample: files may be missing. The best answer is then `not established` too.
         now: The present, for a trust policy that says how old a bundle may be.
+        book: The ledger that the trust policy names, or a proof from it.
         progress: Told the title of each step before it is taken.
         tell: Told what came of each step, as soon as it is known.
 
@@ -95,11 +99,12 @@ def verify(
         All steps with their outcomes. What is wrong with the bundle is in there and is not raised.
 
     Raises:
-        UsageError: there is nothing at `path`.
+        UsageError: there is nothing at `path`, or a ledger was given and the policy names none.
     """
     if not path.exists():
         raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
-    return _Verifier(path, trust, subset_ok, now, progress, tell).run()
+    check_arguments(trust, book)
+    return _Verifier(path, trust, subset_ok, now, book, progress, tell).run()
 
 
 class _Verifier:
@@ -118,6 +123,7 @@ class _Verifier:
         trust: Trust | None,
         subset_ok: bool,
         now: datetime | None,
+        book: Book,
         progress: Callable[[str], None],
         tell: Callable[[StepResult], None],
     ) -> None:
@@ -125,6 +131,7 @@ class _Verifier:
         self.trust = trust
         self.subset_ok = subset_ok
         self.now = now
+        self.book = book
         self.progress = progress
         self.tell = tell
         self.listed = {}
@@ -152,12 +159,13 @@ class _Verifier:
             (VerifyStep.COUNTERSIGNED, self.step_13_countersigned),
             (VerifyStep.TIME, self.step_14_time),
             (VerifyStep.DEMANDS, self.step_15_demands),
+            (VerifyStep.LEDGER, self.step_16_ledger),
         )
         done: list[StepResult] = []
         try:
             for step, take in steps:
                 broken = bool(done) and any(result.outcome == "failed" for result in done)
-                done.append(_not_taken(step) if broken else self._take(step, take))
+                done.append(not_taken(step) if broken else self._take(step, take))
                 self.tell(done[-1])
         finally:
             if hasattr(self, "container"):
@@ -176,17 +184,17 @@ class _Verifier:
     def _take(self, step: VerifyStep, take: Callable[[], str]) -> StepResult:
         self.progress(TITLES[step])
         try:
-            return StepResult(number=step, title=TITLES[step], outcome="ok", message=_plain(take()))
+            return StepResult(number=step, title=TITLES[step], outcome="ok", message=plain(take()))
         except Skipped as skipped:
             said, hint = skipped.message, skipped.hint
             return StepResult(number=step, title=TITLES[step], outcome="skipped", message=said, hint=hint)
         except Problem as problem:
             message = f"{problem.member} {problem.message}" if problem.member else problem.message
-            return _failed(step, message.rstrip(".") + ".", problem.hint, problem.member)
+            return failed(step, message.rstrip(".") + ".", problem.hint, problem.member)
         except VerifyError as error:
-            return _failed(step, error.message, error.hint, error.file)
+            return failed(step, error.message, error.hint, error.file)
         except OSError as error:
-            return _failed(step, f"The bundle cannot be read: {error.strerror or error}.", None, None)
+            return failed(step, f"The bundle cannot be read: {error.strerror or error}.", None, None)
 
     def step_1_container(self) -> str:
         """The bundle is a folder of plain files, or a ZIP of exactly such a folder."""
@@ -217,7 +225,7 @@ class _Verifier:
         unlisted = here - self.listed.keys() - set(SEAL) - {sums.NAME}
         extra = sorted(name for name in unlisted if not additions.is_addition(name))
         if extra:
-            raise Problem(f"{_some(extra)}: not listed in SHA256SUMS", hint="Nothing may be added to a sealed bundle.")
+            raise Problem(f"{some(extra)}: not listed in SHA256SUMS", hint="Nothing may be added to a sealed bundle.")
         for name in SEAL:
             if name not in here:
                 raise Problem("is missing", member=name)
@@ -225,7 +233,7 @@ class _Verifier:
         missing = [name for name in self.listed if name not in here]
         if missing and not self.subset_ok:
             raise Problem(
-                f"{len(missing)} of {len(self.listed)} listed files are missing: {_some(missing)}",
+                f"{len(missing)} of {len(self.listed)} listed files are missing: {some(missing)}",
                 hint="If this is a sample of the bundle on purpose, say --subset.",
             )
         if missing:
@@ -299,7 +307,7 @@ class _Verifier:
             if digest != self.listed[name]:
                 altered.append(name)
         if altered:
-            raise Problem(f"{len(altered)} of {len(self.present)} files were altered: {_some(altered)}")
+            raise Problem(f"{len(altered)} of {len(self.present)} files were altered: {some(altered)}")
         self.files = Files({name: self.listed[name] for name in self.present}, sizes, kept)
         return f"{len(self.present)} files have the digests that are listed."
 
@@ -345,7 +353,13 @@ class _Verifier:
             raise Problem(
                 f"The statement counts {getattr(stated, field)} for {field}; the files, {getattr(counted, field)}"
             )
-        return f"{stated.evidence_items} evidence items, {stated.files} files, {stated.bytes:,} bytes, as stated."
+        redacted = records.redaction(self.records.items)
+        if redacted != self.statement.predicate.redaction:
+            raise Problem(f"The statement counts other redactions than the items, which have {redacted.values} values")
+        return (
+            f"{stated.evidence_items} evidence items, {stated.files} files, {stated.bytes:,} bytes, "
+            f"{redacted.values} values redacted, as stated."
+        )
 
     def step_12_status(self) -> str:
         """Say whether the run was complete. A partial run is honest evidence, so this never fails."""
@@ -356,7 +370,7 @@ class _Verifier:
         return (
             f"The run finished {clock.text(run.finished_at)} and is PARTIAL: {totals.incomplete_items} of "
             f"{totals.evidence_items} evidence items were not collected in full"
-            + (f" ({_some(which)})." if which else ".")
+            + (f" ({some(which)})." if which else ".")
         )
 
     def step_13_countersigned(self) -> str:
@@ -375,26 +389,10 @@ class _Verifier:
         """The bundle is what the trust policy asks for."""
         return policy.demanded(self.trust, self.statement.predicate.run, self.now)
 
+    def step_16_ledger(self) -> str:
+        """The bundle is entered in the ledger that the trust policy names."""
+        return entered(self.trust, self.book, sha256(self.envelope.payload), self.statement.predicate.run)
+
     @property
     def _sample(self) -> bool:
         return len(self.present) < len(self.listed)
-
-
-def _failed(step: VerifyStep, message: str, hint: str | None, file: str | None) -> StepResult:
-    return StepResult(number=step, title=TITLES[step], outcome="failed", message=_plain(message), hint=hint, file=file)
-
-
-def _not_taken(step: VerifyStep) -> StepResult:
-    said = "Not reached: an earlier step failed."
-    return StepResult(number=step, title=TITLES[step], outcome="skipped", message=said)
-
-
-def _plain(text: str) -> str:
-    """The text without characters that could steer a terminal: parts of it are the bundle's own words."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def _some(found: list[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more

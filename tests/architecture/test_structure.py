@@ -21,7 +21,7 @@ OWNERS = {
     "jinja2": ["report"],
     "typer": ["cli"],
     "rich": ["cli"],
-    "google": ["collectors.gcp", "collectors.postgres", "sandbox.google"],
+    "google": ["collectors.gcp", "collectors.postgres", "sandbox.google", "googleapi"],
     "grpc": ["collectors.gcp", "sandbox.google"],
     "github": ["collectors.github"],
     "graphql": ["sandbox.github"],

@@ -36,7 +36,13 @@ def test_one_thing_is_changed_at_a_time(mutants: Any) -> None:
         "SELECT a > 1 AND b",
     }
     joined = {text for text, _ in mutants.variants("SELECT * FROM t LEFT JOIN u ON t.x = u.x")}
-    assert joined == {"SELECT * FROM t JOIN u ON t.x = u.x", "SELECT * FROM t LEFT JOIN u ON t.x <> u.x"}
+    assert joined == {
+        "SELECT * FROM t JOIN u ON t.x = u.x",
+        "SELECT * FROM t LEFT JOIN u ON t.x <> u.x",
+        "SELECT * FROM t LEFT JOIN u ON TRUE",
+    }
+    filtered = {text for text, _ in mutants.variants("SELECT * FROM t WHERE NOT b")}
+    assert filtered == {"SELECT * FROM t WHERE TRUE", "SELECT * FROM t WHERE b"}
 
 
 def test_a_control_with_blunt_examples_lets_mutants_live(mutants: Any, workbench: Workbench) -> None:
@@ -58,3 +64,10 @@ def test_a_control_with_blunt_examples_lets_mutants_live(mutants: Any, workbench
         (changed,) = mutant.control.tests
         problems = [p for p in workbench.test(mutant.control).problems if "expected" in str(p) or "m#7" in str(p)]
         assert changed.checks != test.checks and bool(problems) is not lives
+
+
+def test_every_parameter_is_changed(mutants: Any) -> None:
+    control = load.load_control(next((controls_folder() / "governance").glob("GOV-04-*")))
+    params = {"days": 5, "on": True, "kinds": ["a", "b"], "one": ["a"], "text": "x"}
+    changes = {m.change for m in mutants.mutants(control.model_copy(update={"params": params, "tests": ()}))}
+    assert changes == {"days: 5 → 4", "days: 5 → 6", "on: True → False", "kinds: ['a', 'b'] → ['a']"}

@@ -12,7 +12,7 @@ from claimed import call as call
 
 from compliancectl import plugins, store
 from compliancectl.collect import collect
-from compliancectl.collectors.documents.registers import REGISTERS
+from compliancectl.collectors.documents.kinds import REGISTERS
 from compliancectl.load import load_scope
 
 SCOPE = """\

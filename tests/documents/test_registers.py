@@ -10,7 +10,7 @@ import pytest
 
 from compliancectl import plugins, store
 from compliancectl.collect import collect
-from compliancectl.collectors.documents.registers import REGISTERS
+from compliancectl.collectors.documents.kinds import REGISTERS
 from compliancectl.load import load_scope
 from compliancectl.model.evidence import EvidenceItem
 from compliancectl.query.rows import read_rows

@@ -15,6 +15,7 @@ from claimed import Call, assess, paper, project_of, write_company
 
 from compliancectl import assessed
 from compliancectl.cli import pipeline
+from compliancectl.collectors.documents import registers
 from compliancectl.gap_formats import as_csv, as_issue, as_markdown
 from compliancectl.gaps import find_gaps, identity
 from compliancectl.model.gap import Gaps
@@ -42,6 +43,16 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
         paper(place, "good", 0, good)
         assess(scope, place / f"run-{number}")
     return scope
+
+
+def test_the_list_is_a_register_that_a_control_reads(company: Path, call: Call) -> None:
+    text, problems = call("gaps", company.parent / "run-0", "--format", "csv").out, list[str]()
+    rows = registers.read("finding-register", "findings.csv", text.encode(), problems)
+    assert problems == [] and {(row["id"], row["waiver"]) for row in rows} == {
+        (MIXED, None),
+        (GOOD, None),
+        (ACCEPTED, "W-1"),
+    }
 
 
 def gaps_of(call: Call, *arguments: object) -> dict[str, dict[str, object]]:

@@ -180,7 +180,7 @@ def test_a_github_app_that_only_reads(start):
     hub = start(change)
     app = hub.part.make_app(hub.sandbox.folder)
     item = hub.collect("secret_alert", app=app).only
-    assert item.principal.read_only == "yes: all 9 permissions of the installation are `read`"
+    assert item.principal.read_only == "yes: all 14 permissions of the installation are `read`"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,11 @@ def test_a_classic_token(start, scopes, read_only):
 def test_rules_of_rulesets_and_of_classic_protection(whole):
     rules = whole.by("branch_rule", "repository")
     assert rules["study-companion"]["ruleset_reviews"] == 1
-    assert rules["study-companion"]["ruleset_status_checks"] == 2
+    assert rules["study-companion"]["ruleset_status_checks"] == 14
+    assert {"build", "rbac"} < set(rules["study-companion"]["required_checks"])
+    assert rules["study-companion"]["ruleset_code_scanning"] == ["high_or_higher"]
+    assert rules["infrastructure"]["required_checks"] == ["plan"]  # classic, and it binds administrators
+    assert rules["infrastructure"]["signatures_required"] is rules["lesson-editor"]["signatures_required"] is True
     assert rules["study-companion"]["classic_reviews"] == 0
     assert rules["study-companion"]["sources"] == ["ruleset 4410071 (organization)", "ruleset 4410102 (repository)"]
     assert rules["infrastructure"]["ruleset_reviews"] == 0
@@ -413,7 +417,9 @@ def test_a_change_that_the_list_lacks_is_noticed(hub):
 
 def test_proposals_of_every_repository_that_is_not_archived(whole):
     proposals = whole.rows("proposal")
-    assert {row["repository"] for row in proposals} == {"study-companion", "lesson-editor", "infrastructure", "website"}
+    assert {row["repository"] for row in proposals} == {
+        "study-companion", "lesson-editor", "infrastructure", "website", "handbook",
+    }  # fmt: skip
     assert {row["state"] for row in proposals} == {"OPEN", "MERGED", "CLOSED"}
     window = whole.items[f"proposals {ORG}"].window
     assert window is not None
@@ -438,14 +444,14 @@ def test_an_empty_organisation_of_pull_requests_is_no_failure(start):
 
 def test_repositories_and_their_features(whole):
     found = whole.by("repository", "name")
-    assert len(found) == 6
+    assert len(found) == 7
     companion, old = found["study-companion"], found["old-quiz-engine"]
     assert (companion["production"], companion["visibility"], companion["default_branch"]) == (True, "private", "main")
     assert (companion["vulnerability_alerts"], companion["automated_fixes"], companion["automated_fixes_paused"]) == (
         True, True, False,
     )  # fmt: skip
     assert (companion["sbom_packages"], companion["backfill_completed"], companion["update_config"]) == (
-        214,
+        217,
         True,
         True,
     )
@@ -509,3 +515,125 @@ def test_an_organisation_without_alerts_is_no_failure(start):
     run = start(change).collect("secret_alert")
     assert (run.only.status, run.rows("secret_alert")) == ("collected", [])
     assert run.judged("SDL-08")["secret-alerts"].outcome == "no occurrences"
+
+
+# -- checks, files, keys, apps, hooks, environments, analyses ---------------------------------------------------------
+
+
+def test_checks_of_what_was_merged_head_and_queue_with_pages_and_statuses(start):
+    def change(github):
+        pulls = github["repositories"]["infrastructure"]["pull_requests"]
+        many = {f"job-{number:03}": "SUCCESS" for number in range(130)}
+        pulls[0].update(
+            checks={**many, "plan": "FAILURE 1", "cost": "PENDING", "cla": "SUCCESS"}, contexts=["cost", "cla"]
+        )
+        pulls[1].update(checks={"plan": "ABSENT"}, queue={"checks": {"plan": "SUCCESS 0.1"}})
+
+    run = start(change).collect("status_check")
+    rows = run.rows("status_check")
+    assert len([row for row in rows if row["pull_request"] == 74]) == 133
+    first = {row["name"]: row for row in rows if row["pull_request"] == 74}
+    assert (first["plan"]["conclusion"], first["cla"]["conclusion"]) == ("failure", "success")
+    assert (first["cost"]["conclusion"], first["cost"]["completed"]) == (None, None)
+    assert [(r["name"], r["on_merge"]) for r in rows if r["pull_request"] == 77] == [("plan", True)]
+    assert run.items[f"changes {ORG}/infrastructure"].completeness.complete
+
+
+def test_who_owns_code_what_security_policies_name_and_what_templates_ask(whole):
+    found = whole.by("repository", "name")
+    companion = found["study-companion"]
+    assert companion["owned_paths"] == [
+        "*", ".github/", "auth/", "infra/", "middleware/", "migrations/", "prompts/",
+    ]  # fmt: skip
+    assert (companion["unowned_paths"], companion["codeowners_errors"]) == ([], 0)
+    assert companion["security_contacts"] == [
+        "https://larkspur.example/.well-known/security.txt",
+        "security@larkspur.example",
+    ]
+    assert companion["template_references"] == ["docs/secure-coding.md"]
+    assert companion["languages"] == ["Dockerfile", "Python", "TypeScript"]
+    assert (found["handbook"]["owned_paths"], found["handbook"]["security_policy"]) == ([], False)
+    assert {name: (row["class"], row["application"]) for name, row in found.items()} == {
+        "study-companion": ("production", True),
+        "lesson-editor": ("production", True),
+        "infrastructure": ("production", False),
+        "website": ("internal", False),
+        "handbook": ("internal", False),
+        "reading-aloud": ("sandbox", False),
+        "old-quiz-engine": (None, False),
+    }
+    assert {name for name, row in found.items() if row["private_reporting"] is not None} == {"website", "reading-aloud"}
+    assert {row["name"] for row in whole.rows("package")} > {"openai", "part-0"}
+
+
+def test_owners_are_taken_away_by_a_later_line_and_errors_are_counted(start):
+    def change(github):
+        text = "* @o/all\n/auth @o/auth # why\n/auth/**\n/infra/ @nobody\ndocs/*.md @o/docs\n"
+        github["repositories"]["study-companion"]["files"] = {"CODEOWNERS": text}
+
+    row = start(change).collect("repository").by("repository", "name")["study-companion"]
+    assert (row["owned_paths"], row["unowned_paths"], row["codeowners_errors"]) == (
+        ["*", "docs/*.md", "infra/"],
+        ["auth/"],
+        1,
+    )
+
+
+def test_files_that_are_watched_and_who_agreed_to_them(start):
+    watched = {"handbook": ["policies/", "docs/secure-coding.md", "docs/absent.md"]}
+    run = start(lambda github: github["declared"].update(watched=watched)).collect("file")
+    files = run.by("file", "path")
+    assert {path: row["present"] for path, row in files.items()} == {
+        "policies/access.md": True, "policies/incidents.md": True, "policies/privacy.md": True,
+        "docs/secure-coding.md": True, "docs/absent.md": False,
+    }  # fmt: skip
+    row = files["policies/privacy.md"]
+    assert (row["pull_request"], row["author"], row["approvers"]) == (15, "dilnoza-karimova", ["amara-okafor"])
+    assert files["docs/absent.md"]["changed"] is None
+
+
+def test_features_with_their_labels_and_what_they_refer_to(whole):
+    rows = whole.by("feature", "number")
+    assert {n: (row["labels"], row["references"]) for n, row in rows.items()} == {
+        303: (["feature"], ["docs/threat-models/offline-mode.md"]),
+        325: (["feature", "threat-model:not-needed"], []),
+    }
+
+
+def test_what_acts_without_being_a_person(whole):
+    (key,) = whole.rows("deploy_key")
+    assert (key["repository"], key["read_only"], key["added_by"]) == ("study-companion", True, "amara-okafor")
+    apps = whole.by("installation", "app")
+    assert apps["renovate"]["writes"] == ["contents=write", "pull_requests=write"]
+    assert (apps["larkspur-compliance"]["writes"], apps["renovate"]["selection"]) == ([], "selected")
+    hooks = whole.by("hook", "id")
+    assert {n: (row["repository"], row["origin"]) for n, row in hooks.items()} == {
+        7710001: (None, "https://hooks.slack.example"),
+        7710002: ("study-companion", "https://deploy.larkspur.example"),
+    }
+    assert all(row["verifies_tls"] and row["signed"] and row["active"] for row in hooks.values())
+
+
+def test_analyses_and_environments(whole):
+    rows = [row for row in whole.rows("analysis") if row["repository"] == "study-companion"]
+    assert sorted((row["language"], row["failed"]) for row in rows) == [
+        ("javascript-typescript", False), ("python", False), ("python", True),
+    ]  # fmt: skip
+    places = {(row["repository"], row["name"]): row for row in whole.rows("environment")}
+    production = places["study-companion", "production"]
+    assert (production["protected_branches"], production["custom_branches"], production["reviewers"]) == (
+        True,
+        False,
+        1,
+    )
+    preview = places["study-companion", "preview"]
+    assert (preview["protected_branches"], preview["custom_branches"], preview["reviewers"]) == (False, False, 0)
+
+
+def test_no_analysis_is_an_answer_and_a_hidden_one_is_not(start):
+    hub = start()
+    run = hub.collect("analysis")
+    assert {item.status for item in run.items.values()} == {"collected"}
+    assert "infrastructure" not in {row["repository"] for row in run.rows("analysis")}
+    hub.misbehave("/infrastructure/code-scanning/analyses", "hidden")
+    assert hub.collect("analysis").items[f"analyses {ORG}/infrastructure"].status == "denied"

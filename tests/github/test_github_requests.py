@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from compliancectl import clock
 from compliancectl.sandbox.github.server import describe
 
 ORG = "larkspur-learning"
@@ -19,7 +21,7 @@ MANY = 40
 def grown(start: Any) -> Any:
     """A company with 40 more production repositories, all of which is collected once."""
     hub = start(lambda github: github.update(generated={"repositories": MANY, "merged": 2}))
-    return hub, hub.collect()
+    return hub, hub.collect(cache="answers")
 
 
 def asked(hub: Any) -> Counter[str]:
@@ -41,6 +43,9 @@ def test_many_repositories_share_requests(grown):
         "GET /repos/secret-scanning/scan-history",
         "GET /repos/rulesets/rule-suites",
         "GET /repos/activity",
+        "GET /repos/hooks",
+        "GET /repos/environments",
+        "GET /repos/code-scanning/analyses",
     }
 
 
@@ -85,7 +90,7 @@ def test_default_branches_are_looked_up_together(start):
     assert {item.status for item in run.items.values()} == {"collected"}
     assert {row["branch"] for row in run.rows("branch_rule")} == {"main"}
     count = asked(hub)
-    assert count["POST /graphql DefaultBranch"] <= 2  # two feeds may begin at the same moment
+    assert count["POST /graphql DefaultBranch"] == 1
     assert count["POST /graphql Commits"] <= 2
 
 
@@ -93,7 +98,7 @@ def test_default_branches_are_looked_up_together(start):
 
 
 def test_a_second_run_takes_nothing_off_the_rate_limit_of_rest(start):
-    hub = start(lambda github: github.update(generated={"repositories": 3, "merged": 1}))
+    hub = start()
     first = hub.collect(cache="answers")
     spent = dict(hub.part.server.used)
     second = hub.collect(cache="answers")
@@ -133,3 +138,92 @@ def test_what_was_kept_holds_no_secret_is_for_its_asker_only_and_must_be_whole(s
     app = hub.part.make_app(hub.sandbox.folder)
     asked = hub.collect("secret_alert", cache="answers", app=app).only
     assert {reply.status for reply in asked.replies} == {"200"}
+
+
+# -- what GraphQL said is used again while nothing has moved ------------------------------------------------------------
+
+
+def reused(run: Any) -> set[str]:
+    """Repositories of which an earlier answer was used."""
+    items = run.items.items()
+    return {n.partition("/")[2] for n, item in items if any("reused" in reply.context for reply in item.replies)}
+
+
+CHANGES = ("pull_request", "review", "commit")
+
+
+@pytest.fixture(scope="module")
+def remembered(grown: Any) -> Any:
+    """The same collection twice, with nothing changed in between; and what each was charged."""
+    hub, first = grown
+    once = sum(hub.part.server.used.values())
+    second = hub.collect(cache="answers")
+    return (first, second), (once, sum(hub.part.server.used.values()) - once)
+
+
+def test_a_second_run_takes_a_tenth_of_the_rate_limit_of_the_first(remembered):
+    (first, second), (spent, later) = remembered
+    assert {item.status for item in second.items.values()} == {"collected"}
+    assert later <= spent / 10, (spent, later)
+    for table in ("commit", "review"):
+        assert second.rows(table) == first.rows(table), table
+
+
+def test_what_is_used_again_says_when_github_gave_it_and_what_was_asked_since(remembered):
+    (first, second), _ = remembered
+    name = f"changes {ORG}/study-companion"
+    before, after = first.items[name], second.items[name]
+    again = [reply for reply in after.replies if "reused" in reply.context]
+    assert [reply.requested_at for reply in again] == [
+        r.requested_at for r in before.replies if "issueCount" not in r.operation
+    ]
+    assert all("the branch has the same head" in reply.context["reused"] for reply in again)
+    asked = [reply.operation for reply in after.replies if "reused" not in reply.context]
+    assert [re.search(r"query (\w+)", text).group(1) for text in asked] == ["BranchSignature", "MergedCount"]
+    assert after.completeness.complete and after.completeness.items == before.completeness.items
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda it, at: it["pull_requests"].append({"number": 999, "author": "chen-wei", "merged": at, "reviews": []}),
+        lambda it, at: it["direct_pushes"].append({"at": at, "author": "chen-wei"}),
+        lambda it, at: it["pull_requests"][0].update(updated=at, reviews=[{"by": "chen-wei", "state": "DISMISSED"}]),
+    ],
+    ids=["merged", "pushed", "reviewed"],
+)
+def test_a_branch_that_moved_is_asked_anew_and_no_other(start, change):
+    hub = start(lambda github: github["repositories"]["infrastructure"].setdefault("direct_pushes", []))
+    hub.collect(*CHANGES, cache="answers")
+    change(hub.state.repositories["infrastructure"], clock.text(hub.state.now - timedelta(hours=1)))
+    del hub.state.changes
+    run = hub.collect(*CHANGES, cache="answers")
+    assert reused(run) == {"lesson-editor", "study-companion"}
+    plain = hub.collect(*CHANGES)
+    assert all(run.rows(table) == plain.rows(table) for table in CHANGES)
+
+
+def test_what_has_just_moved_was_withheld_or_is_old_is_not_used_again(start):
+    now = clock.text(clock.now().replace(microsecond=0))
+    fresh = start(lambda github: github["repositories"]["infrastructure"]["pull_requests"][0].update(updated=now))
+    fresh.state.denied.add(f"pull_requests {ORG}/lesson-editor")
+    fresh.collect(*CHANGES, cache="answers")
+    assert reused(fresh.collect(*CHANGES, cache="answers")) == {"study-companion"}
+    assert reused(fresh.collect(*CHANGES, cache="answers", reuse_days=0)) == set()
+
+
+def test_what_was_kept_of_a_branch_must_be_whole_and_is_for_its_asker_only(start):
+    hub = start()
+    hub.collect(*CHANGES, cache="answers")
+    folder = hub.sandbox.scope_file.parent / "answers"
+    kept = sorted(folder.glob("branch-*/*.json"))
+    assert len(kept) == 3 * 3
+    assert not any(b"SEEDED-" in file.read_bytes() for file in kept)
+    app = hub.part.make_app(hub.sandbox.folder)
+    assert reused(hub.collect(*CHANGES, cache="answers", app=app)) == set()
+    for file in kept:
+        if file.name != "index.json":
+            file.write_text(file.read_text() + " ")
+    run = hub.collect(*CHANGES, cache="answers")
+    assert reused(run) == set()
+    assert {row["author"] for row in run.rows("pull_request")} >= {"chen-wei"}

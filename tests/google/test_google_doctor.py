@@ -24,8 +24,11 @@ CONNECTOR = {"cloudsql.instances.connect"}
 
 BELOW = {
     "cloudasset.assets.analyzeOrgPolicy",
+    "cloudasset.assets.listIamPolicy",
     "cloudasset.assets.listResource",
+    "resourcemanager.folders.getIamPolicy",
     "resourcemanager.folders.list",
+    "resourcemanager.organizations.getIamPolicy",
     "resourcemanager.projects.list",
 }
 """What is needed only where projects are looked for."""
@@ -115,7 +118,8 @@ def test_what_google_does_not_tell_is_unknown(box: Box) -> None:
     box.cloud.state.disabled.add("cloudresourcemanager.googleapis.com")
     lines = box.doctor(projects=[PROD])
     unknown = troubled(lines)
-    assert unknown.pop(f"Cloud Resource Manager API on {PROJECT}") == "missing"
+    for where in (PROJECT, ORGANIZATION):
+        assert unknown.pop(f"Cloud Resource Manager API on {where}") == "missing"
     assert set(unknown.values()) == {"unknown"}
     assert f"cloudsql.users.list on {PROJECT}" in unknown, "no request has shown it"
     assert f"storage.buckets.list on {PROJECT}" not in unknown, "the request itself has shown it"

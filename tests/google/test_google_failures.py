@@ -173,6 +173,18 @@ def test_what_passes_over_is_tried_again_and_on_record(box: Box, how: dict[str, 
     assert [attempt.outcome for attempt in item.replies[0].attempts] == outcomes
 
 
+SERVICE_DISABLED = json.dumps(
+    {
+        "error": {
+            "code": 403,
+            "message": "The API has not been used before or it is disabled.",
+            "status": "PERMISSION_DENIED",
+            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED"}],
+        }
+    }
+).encode()
+
+
 @pytest.mark.parametrize("name", ["RESOURCE_EXHAUSTED", "UNAVAILABLE", "INTERNAL"])
 def test_a_call_that_fails_once_is_tried_again_and_on_record(box: Box, name: str) -> None:
     box.misbehave("ListLogEntries", "vendor", name=name, times=1, seconds=0.0)
@@ -194,6 +206,29 @@ def test_denied_disabled_and_empty_are_three_things(box: Box) -> None:
     }
     empty = found.item("redis_instances", LOGS)
     assert empty.tables[0].rows == 0 and empty.completeness.exhausted and len(empty.replies) == 1
+    assert "Service Usage confirms it: redis.googleapis.com" in found.item("redis_instances").reason
+    assert "Service Usage confirms it: logging.googleapis.com" in found.item("log_buckets", LOGS).reason
+    assert "Service Usage" not in found.item("log_buckets").reason
+
+
+def test_a_disabled_api_that_service_usage_does_not_confirm(box: Box) -> None:
+    box.misbehave("redis.googleapis.com.*instances", status=403, body=SERVICE_DISABLED)
+    assert (
+        "Service Usage says that it is enabled by now"
+        in box.collect("gcp.redis_instance").item("redis_instances").reason
+    )
+    box.cloud.state.denied.add("serviceusage.services.list")
+    item = box.collect("gcp.redis_instance").item("redis_instances")
+    assert (item.status, item.cause) == ("denied", "api-disabled")
+    assert "Service Usage could not be asked about it" in item.reason
+
+
+def test_flow_logs_of_an_api_that_is_switched_off_are_not_shown(box: Box) -> None:
+    box.cloud.state.disabled.add("networkmanagement.googleapis.com")
+    item = box.collect("gcp.flow_log_config", projects=[PROD]).item("flow_log_configs")
+    assert item.status == "collected" and item.tables[0].rows == 0
+    assert "of which the API is switched off" in item.completeness.method
+    assert "Service Usage confirms it" in item.completeness.filters[0]
 
 
 def test_a_region_that_google_could_not_reach_is_not_an_empty_region(box: Box) -> None:

@@ -10,6 +10,7 @@ import pytest
 from cloudbox import LOGS, PROD, Box, Collected
 
 from compliancectl import plugins
+from compliancectl.collectors.gcp.config import CONSTRAINTS
 from compliancectl.errors import UsageError
 from compliancectl.query.rows import read_rows
 from compliancectl.sandbox import company
@@ -50,6 +51,10 @@ def test_an_organisation_gives_the_rows_of_its_projects(box: Box, by_project: Co
     for table in TABLES:
         if table == "gcp.firewall_rule" and inventory:  # a policy is attached to the organisation, not to a network
             assert [r["name"] for r in rows(found, table)] == [r["name"] for r in rows(by_project, table)]
+        elif table == "gcp.iam_policy" and inventory:  # the inventory knows folders, and what lies in what
+            known = {row["resource"]: row["bindings"] for row in rows(by_project, table)}
+            assert known.items() <= {row["resource"]: row["bindings"] for row in rows(found, table)}.items()
+            assert all(row["above"] is not None for row in rows(found, table))
         else:
             assert rows(found, table) == rows(by_project, table), table
     said = found.item("buckets", ROOT).completeness.method
@@ -107,9 +112,9 @@ def test_a_project_without_a_consolidated_policy_is_asked(box: Box) -> None:
         found = box.collect("gcp.org_policy", projects=[])
     finally:
         del box.cloud.state.project(LOGS)["without_consolidated_policy"]
-    assert len(rows(found, "gcp.org_policy")) == 10
+    assert len(rows(found, "gcp.org_policy")) == 2 * len(CONSTRAINTS)
     asked = [r.path for r in box.cloud.web.log if r.path.endswith(":getEffectivePolicy")]
-    assert len(asked) == 5 and all(f"/projects/{LOGS}/" in path for path in asked)
+    assert len(asked) == len(CONSTRAINTS) and all(f"/projects/{LOGS}/" in path for path in asked)
 
 
 def test_a_project_that_is_being_deleted_is_out_of_scope(box: Box) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cloudbox import PROD, Box, Collected
 
+from compliancectl.collectors.gcp.config import CONSTRAINTS
 from compliancectl.query.rows import read_rows
 from compliancectl.sandbox.google.contract import Method, apis
 
@@ -18,10 +19,24 @@ TABLES = {
     "artifactregistry.projects.locations.repositories.list": "gcp.artifact_repository",
     "cloudasset.analyzeOrgPolicyGovernedContainers": "gcp.org_policy",
     "cloudasset.assets.list": "gcp.bucket",
+    "cloudasset.searchAllResources": "gcp.data_store",
+    "certificatemanager.projects.locations.certificates.list": "gcp.managed_certificate",
+    "iam.projects.locations.workloadIdentityPools.list": "gcp.identity_provider",
+    "iam.projects.locations.workloadIdentityPools.providers.list": "gcp.identity_provider",
+    "iam.projects.serviceAccounts.list": "gcp.service_account",
+    "kmsinventory.projects.cryptoKeys.list": "gcp.kms_key",
+    "monitoring.projects.alertPolicies.list": "gcp.alert_policy",
+    "monitoring.projects.notificationChannels.list": "gcp.notification_channel",
+    "monitoring.projects.uptimeCheckConfigs.list": "gcp.uptime_check",
+    "networkmanagement.projects.locations.vpcFlowLogsConfigs.list": "gcp.flow_log_config",
+    "policyanalyzer.organizations.locations.activityTypes.activities.query": "gcp.service_account_use",
+    "policyanalyzer.projects.locations.activityTypes.activities.query": "gcp.service_account_use",
+    "secretmanager.projects.secrets.list": "gcp.secret",
+    "secretmanager.projects.secrets.versions.list": "gcp.secret_version",
+    "serviceusage.services.list": "gcp.enabled_api",
     "cloudresourcemanager.folders.list": "gcp.project",
     "cloudresourcemanager.projects.list": "gcp.project",
     "cloudasset.searchAllIamPolicies": "gcp.public_binding",
-    "cloudasset.searchAllResources": "gcp.data_asset",
     "cloudscheduler.projects.locations.jobs.list": "gcp.scheduler_job",
     "cloudscheduler.projects.locations.list": "gcp.scheduler_job",
     "compute.firewalls.list": "gcp.firewall_rule",
@@ -44,6 +59,7 @@ OF_ROOTS = [
     "cloudasset.assets.list",
     "cloudresourcemanager.folders.list",
     "cloudresourcemanager.projects.list",
+    "policyanalyzer.organizations.locations.activityTypes.activities.query",
 ]
 """Asked of an organisation."""
 ALONE = {
@@ -103,4 +119,4 @@ def test_a_policy_that_says_nothing_is_unknown(box: Box) -> None:
     found = answered(box, method, {}, "gcp.org_policy")
     (item,) = found.items.values()
     rows = read_rows(found.run / "evidence" / item.id / "gcp.org_policy.parquet")
-    assert len(rows) == 5 and {row["enforced"] for row in rows} == {None}
+    assert len(rows) == len(CONSTRAINTS) and {row["enforced"] for row in rows} == {None}

@@ -290,3 +290,167 @@ def test_missing_late_partial_and_dropped_runs_gaps_and_changes_are_shown() -> N
     assert [(gap.start, gap.end) for gap in found.gaps] == [(DAY + timedelta(days=2), DAY + timedelta(days=5))]
     assert found.changes == ("2026-03-06T02:00:00Z, entry 7: other controls than in entry 6",)
     assert found.exit_code == 3
+
+
+# -- a trust policy that names the ledger -----------------------------------------------------------------------------
+
+
+def trusting(book: Book, tmp_path: Path, more: str = "") -> Path:
+    for name in ("ci.pub.pem", "verifier.txt", "kept"):
+        shutil.copyfile(book.place / name, tmp_path / name)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        f"version: 1\nkeys: [{{key_file: ci.pub.pem, name: CI}}]\nledger: {{key_file: verifier.txt{more}}}\n"
+    )
+    return policy
+
+
+def test_a_policy_that_names_a_ledger_wants_the_bundle_in_it(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = trusting(book, tmp_path, ", checkpoint_files: [kept], latest: true")
+    verify = ["verify", str(book.bundle), "--trust", str(policy)]
+    assert app.run(verify) == 3, "no ledger was given"
+    assert "16" in capsys.readouterr().out
+    assert app.run([*verify, "--ledger", str(book.folder)]) == 0
+    assert "Entry 1 of 4" in (said := capsys.readouterr().out) and "The latest one; 1 opened and never sealed" in said
+    assert app.run([*verify, "--ledger", str(book.folder), "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert faults("verification", found) == [] and found["steps"][-1]["title"] == "Entered in the ledger"
+    assert faults("trust", {"version": 1, "keys": [{"key_file": "x", "name": "y"}], "ledger": {"key_file": "v"}}) == []
+
+
+def test_a_proof_does_for_one_bundle_but_cannot_show_that_it_is_the_latest(book: Book, tmp_path: Path) -> None:
+    proof = tmp_path / "run.tlog-proof"
+    assert app.run(["ledger", "proof", str(book.folder), "--run", book.run_id, "-o", str(proof)]) == 0
+    for more, code in (("", 0), (", latest: true", 3)):
+        verify = ["verify", str(book.bundle), "--trust", str(trusting(book, tmp_path, more)), "--proof", str(proof)]
+        assert app.run(verify) == code
+    assert app.run([*verify, "--ledger", str(book.folder)]) == 2
+    assert app.run(["verify", str(book.bundle), "--key", str(book.place / "ci.pub.pem"), "--proof", str(proof)]) == 2
+
+
+def latest_again(folder: Path, book: Book) -> None:
+    """Somebody seals another run; the bundle at hand is an old one."""
+    again = {"kind": "seal", "opens": 2, "run_id": "later", "statement_sha256": "1" * 64, "status": "complete"}
+    ledgers.append(folder, book.key, lambda found: ledgers.blank(**again))
+
+
+def other_statement(folder: Path, book: Book) -> None:
+    lines(folder, lambda n: rechain(edit(1, statement_sha256="2" * 64)(n)))
+    forge(folder, book.key)
+
+
+def another_status(folder: Path, book: Book) -> None:
+    lines(folder, lambda n: rechain(edit(1, status="partial")(n)))
+    forge(folder, book.key)
+
+
+def not_entered(folder: Path, book: Book) -> None:
+    lines(folder, lambda n: rechain([n[0], n[2]]))
+    forge(folder, book.key)
+
+
+PASSED_OFF: dict[str, tuple[Callable[[Path, Book], object], str]] = {
+    "an old bundle is passed off as new": (latest_again, "It is not the latest: 1 sealed later"),
+    "the run was sealed with another statement": (other_statement, "sealed with another statement"),
+    "the entry says another status": (another_status, "says something else about the run"),
+    "the run was never entered": (not_entered, "has no entry for this bundle"),
+    "the ledger is edited": (lambda f, b: lines(f, edit(1, outcome="deviations")), "does not follow"),
+    "the ledger is a stranger's": (lambda f, b: stranger(f), "not signed by the ledger's key"),
+    "the ledger is cut short": (lambda f, b: lines(f, lambda n: n[:1]), "not those of its checkpoint"),
+}
+
+
+@pytest.mark.parametrize("name", PASSED_OFF)
+def test_a_bundle_that_the_ledger_does_not_bear_out_does_not_verify(
+    book: Book, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attack, part = PASSED_OFF[name]
+    folder = book.copy(tmp_path / "ledger")
+    attack(folder, book)
+    verify = ["verify", str(book.bundle), "--trust", str(trusting(book, tmp_path, ", latest: true"))]
+    assert app.run([*verify, "--ledger", str(folder)]) == 4
+    assert part in (said := " ".join(capsys.readouterr().out.split())) and "step 16" in said
+
+
+def test_a_ledger_written_anew_is_caught_by_the_checkpoint_in_the_policy(book: Book, tmp_path: Path) -> None:
+    folder = book.copy(tmp_path / "ledger")
+    lines(folder, lambda n: rechain(edit(0, controls_sha256="3" * 64)(n)))
+    forge(folder, book.key)
+    verify = ["verify", str(book.bundle), "--ledger", str(folder), "--trust"]
+    assert app.run([*verify, str(trusting(book, tmp_path))]) == 0, "the chain alone cannot tell"
+    assert app.run([*verify, str(trusting(book, tmp_path, ", checkpoint_files: [kept]"))]) == 4
+
+
+@pytest.mark.parametrize("text", ["ledger: {}", "ledger: {key: hello}", "ledger: {key_file: nowhere}", "ledger: 1"])
+def test_a_policy_with_a_wrong_ledger_is_a_bad_file(book: Book, tmp_path: Path, text: str) -> None:
+    policy = trusting(book, tmp_path)
+    policy.write_text(f"version: 1\nkeys: [{{key_file: ci.pub.pem, name: CI}}]\n{text}\n")
+    assert app.run(["verify", str(book.bundle), "--trust", str(policy)]) == 2
+
+
+def test_growth_is_proved_without_the_ledger(book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    proof, kept = tmp_path / "growth.proof", book.place / "kept"
+    assert app.run(["ledger", "consistency", str(book.folder), "--since", str(kept), "-o", str(proof)]) == 0
+    check = ["ledger", "check-consistency", str(proof), "--key", book.verifier, "--since"]
+    assert app.run([*check, str(kept)]) == 0 and "2 entries then, 4 now" in capsys.readouterr().out
+    whole = proof.read_bytes()
+    folder = book.copy(tmp_path / "ledger")
+    lines(folder, lambda n: rechain(edit(0, controls_sha256="3" * 64)(n)))
+    forge(folder, book.key)
+    assert app.run(["ledger", "consistency", str(folder), "--since", str(kept), "-o", str(tmp_path / "x")]) == 4
+    head, first, *rest = whole.split(b"\n")
+    anew = (folder / "checkpoint").read_bytes()
+    for forged in (
+        b"\n".join([head, *rest]),
+        b"\n".join([head, first[::-1], *rest]),
+        b"\n".join([b"c2sp.org/tlog-proof@v1", first, *rest]),
+        whole.partition(b"\n\n")[0] + b"\n\n" + anew,
+        b"hello",
+    ):
+        proof.write_bytes(forged)
+        assert app.run([*check, str(kept)]) == 4, forged
+    proof.write_bytes(whole)
+    assert app.run([*check, str(folder / "checkpoint")]) == 4, "another ledger's checkpoint is not the one kept"
+
+
+def test_exports_and_verifications_are_entered_and_what_cannot_be_entered_does_not_happen(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, policy = book.copy(tmp_path / "ledger"), trusting(book, tmp_path)
+    export = ["export", "junit", str(book.bundle), "-o", str(tmp_path / "junit.xml"), "--trust", str(policy)]
+    assert app.run([*export, "--ledger", str(folder), "--ledger-key", str(book.key)]) == 0
+    verify = ["verify", str(book.bundle), "--trust", str(policy), "--ledger", str(folder)]
+    assert app.run([*verify, "--enter", str(book.key)]) == 0
+    exported, verified = ledgers.read(folder).entries[-2:]
+    assert (exported.kind, exported.run_id, exported.text) == ("export", book.run_id, "junit to junit.xml")
+    assert (verified.kind, verified.statement_sha256, verified.text) == (
+        "verify",
+        exported.statement_sha256,
+        "verified",
+    )
+    assert app.run(["verify", str(book.bundle), "--enter", str(book.key)]) == 2
+    lines(folder, edit(0, at="2020-01-01T00:00:00Z"))
+    again = [*export[:4], str(tmp_path / "again.xml"), "--ledger", str(folder), "--ledger-key", str(book.key)]
+    assert app.run(again) == 4 and not (tmp_path / "again.xml").exists()
+
+
+def test_a_package_of_bundles_is_verified_with_its_ledger(
+    book: Book, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package, policy = tmp_path / "package", trusting(book, tmp_path, ", latest: true")
+    shutil.copytree(book.bundle, package / "2026/first")
+    ledger = book.copy(package / "ledger")
+    verify = ["verify", str(package), "--trust", str(policy)]
+    assert app.run(verify) == 0
+    assert "1 of 1 bundles verified" in (said := " ".join(capsys.readouterr().out.split()))
+    assert "1 of 1 sealed runs present" in said
+    latest_again(ledger, book)
+    assert app.run(verify) == 3
+    assert "1 of 2 sealed runs present" in " ".join(capsys.readouterr().out.split())
+    assert app.run([*verify, "--format", "json"]) == 3
+    assert json.loads(capsys.readouterr().out)["missing"] == ["later"]
+    (package / "2026/first/run.json").write_bytes(b"{}")
+    assert app.run(verify) == 4
+    assert "step 9" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from compliancectl.errors import FileError
@@ -52,6 +52,7 @@ def test_every_proof_up_to_forty_leaves_holds_and_only_for_its_place() -> None:
 
 
 @given(st.integers(2, 40), st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine proves nothing
 def test_a_forged_proof_of_consistency_does_not_hold(size: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, size - 1))
     proof = merkle.consistency(LEAVES[:size], old)

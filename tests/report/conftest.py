@@ -37,6 +37,8 @@ from compliancectl.model.result import (
     TestResult,
     WaiverUse,
 )
+from compliancectl.model.table import Table
+from compliancectl.query.rows import write_parquet
 
 FRAMEWORKS = Path(__file__).resolve().parents[2] / "controls" / "frameworks"
 AS_OF = clock.parse("2026-11-24T04:10:05Z")
@@ -117,6 +119,10 @@ class RunSpec:
     status: str = "complete"
     waivers: tuple[WaiverUse, ...] = ()
     sealed: bool = True
+    claims: str = ""
+    """A register of claims, as YAML."""
+    rows: dict[str, tuple[Table, list[dict[str, Any]]]] = field(default_factory=dict)
+    """Evidence item id → a table and its rows; columns that a row leaves out are NULL."""
 
 
 def evidence(
@@ -300,14 +306,33 @@ def write(spec: RunSpec, folder: Path) -> Path:
     )
     (folder / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()) + b"\n")
     (folder / "run.json").write_bytes(canonical.to_bytes(run.to_json()) + b"\n")
-    for entry in spec.evidence:
+    for entry in [*spec.evidence, *(_with_rows(id, *made, folder) for id, made in spec.rows.items())]:
         home = folder / "evidence" / entry.id
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)
         (home / "item.json").write_bytes(canonical.to_bytes(entry.to_json()) + b"\n")
     shutil.copytree(FRAMEWORKS, folder / "catalog" / "frameworks")
+    if spec.claims:
+        (folder / "catalog" / "claims.yaml").write_text(spec.claims)
     if spec.sealed:
         _seal(folder)
     return folder
+
+
+def _with_rows(id: str, table: Table, rows: list[dict[str, Any]], folder: Path) -> EvidenceItem:
+    """An evidence item whose rows lie beside it, as `collect` writes them."""
+    home = folder / "evidence" / id
+    home.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({c.name: row.get(c.name) for c in table}) for row in rows]
+    spool, out = home / "spool", home / "t.parquet"
+    spool.write_text("".join(f"{line}\n" for line in lines))
+    write_parquet(table, spool, out, home, longest=max(map(len, lines), default=0))
+    for left in home.iterdir():
+        if left != out:
+            left.unlink()
+    part = TableRows(
+        table=table.name, path="t.parquet", sha256=canonical.sha256_file(out), bytes=out.stat().st_size, rows=len(rows)
+    )
+    return evidence(id, rows=len(rows), tables=(part,))
 
 
 def _seal(folder: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pikepdf
 import pypdf
 import pytest
+from hostile import HOSTILE
 
 from compliancectl import canonical, clock, resources
 from compliancectl.cli.app import run
@@ -134,7 +135,7 @@ def test_all_fonts_are_embedded_and_are_the_shipped_ones(mixed) -> None:
                 names.add(str(inner.FontDescriptor.FontName).partition("+")[2])
     assert names
     assert all(any(name.startswith(family) for family in FONTS) for name in names), names
-    assert len(BUNDLED) == 8
+    assert len(BUNDLED) == 11
 
 
 def test_the_seal_and_the_results_are_enclosed_byte_for_byte(mixed) -> None:
@@ -203,23 +204,6 @@ def test_outline_leads_to_every_control(mixed) -> None:
     assert {"Summary", "Framework matrix", "Evidence index"} <= set(titles)
     for id in ("DB-01", "BCP-01", "IAM-05", "SDL-04", "SDL-08"):
         assert any(title.startswith(id) for title in titles), id
-
-
-HOSTILE = {
-    "html": '<script>alert(1)</script><img src="http://evil.example/x.png"><a href="http://evil.example">here</a>',
-    "css": '"; } body { display: none } @import url(http://evil.example/a.css); a{background:url(file:///etc/passwd)}',
-    "template": "{{ 7 * 7 }}{% include '/etc/passwd' %}",
-    "bidi": "safe\u202eelif\u202c.exe",
-    "hidden": "zero\u200bwidth\x00nul\x1b[31mred",
-    "long": "x" * 200,
-    "long words": "projects/" + "very-long-name-" * 13,
-    "hebrew": "מסד נתונים",
-    "arabic": "قاعدة البيانات",
-    "chinese": "生产数据库",
-    "emoji": "database 🚀",
-    "surrogate": "broken \ufffe name",
-    "entities": "&lt;b&gt; &#x202e; &amp;",
-}
 
 
 def test_hostile_text_stays_text(build, tmp_path) -> None:

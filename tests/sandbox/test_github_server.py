@@ -116,7 +116,7 @@ def test_pages_of_a_list_lead_to_its_end(client: Client) -> None:
 
 def test_links_of_a_repository_name_it_by_number(client: Client) -> None:
     rules = client.all(f"{REPO}/rules/branches/main?per_page=2")
-    assert len(rules) == 5
+    assert len(rules) == 7
     assert "/repositories/410550101/rules/branches/main" in client.part.web.log[-1].path
 
 

@@ -191,6 +191,7 @@ def real_rpcs() -> dict[str, tuple[Any, Any]]:
     import grpc
     from google.cloud.logging_v2.services.config_service_v2.transports import ConfigServiceV2GrpcTransport
     from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
+    from google.cloud.logging_v2.services.metrics_service_v2.transports import MetricsServiceV2GrpcTransport
 
     found: dict[str, tuple[Any, Any]] = {}
 
@@ -210,7 +211,7 @@ def real_rpcs() -> dict[str, tuple[Any, Any]]:
         def __enter__(self) -> Any: ...
         def __exit__(self, *args: object) -> None: ...
 
-    for transport in (ConfigServiceV2GrpcTransport, LoggingServiceV2GrpcTransport):
+    for transport in (ConfigServiceV2GrpcTransport, LoggingServiceV2GrpcTransport, MetricsServiceV2GrpcTransport):
         real = transport(channel=Recorder())
         real._logged_channel = Recorder()  # what it logs through would ask the channel only when called
         real._stubs.clear()
@@ -379,6 +380,7 @@ def test_every_rpc_of_a_collection_is_as_google_documents_it(traffic: Traffic) -
 
 ROUTES = {
     "ListSinksRequest": "logging.sinks.list",
+    "ListLogMetricsRequest": "logging.projects.metrics.list",
     "ListBucketsRequest": "logging.projects.locations.buckets.list",
 }
 

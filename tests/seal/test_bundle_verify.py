@@ -40,7 +40,7 @@ def test_an_untouched_bundle_verifies(sealed, form: str) -> None:
     told: list[str] = []
     found = verify(getattr(sealed, form), trust=trusting(sealed), progress=told.append)
     assert [(s.number, s.message) for s in found.steps if s.outcome != "ok"] == []
-    assert [s.number for s in found.steps] == list(range(1, 16))
+    assert [s.number for s in found.steps] == list(range(1, 17))
     assert (found.verdict, found.exit_code, found.failure) == ("verified", 0, None)
     assert found.signer is not None and found.signer.name == "ci.pub.pem"
     assert found.run is not None and found.run.status == "complete"

@@ -14,11 +14,14 @@ from compliancectl.collect import collect
 from compliancectl.evaluate import worst
 from compliancectl.model.control import Control
 from compliancectl.model.result import Results
+from compliancectl.query.rows import read_rows
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import environment, running
 
 SOURCES = {"google": "gcp", "github": "github", "postgres": "postgres", "documents": "documents", "edge": "probes"}
 """File of the company's definition → collector."""
+ATTESTATION, MEASURED = "document.attestation", ("sha256", "bytes", "media_type")
+"""The table of all documents, and its columns that no control reads."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def judge(project: Project, run: Path, controls: Iterable[Control], base: Assess
 def _affected(project: Project, run: Path, base: Assessment) -> tuple[Control, ...]:
     """The controls that read a table which is not the same as before; all of them if more than evidence differs."""
     assert [c.sha256 for c in project.selected] == [c.sha256 for c in base.project.selected]
+    reading = [t.population for c in project.selected for t in c.tests if ATTESTATION in t.population]
+    assert not any(name in sql for sql in reading for name in MEASURED)
     if project.scope.controls != base.project.scope.controls or _said(project) != _said(base.project):
         return project.selected
     before, after = _evidence(base.run), _evidence(run)
@@ -93,5 +98,14 @@ def _evidence(run: Path) -> dict[str, list[Any]]:
     for item in store.read_items(run):
         known = (item.id, item.status, item.cause, item.completeness is not None and item.completeness.complete)
         for rows in item.tables:
-            found.setdefault(rows.table, []).append((*known, rows.sha256, rows.rejected))
+            content = _told(run, item.id, rows.path) if rows.table == ATTESTATION else rows.sha256
+            found.setdefault(rows.table, []).append((*known, content, rows.rejected))
     return found
+
+
+def _told(run: Path, item: str, path: str) -> list[Any]:
+    """What is told of documents, but for the digests of their bytes: one changed row of a register is not all of them."""
+    return [
+        {name: value for name, value in row.items() if name not in MEASURED}
+        for row in read_rows(run / store.EVIDENCE / item / path)
+    ]

@@ -7,6 +7,9 @@ import sys
 
 def main() -> None:
     """Entry point of `compliancectl`. The overview and the version answer without importing any library."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without these characters must not end the run
     arguments = sys.argv[1:]
     if arguments in ([], ["--help"], ["-h"], ["help"]):
         from compliancectl.cli.registry import overview

@@ -36,5 +36,8 @@ def check(bundle: Path, key: Path | None, policy: Path | None) -> None:
         found = verify(bundle, trust=trust.load(policy, (key,) if key else ()))
     if found.failure is not None:
         raise found.failure
-    if found.verdict != "verified":
+    if found.signer is None or found.signer.name is None:
         typer.echo("The bundle is unaltered; whose signature it bears was not checked (--key, --trust).", err=True)
+    elif found.verdict != "verified":
+        left = next((step.message for step in found.steps if step.outcome == "skipped"), "")
+        typer.echo(console.printable(f"The bundle is unaltered, but not everything was established. {left}"), err=True)

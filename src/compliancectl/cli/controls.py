@@ -1,4 +1,4 @@
-"""`controls list|show|check|test|new`: the catalogue, and writing for it."""
+"""`controls list|show|check|test|new|docs`: the catalogue, and writing for it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Extra = Annotated[
 
 @app.callback()
 def controls() -> None:
-    """List, show, check, test and begin controls."""
+    """List, show, check, test, begin and document controls."""
 
 
 @app.command("list", epilog="Example: compliancectl controls list --framework ferpa")
@@ -134,6 +134,32 @@ def new(
         disk.write_whole(file, f"{line}{text}".encode())
     typer.echo(file)
     typer.echo("Next: fill in what is marked TODO, then `compliancectl controls test` it.", err=True)
+    return 0
+
+
+@app.command(epilog="Example: compliancectl controls docs -o docs/controls --folder my-controls")
+def docs(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pages.", metavar="DIR")],
+    only: Only = None,
+    framework: Frameworks = None,
+    folder: Extra = None,
+) -> int:
+    """Write a page of documentation for each control (Markdown), and an index of them."""
+    from compliancectl import control_pages, disk, load
+    from compliancectl.cli.console import counted
+    from compliancectl.cli.project import catalogue, claims_of
+    from compliancectl.query.explain import tables_read
+
+    found = catalogue(folder or ())
+    chosen = load.select(found.controls, tuple(only or ()), tuple(framework or ()))
+    claims = claims_of(None, found).claims
+    disk.refuse_sealed(output)
+    with disk.output_errors(output):
+        for control in chosen:
+            text = control_pages.page(control, tables_read([control], found.tables), found.frameworks, claims)
+            disk.write_whole(output / f"{control.id}.md", text.encode())
+        disk.write_whole(output / "index.md", control_pages.index(chosen).encode())
+    typer.echo(f"{output}: {counted(len(chosen), 'page')} and an index")
     return 0
 
 

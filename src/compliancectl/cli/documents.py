@@ -69,7 +69,7 @@ def new(
     """
     from compliancectl import disk
     from compliancectl.cli.project import catalogue
-    from compliancectl.collectors.documents.registers import REGISTERS
+    from compliancectl.collectors.documents.kinds import REGISTERS
     from compliancectl.errors import OutputError, UsageError
 
     if not re.fullmatch(r"[a-z][a-z0-9-]*", kind):
@@ -134,7 +134,7 @@ def request(
     Exit code 1 when something is missing or expired.
     """
     from compliancectl.asked import FACTS, requests
-    from compliancectl.collectors.documents.registers import REGISTERS
+    from compliancectl.collectors.documents.kinds import REGISTERS
     from compliancectl.query.explain import tables_read
 
     project, found, now = _shelf(scope, as_of)

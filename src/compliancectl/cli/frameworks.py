@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compliancectl.cli.options import Format, OutputFormat
+from compliancectl.cli.options import DEFAULT_SCOPE, Format, OutputFormat, ScopeFile
+
+if TYPE_CHECKING:
+    from compliancectl.cli.project import Catalogue
 
 app = typer.Typer()
 
@@ -19,6 +22,7 @@ def frameworks(
     run: Annotated[
         Path | None, typer.Option("--run", help="Evaluated run or bundle: adds each control's outcome.", metavar="RUN")
     ] = None,
+    scope: ScopeFile = DEFAULT_SCOPE,
     uncovered: Annotated[
         bool,
         typer.Option(
@@ -27,7 +31,10 @@ def frameworks(
     ] = False,
     format: OutputFormat = Format.text,
 ) -> int:
-    """Show which controls cover which criteria. A criterion that no control covers is plainly visible."""
+    """Show which controls cover which criteria. A criterion that no control covers is plainly visible.
+
+    What a scope leaves out is listed as such, with its reason: that of the run, or else of the scope file if there is one.
+    """
     from compliancectl.cli.project import catalogue
     from compliancectl.errors import UsageError
 
@@ -39,7 +46,7 @@ def frameworks(
         close = nearest(framework, by_id)
         hint = f"Did you mean {close!r}?" if close else f"There are: {', '.join(sorted(by_id))}."
         raise UsageError(f"no framework is called {framework!r}", hint=hint)
-    outcomes = _outcomes(run)
+    outcomes, reasons = _outcomes(run), _reasons(run, scope, found)
     rows: list[dict[str, Any]] = [
         {
             "framework": f.id,
@@ -58,6 +65,8 @@ def frameworks(
     ]
     for row in rows:
         row["state"] = _state([control["outcome"] for control in row["controls"]], judged=run is not None)
+        if (reason := reasons.get((row["framework"], row["criterion"]))) is not None:
+            row.update(state="left out", reason=reason)
     rows = [row for row in rows if not uncovered or row["state"] in ("no control", "without evidence")]
     if format is Format.json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -74,6 +83,19 @@ def _outcomes(run: Path | None) -> dict[str, str]:
     from compliancectl import assessed
 
     return {control.id: control.outcome for control in assessed.read(run).results.controls}
+
+
+def _reasons(run: Path | None, scope_file: Path, found: Catalogue) -> dict[tuple[str, str], str]:
+    """(framework, criterion) → why it is left out."""
+    from compliancectl import assessed, load
+
+    if run is not None:
+        entries = assessed.read(run).results.left_out
+    elif scope_file.is_file():
+        entries = load.left_out(load.load_scope(scope_file), found.frameworks)
+    else:
+        entries = ()
+    return {(entry.framework, id): entry.reason for entry in entries for id in entry.criteria}
 
 
 def _state(outcomes: list[str | None], *, judged: bool) -> str:
@@ -98,10 +120,14 @@ def _overview(rows: list[dict[str, Any]], names: dict[str, str]) -> None:
 
     for id, name in names.items():
         mine = [row for row in rows if row["framework"] == id]
-        covered = sum(bool(row["controls"]) for row in mine)
+        left = sum(row["state"] == "left out" for row in mine)
+        covered = sum(bool(row["controls"]) and row["state"] != "left out" for row in mine)
         blind = sum(row["state"] == "without evidence" for row in mine)
         but = f", [yellow]{blind} of them none that could be judged[/yellow]" if blind else ""
-        out().print(f"[bold]{id:<6}[/bold] {covered} of {len(mine)} criteria have a control{but}   [dim]{name}[/dim]")
+        but += f", {left} more are left out" if left else ""
+        out().print(
+            f"[bold]{id:<6}[/bold] {covered} of {len(mine) - left} criteria have a control{but}   [dim]{name}[/dim]"
+        )
     out().print("\n[dim]compliancectl frameworks soc2 shows each criterion.[/dim]")
 
 
@@ -119,4 +145,8 @@ def _detail(rows: list[dict[str, Any]]) -> None:
 
 def _wanting(row: dict[str, Any]) -> str:
     """What a reader must not overlook about a criterion."""
+    if row["state"] == "left out":
+        from compliancectl.cli.console import safe
+
+        return f"[dim]left out: {safe(row['reason'])}[/dim]  "
     return f"[yellow]{row['state']}[/yellow]  " if row["state"] in ("no control", "without evidence") else ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compliancectl.cli import console, pipeline
+from compliancectl.cli.events import identity
 from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.errors import FileError, UsageError, VerifyError
 
@@ -140,7 +141,7 @@ def add(
 
     fields: dict[str, object] = {"kind": kind.value, "text": text}
     if bundle is not None:
-        run_id, digest = _identity(bundle)
+        run_id, digest = identity(bundle)
         fields |= {"run_id": run_id, "statement_sha256": digest}
     typer.echo(_line(ledgers.append(folder, key, lambda found: ledgers.blank(**fields))))
     return 0
@@ -177,6 +178,44 @@ def check_proof(
     entry, checkpoint = ledgers.check_proof(file, _key(key))
     _entry_of(bundle, (entry,), f"the proof {file}")
     typer.echo(f"● {bundle}: entry {entry.sequence} of {checkpoint.size} in {checkpoint.origin}, run {entry.run_id}")
+    return 0
+
+
+@app.command(epilog="Example: compliancectl ledger consistency ledger --since kept-checkpoint -o growth.proof")
+def consistency(
+    folder: Folder,
+    since: Annotated[Path, typer.Option(help="A checkpoint that somebody kept.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; must be new.", metavar="FILE")],
+) -> int:
+    """Write a proof that the ledger was only added to since a checkpoint, which can be checked without the ledger."""
+    from compliancectl import disk
+    from compliancectl import ledger as ledgers
+
+    try:
+        old = since.read_bytes()
+    except OSError as error:
+        raise FileError(f"it cannot be read: {error.strerror}", file=since, hint="Check the path.") from error
+    data = ledgers.prove_growth(ledgers.read(folder), old)
+    with disk.output_errors(output), output.open("xb") as stream:
+        stream.write(data)
+    typer.echo(output)
+    return 0
+
+
+@app.command(
+    "check-consistency",
+    epilog="Example: compliancectl ledger check-consistency growth.proof --since kept-checkpoint --key verifier.txt",
+)
+def check_consistency(
+    file: Annotated[Path, typer.Argument(help="Proof that `ledger consistency` wrote.")],
+    since: Annotated[Path, typer.Option(help="The checkpoint that you kept.", metavar="FILE")],
+    key: Verifier,
+) -> int:
+    """Check that a ledger was only added to since a checkpoint, without the ledger. Exit code 4 if it is not shown."""
+    from compliancectl import ledger as ledgers
+
+    before, now = ledgers.check_growth(file, since, _key(key))
+    typer.echo(f"● {now.origin}: {before.size} entries then, {now.size} now, and none of the first was changed")
     return 0
 
 
@@ -257,29 +296,13 @@ def _instant(option: str, text: str) -> datetime:
         ) from None
 
 
-def _identity(bundle: Path) -> tuple[str, str]:
-    """Run id and digest of the statement of a sealed bundle."""
-    from compliancectl import canonical
-    from compliancectl.seal import Problem, archive, container, statement
-
-    if not bundle.exists():
-        raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
-    member = "seal/statement.json"
-    try:
-        with archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle) as members:
-            data = container.read(members, member, limit=16 * 1024**2)
-        return statement.parse(data, member=member).predicate.run.id, canonical.sha256(data)
-    except Problem as problem:
-        raise FileError(problem.message, file=f"{bundle}/{problem.member or ''}", hint=problem.hint) from problem
-
-
 def _entry_of(bundle: Path, entries: Sequence[Entry], where: str) -> Entry:
     """The entry that seals this very bundle.
 
     Raises:
         VerifyError: if there is none.
     """
-    run_id, digest = _identity(bundle)
+    run_id, digest = identity(bundle)
     found = next((e for e in entries if e.kind == "seal" and e.statement_sha256 == digest), None)
     if found is None:
         other = any(entry.run_id == run_id for entry in entries if entry.kind == "seal")

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from compliancectl.model.manifest import Operator, Verification
 
 Paper = Literal["A4", "Letter"]
+Form = Literal["pdf", "html"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+OPENINGS_VARIABLE = "COMPLIANCECTL_OPENINGS"
 LEDGER_VARIABLE = "COMPLIANCECTL_LEDGER"
 LEDGER_KEY_VARIABLE = "COMPLIANCECTL_LEDGER_KEY"
 AUTHORITY_VARIABLE = "COMPLIANCECTL_TIMESTAMP_AUTHORITY"
@@ -112,10 +114,20 @@ class Outputs:
 
 
 def collect_stage(
-    project: Project, folder: Path, *, resume: bool, deadline_s: float, max_calls: int | None = None
+    project: Project,
+    folder: Path,
+    *,
+    resume: bool,
+    deadline_s: float,
+    max_calls: int | None = None,
+    openings: Path | None = None,
 ) -> RunRecord:
     """Collect with progress on stderr."""
     from compliancectl.collect import collect
+
+    if openings is not None and openings.resolve().is_relative_to(folder.resolve()):
+        hint = "Name a folder of your own: whoever has the openings knows the people."
+        raise UsageError("the openings cannot lie in the run's folder, which is handed over", hint=hint)
 
     tables = tables_of(project.selected, project.catalogue.tables)
     with console.collecting() as view:
@@ -127,6 +139,7 @@ def collect_stage(
             resume=resume,
             deadline_s=deadline_s,
             max_calls=max_calls,
+            openings=openings,
             tell=view.tell,
         )
     if record.status != "complete":
@@ -178,10 +191,12 @@ def evaluate_stage(
             claims=project.claims,
             catalogue=project.catalogue.controls,
             engine=engine,
+            disabled=project.disabled,
+            left_out=project.left_out,
         )
 
 
-def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None, authority: str | None = None) -> None:
+def bundle_stage(run: Path, out: Path, key: Path | str, archive: Path | None, authority: str | None = None) -> None:
     """Seal a run folder, with a time stamp by `authority` (an address) if there is one."""
     from compliancectl.bundle import bundle
     from compliancectl.seal import timestamp
@@ -193,7 +208,16 @@ def bundle_stage(run: Path, out: Path, key: Path, archive: Path | None, authorit
         bundle(run, out, key=key, archive=archive, operator=operator(), stamp=stamp if authority else None)
 
 
-def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
+def report_stage(
+    kind: str,
+    bundle: Path,
+    out: Path,
+    paper: Paper,
+    *,
+    form: Form = "pdf",
+    brand: Path | None = None,
+    earlier: tuple[Path, ...] = (),
+) -> None:
     """Write one report."""
     from compliancectl.report import render
 
@@ -201,7 +225,7 @@ def report_stage(kind: str, bundle: Path, out: Path, paper: Paper) -> None:
     with disk.output_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with console.step(f"writing the {kind} report"):
-        render(kind, bundle, out, paper=paper)
+        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier)
 
 
 def refuse_altered(bundle: Path) -> None:
@@ -258,14 +282,14 @@ def instant(text: str | None) -> datetime | None:
         ) from None
 
 
-def signing_key(key: Path | None) -> Path:
+def signing_key(key: str | None) -> str:
     """The key to seal with: `--key`, or the environment.
 
     Raises:
         UsageError: if none is named.
     """
-    named = key or (Path(os.environ[KEY_VARIABLE]) if os.environ.get(KEY_VARIABLE) else None)
-    if named is None:
+    named = key or os.environ.get(KEY_VARIABLE)
+    if not named:
         hint = f"Make one with `compliancectl keys new`, then name it with --key or {KEY_VARIABLE}."
         raise UsageError("no signing key is named", hint=hint)
     return named
@@ -299,12 +323,13 @@ def run_all(
     project: Project,
     outputs: Outputs,
     *,
-    key: Path,
+    key: Path | str,
     authority: str | None = None,
     book: Journal | None = None,
     resume: bool,
     deadline_s: float,
     max_calls: int | None = None,
+    openings: Path | None = None,
     as_of: datetime | None,
     kinds: tuple[str, ...],
     paper: Paper,
@@ -313,15 +338,17 @@ def run_all(
     """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
     from compliancectl.cli import summary
     from compliancectl.cli.verification import describe
-    from compliancectl.seal.keys import load_private
+    from compliancectl.seal import signers
 
     refuse_sealed(outputs)
-    key_id = load_private(key).key_id  # a wrong key must be found before an hour of collection, not after
+    key_id = signers.load(key).key_id  # a wrong key must be found before an hour of collection, not after
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
     opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible
     if not (resume and _is_collected(project, outputs.run)):
-        collect_stage(project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls)
+        collect_stage(
+            project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls, openings=openings
+        )
     results = evaluate_stage(project, outputs.run, as_of)
     bundle_stage(outputs.run, outputs.bundle, key, outputs.archive, authority)
     if book and opened is not None:

@@ -11,6 +11,7 @@ from compliancectl.errors import FileError, UsageError
 from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
 from compliancectl.model.framework import Framework
+from compliancectl.model.result import DisabledControl, LeftOut
 from compliancectl.model.scope import Scope
 from compliancectl.model.table import Table
 from compliancectl.model.waiver import Waiver
@@ -42,15 +43,23 @@ class Project:
     waivers: tuple[Waiver, ...]
     claims: ClaimRegister
     """The organisation's own register, or the one that ships."""
+    disabled: tuple[DisabledControl, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def catalogue(folders: Iterable[Path] = ()) -> Catalogue:
     """Load the shipped controls and frameworks, and those of further folders."""
     shipped = plugins.control_folders()
-    frameworks = tuple(f for folder in shipped for f in load.load_frameworks(folder / "frameworks"))
+    frameworks = tuple(f for folder in shipped for f in _frameworks(folder))
     controls = load.load_controls((*shipped, *folders))
     load.check_criteria(controls, frameworks)
     return Catalogue(controls, frameworks, plugins.all_tables())
+
+
+def _frameworks(folder: Path) -> tuple[Framework, ...]:
+    """The frameworks of a pack; one that only adds controls to frameworks of others has none."""
+    inside = folder / "frameworks"
+    return load.load_frameworks(inside) if inside.is_dir() else ()
 
 
 def open_project(file: Path, only: list[str] | None = None, frameworks: list[str] | None = None) -> Project:
@@ -78,11 +87,15 @@ def select(
         UsageError: if `--only`, `--framework` or a source name something that does not exist.
     """
     load.check_overrides(scope, found.controls)
-    selected = load.select(
+    disabled, left_out = load.disabled(scope, found.controls), load.left_out(scope, found.frameworks)
+    chosen = load.select(
         found.controls, tuple(only or scope.controls.only), tuple(frameworks or scope.controls.frameworks)
     )
+    selected = tuple(control for control in chosen if control.id not in scope.controls.disabled)
+    if not selected:
+        raise UsageError("every control that was chosen is disabled", hint="Look at controls.disabled in the scope.")
     waivers = load.load_waivers(scope.folder / scope.waivers, found.controls) if scope.waivers else ()
-    return Project(scope, _collectors(scope), found, selected, waivers, claims_of(scope, found))
+    return Project(scope, _collectors(scope), found, selected, waivers, claims_of(scope, found), disabled, left_out)
 
 
 def claims_of(scope: Scope | None, found: Catalogue) -> ClaimRegister:

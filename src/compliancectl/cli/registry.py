@@ -43,6 +43,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         "From bundles",
         (
             Command("replay", "Derive a bundle's tables and results once more.", "replaying"),
+            Command("reperform", "Fetch a sample of the evidence again and compare.", "reperforming"),
             Command("diff", "Show what changed between two runs.", "diffing"),
             Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
             Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),
@@ -55,10 +56,12 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "Catalogue",
         (
-            Command("controls", "List, show, check, test and begin controls.", "controls"),
+            Command("controls", "List, show, check, test, begin and document controls.", "controls"),
             Command("claims", "Show which public sentences the evidence supports or contradicts.", "claims"),
             Command("documents", "Begin, list and ask for the documents that people supply.", "documents"),
             Command("gaps", "List open findings: since when, until when, whose.", "gaps"),
+            Command("reviews", "Review who has access, and see that removals happened.", "reviews"),
+            Command("roadmap", "Show the milestones, and what is open before each.", "roadmap"),
             Command("waivers", "List, check and begin waivers.", "waivers"),
             Command("frameworks", "Show which controls cover which criteria.", "frameworks"),
             Command("collectors", "List collectors, tables and the permissions they need.", "collectors"),
@@ -72,7 +75,10 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("keys", "Make a signing key.", "keys"),
             Command("timestamp", "Add a time stamp to a sealed bundle.", "sealing"),
             Command("ledger", "Keep and check the append-only chain of runs.", "ledgers"),
+            Command("store", "Keep bundles for years, hold them, purge them.", "depots"),
+            Command("redactions", "Open one pseudonym to an auditor, or destroy whom it stood for.", "redactions"),
             Command("countersign", "Add a second signature to a sealed bundle.", "sealing"),
+            Command("sigstore", "Write the seal for cosign and others.", "sealing"),
         ),
     ),
 )

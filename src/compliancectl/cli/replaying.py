@@ -105,6 +105,8 @@ def _judge(folder: Path, place: Path, inputs: Inputs, why: str | None) -> Stage:
             frameworks=inputs.frameworks,
             claims=inputs.claims,
             as_of=inputs.results.as_of,
+            disabled=inputs.results.disabled,
+            left_out=inputs.results.left_out,
         )
     except FileError as error:  # a control reads a table that no installed collector declares, or the like
         return replaying.results_not_replayed(folder, str(error))

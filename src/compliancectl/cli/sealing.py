@@ -1,4 +1,4 @@
-"""`timestamp` and `countersign`: add a third party's word to a sealed bundle."""
+"""`timestamp`, `countersign`: add a third party's word to a sealed bundle. `sigstore`: its envelope for other programs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def timestamp(
 @app.command(epilog="Example: compliancectl countersign bundle.zip --key lead.pem --signer ci.pub.pem --zip final.zip")
 def countersign(
     bundle: Bundle,
-    key: Annotated[Path, typer.Option("--key", "-k", help="Your signing key (PEM).", metavar="FILE")],
+    key: Annotated[
+        str, typer.Option("--key", "-k", help="Your signing key: a PEM file, or gcpkms://….", metavar="KEY")
+    ],
     output: Folder = None,
     archive: Zip = None,
     signer: Key = None,
@@ -73,20 +75,60 @@ def countersign(
     in their trust policy: `require: {signers: [...]}`.
     """
     from compliancectl.errors import UsageError
-    from compliancectl.seal import additions, dsse, keys
+    from compliancectl.seal import additions, dsse, signers
 
     if signer is None and trust is None:
         raise UsageError("it is not said who must have signed the bundle", hint="Give --signer or --trust.")
-    mine = keys.load_private(key)
+    mine = signers.load(key)
 
     def make(members: Container, signature: bytes) -> dict[str, bytes]:
         sealed = dsse.parse(_read(members, "seal/evidence.intoto.jsonl"), member="seal/evidence.intoto.jsonl")
         if mine.key_id in (sealed.key_id, *additions.countersigners(members.sizes)):
             raise UsageError("this key has signed the bundle already", hint="Countersign with another person's key.")
         names = additions.countersign_names(mine.key_id)
-        return dict(zip(names, (dsse.sign(sealed.payload, mine.private).signature, mine.public_pem), strict=True))
+        return dict(zip(names, (mine.sign(sealed.payload).signature, mine.public_pem), strict=True))
 
     return _extend(bundle, output, archive, signer, trust, make)
+
+
+@app.command(epilog="Example: compliancectl sigstore bundle.zip -o evidence.sigstore.json")
+def sigstore(
+    bundle: Bundle,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; must be new.", metavar="FILE")],
+    by: Annotated[
+        str | None, typer.Option("--by", help="Key id of a countersigner, instead of the signer's.", metavar="KEY-ID")
+    ] = None,
+) -> int:
+    """Write the signed statement as a Sigstore bundle v0.3, for cosign and other programs.
+
+    It holds the same signature, and is about SHA256SUMS. With the signer's key, for example:
+
+    \b
+    cosign verify-blob-attestation --bundle evidence.sigstore.json --key signer.pub.pem --insecure-ignore-tlog
+      --type https://compliancectl.dev/attestation/evidence-bundle/v1 SHA256SUMS
+    """  # noqa: D301 - the \\b keeps click from filling the example's lines
+    from compliancectl import disk
+    from compliancectl.errors import FileError, UsageError
+    from compliancectl.seal import Problem, additions, container, dsse
+    from compliancectl.seal import archive as zip_archive
+    from compliancectl.seal import sigstore as form
+
+    if not bundle.exists():
+        raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
+    disk.refuse_sealed(output)
+    try:
+        with zip_archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle) as members:
+            envelope = dsse.parse(_read(members, "seal/evidence.intoto.jsonl"), member="seal/evidence.intoto.jsonl")
+            stamps = [_read(members, name) for name in additions.timestamps(members.sizes)]
+            if by is not None and by != envelope.key_id:
+                name, _ = additions.countersign_names(by)
+                envelope, stamps = dsse.Envelope(envelope.payload, by, _read(members, name)), []
+    except Problem as problem:
+        raise FileError(problem.message, file=f"{bundle}/{problem.member}", hint=problem.hint) from problem
+    with disk.output_errors(output), output.open("xb") as stream:
+        stream.write(form.write(envelope, stamps))
+    typer.echo(output)
+    return 0
 
 
 def _extend(

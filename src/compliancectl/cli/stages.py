@@ -28,13 +28,21 @@ from compliancectl.cli.options import (
     SparkMaster,
 )
 from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
+from compliancectl.errors import UsageError
 
 app = typer.Typer()
 
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder to write to; must be new.", metavar="DIR")]
 Key = Annotated[
-    Path | None, typer.Option("--key", "-k", help="Signing key (PEM).", envvar=pipeline.KEY_VARIABLE, metavar="FILE")
+    str | None,
+    typer.Option(
+        "--key",
+        "-k",
+        help="Signing key: a PEM file, or gcpkms://projects/…/cryptoKeyVersions/1.",
+        envvar=pipeline.KEY_VARIABLE,
+        metavar="KEY",
+    ),
 ]
 Authority = Annotated[
     str | None,
@@ -43,6 +51,16 @@ Authority = Annotated[
         help="RFC 3161 authority to ask for a time stamp over the signature.",
         envvar=pipeline.AUTHORITY_VARIABLE,
         metavar="URL",
+    ),
+]
+Openings = Annotated[
+    Path | None,
+    typer.Option(
+        "--openings",
+        help="Folder outside every run in which it is kept whom each pseudonym stands for.",
+        envvar=pipeline.OPENINGS_VARIABLE,
+        metavar="DIR",
+        show_default="people are removed for good",
     ),
 ]
 
@@ -56,6 +74,7 @@ def collect(
     resume: Resume = False,
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
+    openings: Openings = None,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -66,7 +85,9 @@ def collect(
 
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, "run")
-    record = pipeline.collect_stage(project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls)
+    record = pipeline.collect_stage(
+        project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, openings=openings
+    )
     typer.echo(folder)
     if record.status == "complete":
         return 0
@@ -117,26 +138,39 @@ def bundle(
     return 0
 
 
-@app.command(epilog="Example: compliancectl report assessment bundles/today.zip -o assessment.pdf --paper Letter")
+@app.command(epilog="Example: compliancectl report assessment bundles/today.zip --html -o assessment.html")
 def report(
     kind: Annotated[str, typer.Argument(help="Kind of report: a folder under reports/, such as `assessment`.")],
     bundle: Annotated[Path, typer.Argument(help="Bundle (folder or ZIP) or evaluated run folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="PDF to write.", metavar="FILE")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")],
+    html: Annotated[
+        bool, typer.Option("--html", help="Write one HTML file, with filters and without network, instead of a PDF.")
+    ] = False,
     paper: PaperSize = Paper.a4,
+    brand: Annotated[
+        Path | None,
+        typer.Option("--brand", help="Your logo, colour, confidentiality line and blocks: brand.yaml.", metavar="DIR"),
+    ] = None,
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option("--earlier", help="An assessment of before: says since when. May be repeated.", metavar="BUNDLE"),
+    ] = None,
 ) -> int:
-    """Write a PDF report from a bundle.
+    """Write a report from a bundle: a tagged PDF for the archive, or HTML to work in.
 
-    Exit code 4, and no report, if the bundle is sealed and does not verify.
+    Exit code 4, and no report, if a bundle is sealed and does not verify.
     """
-    pipeline.refuse_altered(bundle)
-    pipeline.report_stage(kind, bundle, output, paper.value)
+    for each in (bundle, *(earlier or ())):
+        pipeline.refuse_altered(each)
+    form: pipeline.Form = "html" if html else "pdf"
+    pipeline.report_stage(kind, bundle, output, paper.value, form=form, brand=brand, earlier=tuple(earlier or ()))
     typer.echo(output)
     return 0
 
 
 @app.command(epilog="Example: compliancectl verify bundle.zip --key signer.pub.pem")
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP; or a folder that holds many.")],
     key: Annotated[
         Path | None,
         typer.Option(
@@ -152,6 +186,17 @@ def verify(
     subset: Annotated[
         bool, typer.Option("--subset", help="Accept that files are missing: a sample of a bundle.")
     ] = False,
+    ledger: Annotated[
+        Path | None,
+        typer.Option("--ledger", help="The ledger that the trust policy names, to find the bundle in.", metavar="DIR"),
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option("--proof", help="A proof from that ledger, instead of it.", metavar="FILE")
+    ] = None,
+    enter: Annotated[
+        Path | None,
+        typer.Option("--enter", help="Enter in --ledger, with this private key of it, what came out.", metavar="FILE"),
+    ] = None,
     format: OutputFormat = Format.text,
 ) -> int:
     """Check a bundle step by step, offline, with no configuration.
@@ -161,14 +206,23 @@ def verify(
     \b
     version: 1
     keys: [{key_file: larkspur-ci.pub.pem, name: Larkspur CI, valid_until: "2027-01-01T00:00:00Z"}]
+    ledger: {key_file: larkspur-ledger.txt, latest: true}
     require: {organization: "Larkspur Learning, Inc.", complete: true, max_age_days: 35}
+
+    A folder that holds many bundles, such as a period's, is verified bundle by bundle; with the ledger in its folder
+    `ledger`, or given by --ledger, the runs that are missing are named too.
 
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing or you named no key to trust.
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
     from compliancectl.cli.verification import run_verify
+    from compliancectl.entered import Book
 
-    return run_verify(bundle, key, trust, subset=subset, as_json=format is Format.json)
+    if enter is not None and ledger is None:
+        raise UsageError("there is no ledger to enter it in", hint="Give --ledger.")
+    return run_verify(
+        bundle, key, trust, subset=subset, as_json=format is Format.json, book=Book(ledger, proof), entry_key=enter
+    )
 
 
 @app.command(epilog="Example: compliancectl run -o evidence/2026-08-22 --key key.pem")
@@ -180,6 +234,7 @@ def run(
     resume: Resume = False,
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
+    openings: Openings = None,
     key: Key = None,
     timestamp: Authority = None,
     as_of: AsOf = None,
@@ -197,12 +252,17 @@ def run(
     report: Annotated[
         list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")
     ] = None,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")
+    ] = False,
     fail_on: FailOnOption = FailOn.inconclusive,
     least: LeastOption = Least.low,
 ) -> int:
     """Collect, evaluate, seal, report and verify in one go."""
     from compliancectl.cli.project import open_project
 
+    if report and no_report:
+        raise UsageError("--report and --no-report are both given", hint="Keep one of them.")
     signer, book = pipeline.signing_key(key), pipeline.journal(ledger, ledger_key)
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
@@ -216,8 +276,9 @@ def run(
         resume=resume,
         deadline_s=deadline,
         max_calls=max_calls,
+        openings=openings,
         as_of=instant,
-        kinds=tuple(report or ("assessment",)),
+        kinds=() if no_report else tuple(report or ("assessment",)),
         paper=paper.value,
         exit_code=Policy(fail_on, least).exit_code,
     )

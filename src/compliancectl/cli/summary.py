@@ -25,6 +25,7 @@ def show(results: Results) -> None:
         for test in control.tests:
             _show_test(test)
     _show_waivers(results)
+    _show_left_out(results)
     _show_unread(results)
     console.print(f"\n{sentence(results)}")
 
@@ -101,6 +102,14 @@ def _show_waivers(results: Results) -> None:
         out().print(
             f"  [magenta]◐[/magenta] waiver {safe(waiver.id)} for {waiver.control} ({state}): {safe(waiver.reason)}"
         )
+
+
+def _show_left_out(results: Results) -> None:
+    for control in results.disabled:
+        out().print(f"  – {control.id} is disabled: {safe(control.reason)}  [dim]{safe(control.title)}[/dim]")
+    for entry in results.left_out:
+        criteria = counted(len(entry.criteria), "criterion").replace("criterions", "criteria")
+        out().print(f"  – {criteria} of {entry.framework} left out: {safe(entry.reason)}")
 
 
 def paths(*files: Path) -> None:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compliancectl.cli import console
+from compliancectl.cli import console, packages
+from compliancectl.cli.events import enter
+from compliancectl.entered import NO_BOOK, Book
 from compliancectl.errors import UsageError, VerifyError
 
 if TYPE_CHECKING:
@@ -20,7 +22,16 @@ _SENTENCES = {
 }
 
 
-def run_verify(path: Path, key: Path | None, policy: Path | None, *, subset: bool, as_json: bool) -> int:
+def run_verify(
+    path: Path,
+    key: Path | None,
+    policy: Path | None,
+    *,
+    subset: bool,
+    as_json: bool,
+    book: Book = NO_BOOK,
+    entry_key: Path | None = None,
+) -> int:
     """Verify and print; returns the exit code."""
     from compliancectl import clock
     from compliancectl.seal import trust
@@ -29,8 +40,12 @@ def run_verify(path: Path, key: Path | None, policy: Path | None, *, subset: boo
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     trusted = trust.load(policy, (key,) if key else ())
+    if packages.is_package(path):
+        return packages.run_package(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
     tell = (lambda step: None) if as_json else StepPrinter().tell
-    verification = verify(path, trust=trusted, subset_ok=subset, now=clock.now(), tell=tell)
+    verification = verify(path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, tell=tell)
+    if entry_key is not None and verification.run is not None:
+        enter(book.folder, entry_key, "verify", path, verification.verdict)
     if as_json:
         print(json.dumps(verification.to_json(), indent=2, ensure_ascii=False))  # noqa: T201
     else:

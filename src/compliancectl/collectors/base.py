@@ -28,6 +28,7 @@ from pydantic import BaseModel
 
 from compliancectl.model.evidence import Attempt, Completeness, Principal, Window
 from compliancectl.model.table import Table
+from compliancectl.redaction import People
 
 Row = tuple[str, Mapping[str, Any]]
 """(table name, values by column). A column left out is NULL."""
@@ -79,6 +80,8 @@ class Context:
     """How long one request may take in all, retries and pauses included, in seconds."""
     max_calls: int | None = None
     """Most requests that a source which keeps such a budget may be sent in this run; None: no limit."""
+    people: People | None = None
+    """Gives pseudonyms for personal values; None: a collector removes them."""
     progress: Callable[[str], None] = lambda text: None
     """Tells a person what is going on, e.g. `page 3`; thread-safe; may do nothing."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from compliancectl.load.claims import load_claims
 from compliancectl.load.controls import check_criteria, check_overrides, load_control, load_controls
 from compliancectl.load.frameworks import load_frameworks
+from compliancectl.load.left_out import disabled, left_out
 from compliancectl.load.problems import FileErrors
 from compliancectl.load.scope import load_scope
 from compliancectl.load.select import select
@@ -18,6 +19,8 @@ __all__ = [
     "FileErrors",
     "check_criteria",
     "check_overrides",
+    "disabled",
+    "left_out",
     "load_claims",
     "load_control",
     "load_controls",

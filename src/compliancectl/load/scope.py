@@ -10,7 +10,7 @@ from pydantic import Field
 from compliancectl.load.document import Document, read
 from compliancectl.load.forms import Form, Text, fill
 from compliancectl.load.problems import Problems
-from compliancectl.model.scope import PeriodSpec, Scope, Selection
+from compliancectl.model.scope import LeaveOut, PeriodSpec, Scope, Selection
 
 
 class SelectionForm(Form):
@@ -20,6 +20,16 @@ class SelectionForm(Form):
     frameworks: tuple[Text, ...] = ()
     folders: tuple[Text, ...] = ()
     params: dict[str, dict[str, Any]] = Field(default={})
+    disabled: dict[str, Text] = Field(default={})
+
+
+class LeaveOutForm(Form):
+    """Criteria that the organisation does not answer for."""
+
+    framework: Text
+    groups: tuple[Text, ...] = ()
+    roles: tuple[Text, ...] = ()
+    reason: Text
 
 
 class ScopeForm(Form):
@@ -30,6 +40,7 @@ class ScopeForm(Form):
     environment: Text = "production"
     period: PeriodSpec | None = None
     controls: SelectionForm = SelectionForm()
+    left_out: tuple[LeaveOutForm, ...] = ()
     waivers: Text | None = None
     claims: Text | None = None
     sources: dict[str, dict[str, Any]] = Field(min_length=1)
@@ -48,9 +59,10 @@ def load_scope(path: Path) -> Scope:
     problems.raise_if_any()
     assert form is not None
     return Scope(
-        **form.model_dump(exclude={"controls", "period"}),
+        **form.model_dump(exclude={"controls", "period", "left_out"}),
         period=form.period,
         controls=Selection(**form.controls.model_dump()),
+        left_out=tuple(LeaveOut(**entry.model_dump()) for entry in form.left_out),
         file=path,
         sha256=document.sha256,
         lines=document.flat_lines(),

@@ -98,6 +98,17 @@ class TableRows(Model):
     rejected: tuple[RejectedRow, ...] = ()
 
 
+class Pseudonym(Model):
+    """What stands for one personal value in the replies of an item, and the commitment that proves which."""
+
+    pseudonym: str
+    count: int
+    """How often it occurs in the replies."""
+    kind: str | None = None
+    commitment: str | None = None
+    """SHA-256 of the disclosure (RFC 9901), in base64url; None if no opening was held when the item was made."""
+
+
 class Window(Model):
     """Half-open span of time that a reply speaks about."""
 
@@ -131,6 +142,8 @@ class EvidenceItem(Wire):
     completeness: Completeness | None = None
     redactions: dict[str, int] = {}
     """Count of values removed or replaced before hashing, per class."""
+    pseudonyms: tuple[Pseudonym, ...] = ()
+    """Those that stand for personal values in the replies, sorted."""
     replies: tuple[ReplyRecord, ...] = ()
     tables: tuple[TableRows, ...] = ()
     gives: tuple[str, ...] = ()

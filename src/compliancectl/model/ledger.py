@@ -10,7 +10,7 @@ from compliancectl.model.base import Instant, Wire
 from compliancectl.model.evidence import Window
 from compliancectl.model.result import ControlOutcome
 
-EntryKind = Literal["open", "seal", "export", "disclose", "verify", "note"]
+EntryKind = Literal["open", "seal", "export", "disclose", "verify", "purge", "note"]
 Cadence = Literal["hourly", "daily", "weekly"]
 ORIGIN = "0" * 64
 """`previous` of the first entry."""
@@ -38,7 +38,7 @@ class Entry(Wire):
     outcome: ControlOutcome | None = None
     observation: Window | None = None
     text: str | None = None
-    """`export`, `disclose`, `verify`, `note`: who, to whom, why; in a person's words."""
+    """`export`, `disclose`, `verify`, `purge`, `note`: who, to whom, why; in a person's words."""
 
 
 class Slot(Wire):

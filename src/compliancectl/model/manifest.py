@@ -123,6 +123,8 @@ class Redaction(Part):
 
     values: int
     by_class: dict[str, int]
+    pseudonyms: int = 0
+    """Pseudonyms in the replies that have a commitment, each counted once."""
 
 
 class Predicate(Part):
@@ -184,6 +186,7 @@ class VerifyStep(IntEnum):
     COUNTERSIGNED = 13
     TIME = 14
     DEMANDS = 15
+    LEDGER = 16
 
 
 TITLES = {
@@ -202,6 +205,7 @@ TITLES = {
     VerifyStep.COUNTERSIGNED: "Countersignatures",
     VerifyStep.TIME: "Time stamps",
     VerifyStep.DEMANDS: "What you ask of it",
+    VerifyStep.LEDGER: "Entered in the ledger",
 }
 """What people read as the name of a step."""
 

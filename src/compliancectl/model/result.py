@@ -139,6 +139,24 @@ class WaiverUse(Model):
     """Findings that it turned into `waived`."""
 
 
+class DisabledControl(Model):
+    """A control that the scope says does not apply."""
+
+    id: str
+    title: str
+    severity: Severity
+    satisfies: dict[str, tuple[str, ...]]
+    reason: str
+
+
+class LeftOut(Model):
+    """Criteria that the scope leaves out."""
+
+    framework: str
+    criteria: tuple[str, ...]
+    reason: str
+
+
 class Results(Wire):
     """`results/results.json`."""
 
@@ -157,6 +175,10 @@ class Results(Wire):
     outcome: ControlOutcome
     controls: tuple[ControlResult, ...]
     waivers: tuple[WaiverUse, ...] = ()
+    disabled: tuple[DisabledControl, ...] = ()
+    """Controls that were not judged because the scope says, with a reason, that they do not apply; by id."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Criteria that the organisation does not answer for, with the reason, in the order of the scope."""
 
     @property
     def exit_code(self) -> int:

@@ -29,6 +29,19 @@ class Selection(Model):
     """Folders with the organisation's own control files, relative to the scope file."""
     params: dict[str, dict[str, Any]] = {}
     """Overrides by control id; each is printed in the report."""
+    disabled: dict[str, str] = {}
+    """Control id → why it does not apply; each is printed."""
+
+
+class LeaveOut(Model):
+    """Criteria of a framework that the organisation does not answer for, and why."""
+
+    framework: str
+    groups: tuple[str, ...] = ()
+    """Groups, or patterns such as `Privacy*`; empty means all."""
+    roles: tuple[str, ...] = ()
+    """Only criteria that bind one of these alone (`controller`, `institution` …); empty means all."""
+    reason: str
 
 
 class Scope(Model):
@@ -40,6 +53,8 @@ class Scope(Model):
     period: PeriodSpec | None = None
     """Absent: the 90 days before the run."""
     controls: Selection = Selection()
+    left_out: tuple[LeaveOut, ...] = ()
+    """What of the frameworks is left out; each is printed with its reason."""
     waivers: str | None = None
     """Path of the waivers file, relative to the scope file."""
     claims: str | None = None

@@ -33,6 +33,17 @@ class Authority(Model):
     """Its root certificates, in PEM."""
 
 
+class TrustedLedger(Model):
+    """The ledger in which every bundle must be found."""
+
+    key: str = Field(min_length=1)
+    """Its verifier key, as `ledger new` prints it."""
+    checkpoints: tuple[str, ...] = ()
+    """Checkpoints that the verifier kept: the ledger was only added to since."""
+    latest: bool = False
+    """The bundle must be the last one that was sealed."""
+
+
 class Demands(Model):
     """What a bundle must be, besides being signed by a trusted key; what is left out is not asked for."""
 
@@ -57,6 +68,7 @@ class Trust(Wire):
     version: Literal[1] = 1
     keys: tuple[TrustedKey, ...] = Field(min_length=1)
     authorities: tuple[Authority, ...] = ()
+    ledger: TrustedLedger | None = None
     require: Demands = Demands()
 
     @model_validator(mode="after")

@@ -1,13 +1,15 @@
-"""Stage 4: a bundle → a PDF that an assessor can read, search, link through and repeat.
+"""Stage 4: a bundle → a PDF that an assessor can read, search, link through and repeat, or the same as one HTML file.
 
     source    reads the bundle (folder or ZIP) or the evaluated run folder; population: the items of one test
-    book      what the report says: sentences, orders, references
+    book      what every report may say: sentences, orders, references
+    views     what some kinds say beyond it: claims, gaps, records of processing …
     figures   the geometry of bars, strips and the rosette on the cover
     text      makes foreign text safe to read
+    brand     the organisation's own look and words
     template  Jinja2: `reports/<kind>/`
     pdf       WeasyPrint: PDF/A-3a, tagged, deterministic
 
-A report is a folder under `reports/`; a new one needs no code. The same bundle gives the same bytes.
+A report is a folder under `reports/` that extends `shared/document.html.j2`. The same bundle gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,19 +17,24 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from compliancectl import canonical, resources
 from compliancectl.errors import OutputError, UsageError
-from compliancectl.report import book, pdf, source, template
+from compliancectl.report import book, pdf, source, template, views
+from compliancectl.report.brand import load as load_brand
 from compliancectl.report.pdf import Paper
 from compliancectl.report.template import Kind
 
-__all__ = ["Kind", "Paper", "ReportRecord", "kinds", "render"]
+__all__ = ["Form", "Kind", "Paper", "ReportRecord", "kinds", "render"]
+
+Form = Literal["pdf", "html"]
+EVERY_CHARACTER = range(0x110000)
+"""A browser has fonts for what ours lack."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ class ReportRecord:
     path: Path
     sha256: str
     bytes: int
-    pages: int
+    pages: int | None
+    """None for HTML."""
     bundle_digest: str
     """SHA-256 of the bundle's SHA256SUMS; of results.json when the run is not sealed."""
     sealed: bool
@@ -56,9 +64,11 @@ def render(
     bundle: Path,
     out: Path,
     *,
+    form: Form = "pdf",
     generated: datetime | None = None,
     paper: Paper = "A4",
-    classification: str = "Confidential",
+    brand: Path | None = None,
+    earlier: Sequence[Path] = (),
     folder: Path | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ReportRecord:
@@ -67,11 +77,13 @@ def render(
     Args:
         kind: name of a folder under `reports/`.
         bundle: a bundle (folder or .zip), or a run folder that has been evaluated.
-        out: the PDF; an existing file is replaced in one step, or left as it was.
+        out: the file; an existing one is replaced in one step, or left as it was.
+        form: `pdf`, or `html` for one file that needs no network.
         generated: printed as the report's date. Left out, it is the instant of judgement, and the same bundle gives
             the same bytes.
-        paper: `A4` or `Letter`.
-        classification: printed on every page.
+        paper: `A4` or `Letter`; HTML has no use for it.
+        brand: folder with the organisation's `brand.yaml` and blocks of its own.
+        earlier: assessments of before, for kinds that say since when something is so.
         folder: where the kinds of reports are; left out, the shipped ones.
         progress: is told what is going on.
 
@@ -79,7 +91,7 @@ def render(
         UsageError: for a kind, paper or bundle that does not exist.
         NotReadyError: if the bundle holds no results.
         VerifyError: if a file of a sealed bundle is not the one that was sealed.
-        FileError: if a file in the bundle is damaged.
+        FileError: if a file in the bundle or the brand folder is damaged.
         OutputError: if `out` cannot be written.
     """
     reports = (folder or resources.reports_folder()).resolve()
@@ -87,19 +99,25 @@ def render(
     if paper not in get_args(Paper):
         raise UsageError(f"there is no paper called {paper!r}", hint="Choose A4 or Letter.")
     _check_output(out)
+    own, screen = load_brand(brand), form == "html"
     progress("reading")
-    read = source.load(bundle)
-    content = book.compose(read, generated=generated or read.results.as_of, paper=paper, classification=classification)
+    read = source.load(bundle, screen=screen, tables=views.tables(chosen.views))
+    moment = generated or read.results.as_of
+    content = book.compose(read, generated=moment, paper=paper, classification=own.confidentiality)
     progress("composing")
-    html = template.html(chosen, reports, {"book": content}, pdf.glyphs(reports / "shared" / "fonts"))
-    progress("laying out pages")
-    made = pdf.write(
-        html, reports, identifier=content.identifier, created=content.generated, enclosures=_enclosures(read, content)
-    )
+    made = views.make(chosen.views, views.Ground(bundle, read, content, tuple(earlier)))
+    glyphs = EVERY_CHARACTER if screen else pdf.glyphs(reports / "shared" / "fonts")
+    html = template.html(chosen, reports, {"book": content, **made}, glyphs, brand=own, screen=screen)
+    if screen:
+        laid = pdf.Rendered(html.encode(), None, ())
+    else:
+        progress("laying out pages")
+        enclosures = _enclosures(read, content) if chosen.internals else []
+        laid = pdf.write(html, reports, identifier=content.identifier, created=moment, enclosures=enclosures)
     progress("writing")
-    _write(out, made.data)
-    digest = canonical.sha256(made.data)
-    return ReportRecord(kind, out, digest, len(made.data), made.pages, read.digest, read.sealed, made.remarks)
+    _write(out, laid.data)
+    digest = canonical.sha256(laid.data)
+    return ReportRecord(kind, out, digest, len(laid.data), laid.pages, read.digest, read.sealed, laid.remarks)
 
 
 def _enclosures(read: source.Source, content: book.Book) -> list[pdf.Enclosure]:
@@ -115,9 +133,9 @@ def _enclosures(read: source.Source, content: book.Book) -> list[pdf.Enclosure]:
 
 def _check_output(out: Path) -> None:
     if out.is_dir():
-        raise OutputError(f"{out} is a folder", hint="Name the PDF file to write.")
+        raise OutputError(f"{out} is a folder", hint="Name the file to write.")
     if out.exists() and not out.is_file():
-        raise OutputError(f"{out} is not a plain file", hint="Name the PDF file to write.")
+        raise OutputError(f"{out} is not a plain file", hint="Name the file to write.")
     if not out.parent.is_dir():
         raise OutputError(f"the folder {out.parent} does not exist", hint="Make it, or choose another place.")
 

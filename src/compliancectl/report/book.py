@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from compliancectl.model.control import Severity
 from compliancectl.model.evidence import EvidenceItem, RunRecord
 from compliancectl.model.result import ControlResult, Counts, Results, WaiverUse
 from compliancectl.report import text
@@ -21,7 +22,7 @@ from compliancectl.report.population import Table
 from compliancectl.report.sections import ControlView, CriterionLink, control_view
 from compliancectl.report.source import Source
 
-SEVERITIES = ("critical", "high", "medium", "low")
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,27 @@ class Book:
     """Populations that are enclosed whole."""
     catalog: tuple[tuple[str, str], ...]
     rosette: Rosette
+    owners: tuple[str, ...]
+    """Who answers for a control, sorted."""
 
     @property
     def anchors(self) -> dict[str, str]:
         """Control id → where its section begins."""
         return {c.result.id: c.anchor for c in self.controls}
+
+    def evidence_of(self, control: str, test: str | None = None) -> tuple[EvidenceView, ...]:
+        """The evidence that a control, or one test of it, rests on, in the order of ids."""
+        known = {view.item.id: view for view in self.evidence}
+        used = {
+            id
+            for result in self.results.controls
+            if result.id == control
+            for each in result.tests
+            if test in (None, each.id)
+            for use in each.tables
+            for id in use.items
+        }
+        return tuple(known[id] for id in sorted(used & known.keys()))
 
 
 def compose(source: Source, *, generated: datetime, paper: str, classification: str) -> Book:
@@ -140,6 +157,7 @@ def compose(source: Source, *, generated: datetime, paper: str, classification: 
         tables=tuple(t.table for c in controls for t in c.tests if t.table is not None),
         catalog=source.catalog,
         rosette=rosette(source.digest),
+        owners=tuple(sorted({control.owner for control in results.controls})),
     )
 
 

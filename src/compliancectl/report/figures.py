@@ -47,6 +47,21 @@ class Strip:
 
 
 @dataclass(frozen=True)
+class Ages:
+    """How long findings of one severity are open, each a stroke, against the days that they may be."""
+
+    severity: str
+    width: float
+    strokes: tuple[tuple[float, int, bool], ...]
+    """(x, findings of that age, whether they are over the limit), youngest first."""
+    limit: float
+    """x of the deadline."""
+    allowed: int
+    longest: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Rosette:
     """A closed curve for each turn; a function of the digest alone."""
 
@@ -99,6 +114,19 @@ def strip(groups: Sequence[Sequence[str]], text: str, *, width: float = 1000) ->
             x += wide + inner
         x += between - inner
     return Strip(width, tuple(found), text)
+
+
+def ages(severity: str, days: Sequence[int], allowed: int, *, width: float = 1000) -> Ages:
+    """Lay out ages in days on a line from 0 to a little beyond the oldest, or the limit."""
+    longest = max((*days, allowed))
+    scale = (width - 20) / (longest * 1.08 or 1)
+    tally: dict[int, int] = {}
+    for age in days:
+        tally[age] = tally.get(age, 0) + 1
+    strokes = tuple((round(10 + age * scale, 1), number, age > allowed) for age, number in sorted(tally.items()))
+    late = sum(age > allowed for age in days)
+    text = f"{len(days)} {severity}, open for up to {max(days)} days; {allowed} are allowed; {late} over the limit"
+    return Ages(severity, width, strokes, round(10 + allowed * scale, 1), allowed, longest, text)
 
 
 def rosette(digest: str, *, radius: float = 500, points: int = 192) -> Rosette:

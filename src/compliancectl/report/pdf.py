@@ -50,10 +50,11 @@ class Enclosure:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A PDF and what is known about it."""
+    """A report's bytes and what is known about it."""
 
     data: bytes
-    pages: int
+    pages: int | None
+    """None if it has none, as HTML."""
     remarks: tuple[str, ...]
     """What the renderer remarked without failing."""
 

@@ -45,13 +45,14 @@ class Population:
 NOTHING = Population((), None)
 
 
-def read(data: bytes, *, name: str, shown: int) -> Population:
+def read(data: bytes, *, name: str, shown: int, enclose: bool = True) -> Population:
     """Read `results/items/*.jsonl`.
 
     Args:
         data: JSON Lines, sorted by resource.
         name: file name of the CSV.
         shown: how many items are printed.
+        enclose: whether a longer population is made into a table; an HTML report refers to the bundle instead.
     """
     lines = data.splitlines()
     if len(lines) <= shown:
@@ -59,11 +60,11 @@ def read(data: bytes, *, name: str, shown: int) -> Population:
     # Validating is for what is printed: the digest has shown already that these are the lines that evaluate wrote.
     outcomes = [json.loads(line)["outcome"] for line in lines]
     ranked = sorted(range(len(lines)), key=lambda i: (ORDER[outcomes[i]], i))[:shown]
+    first = tuple(ItemResult.model_validate_json(lines[i]) for i in ranked)
+    if not enclose:
+        return Population(first, None)
     table = as_csv(lines)
-    return Population(
-        tuple(ItemResult.model_validate_json(lines[i]) for i in ranked),
-        Table(name, table, canonical.sha256(table), len(lines)),
-    )
+    return Population(first, Table(name, table, canonical.sha256(table), len(lines)))
 
 
 def _first(items: Iterator[ItemResult], shown: int) -> tuple[ItemResult, ...]:

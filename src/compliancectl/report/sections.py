@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from compliancectl import canonical
 from compliancectl.model.result import (
     CheckResult,
     ControlOutcome,
@@ -61,6 +62,8 @@ class ItemView:
     """One item that is printed."""
 
     result: ItemResult
+    anchor: str
+    """Where it stands in an HTML report: the same in every report about this item."""
     sentences: tuple[str, ...]
     cells: tuple[str, ...]
     """One for each column of the test."""
@@ -161,7 +164,7 @@ def _test(
         checks=tuple(CheckView(c, check_sentence(c), _worst(c)) for c in test.checks),
         tables=tuple(_table(use, evidence) for use in test.tables),
         columns=columns,
-        items=tuple(_item(item, columns) for item in items.first),
+        items=tuple(_item(f"{control.id}\0{test.id}", item, columns) for item in items.first),
         shown=_shown(len(items.first), test.counts),
         table=items.table,
     )
@@ -198,13 +201,15 @@ def _table(use: TableUse, evidence: Mapping[str, EvidenceView]) -> TableView:
     return TableView(use, shown, len(found) - len(shown), tuple(id for id in use.items if id not in evidence))
 
 
-def _item(item: ItemResult, columns: tuple[str, ...]) -> ItemView:
+def _item(test: str, item: ItemResult, columns: tuple[str, ...]) -> ItemView:
+    name = f"{test}\0{item.resource}".encode("utf-8", "surrogatepass")
+    anchor = f"item-{canonical.sha256(name)[:12]}"
     sentences = [f.sentence + (f" [waiver {f.waiver}]" if f.waiver else "") for f in item.findings]
     if item.reason and item.reason not in sentences:
         sentences.append(item.reason)
     cells = tuple(_short(compact(item.observed[name]), CELL) if name in item.observed else "" for name in columns)
     plain = item.outcome in ("pass", "excluded")
-    return ItemView(item, tuple(sentences), cells, () if plain else _observed(item, columns))
+    return ItemView(item, anchor, tuple(sentences), cells, () if plain else _observed(item, columns))
 
 
 def _observed(item: ItemResult, columns: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pydantic
 
 from compliancectl import canonical
 from compliancectl.errors import FileError, NotReadyError, UsageError, VerifyError
+from compliancectl.load.claims import load_claims
 from compliancectl.load.frameworks import load_frameworks
 from compliancectl.model.base import Wire
+from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.evidence import EvidenceItem, RunRecord
 from compliancectl.model.framework import Framework
 from compliancectl.model.result import Results, TestResult
@@ -25,13 +28,28 @@ RUN = "run.json"
 SUMS = "SHA256SUMS"
 STATEMENT = "seal/statement.json"
 FRAMEWORKS = "catalog/frameworks/"
+CLAIMS = "catalog/claims.yaml"
 ENVELOPE = "seal/evidence.intoto.jsonl"
 PRINTED = 25
 """Items printed for a test; a longer population is enclosed whole."""
+ON_SCREEN = 20_000
+"""Items of all tests together that an HTML report holds: a browser stays quick with them."""
 
 _SMALL = 64 * 1024**2
 _LARGE = 1024**3
 W = TypeVar("W", bound=Wire)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table of evidence."""
+
+    evidence: str
+    """Id of the evidence item that it comes from."""
+    values: Mapping[str, Any]
+
+    def __getitem__(self, column: str) -> Any:
+        return self.values[column]
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,10 @@ class Source:
     """Id of the key that sealed the bundle, as its envelope names it."""
     populations: dict[tuple[str, str], Population] = field(repr=False)
     """(control, test) → its items."""
+    claims: ClaimRegister | None = field(repr=False)
+    """The register of public statements that was kept, if there is one."""
+    rows: dict[str, tuple[Row, ...]] = field(repr=False)
+    """Table → all its rows, of the tables that were asked for."""
 
     @property
     def sealed(self) -> bool:
@@ -73,7 +95,7 @@ class Source:
         return self.run.status != "complete" or any(i.status != "collected" for i in self.items)
 
 
-def load(path: Path, *, printed: int = PRINTED) -> Source:
+def load(path: Path, *, screen: bool = False, tables: Sequence[str] = ()) -> Source:
     """Read a bundle or an evaluated run folder.
 
     Every file that is read of a sealed bundle is held against SHA256SUMS: nothing gets into a report that was changed
@@ -81,7 +103,8 @@ def load(path: Path, *, printed: int = PRINTED) -> Source:
 
     Args:
         path: the bundle (folder or ZIP) or the run folder.
-        printed: how many items of each population the report will show.
+        screen: whether it is for a browser, which has room for more items than paper.
+        tables: tables of evidence whose rows are wanted.
 
     Raises:
         UsageError: if there is nothing at `path`.
@@ -93,17 +116,18 @@ def load(path: Path, *, printed: int = PRINTED) -> Source:
         raise UsageError(f"{path} does not exist", hint="Name a bundle (folder or .zip) or a run folder.")
     try:
         with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
-            return _Reader(path, members, printed).source()
+            return _Reader(path, members, screen, tables).source()
     except Problem as problem:
         file = f"{path}/{problem.member}" if problem.member else path
         raise FileError(problem.message, file=file, hint=problem.hint or "Make the bundle again.") from None
 
 
 class _Reader:
-    def __init__(self, path: Path, members: container.Container, printed: int) -> None:
+    def __init__(self, path: Path, members: container.Container, screen: bool, tables: Sequence[str]) -> None:
         self.path = path
         self.members = members
-        self.printed = printed
+        self.screen = screen
+        self.tables = tables
         self.sums = self._seal(SUMS)
         self.listed = sums.parse(self.sums) if self.sums is not None else {}
 
@@ -114,6 +138,8 @@ class _Reader:
         item_files = [n for n in self.members.sizes if n.startswith("evidence/") and _is_item(n)]
         item_bytes = {name: self.read(name) for name in item_files}
         items = {name: self._parse(EvidenceItem, name, data) for name, data in item_bytes.items()}
+        tests = [(control.id, test) for control in results.controls for test in control.tests]
+        printed = share([test.counts.total for _, test in tests], ON_SCREEN) if self.screen else PRINTED
         return Source(
             name=self.path.resolve().name,
             run=run,
@@ -126,7 +152,9 @@ class _Reader:
             sums=self.sums,
             statement=self._seal(STATEMENT),
             signer=self._signer(),
-            populations={(c.id, t.id): self._population(c.id, t) for c in results.controls for t in c.tests},
+            populations={(id, test.id): self._population(id, test, printed) for id, test in tests},
+            claims=self._claims(),
+            rows={table: tuple(self._rows(table, items.values())) for table in self.tables},
         )
 
     def read(self, name: str, limit: int = _SMALL) -> bytes:
@@ -169,7 +197,34 @@ class _Reader:
                 (Path(folder) / Path(name).name).write_bytes(self.read(name))
             return load_frameworks(Path(folder))
 
-    def _population(self, control: str, test: TestResult) -> Population:
+    def _claims(self) -> ClaimRegister | None:
+        if CLAIMS not in self.members.sizes:
+            return None
+        with tempfile.TemporaryDirectory(prefix="compliancectl-report-") as folder:
+            file = Path(folder) / "claims.yaml"
+            file.write_bytes(self.read(CLAIMS))
+            return load_claims(file)
+
+    def _rows(self, table: str, items: Iterable[EvidenceItem]) -> Iterable[Row]:
+        """Read a table's rows, from files whose digests are those that their evidence items state."""
+        from compliancectl.query.rows import read_rows
+
+        for item in sorted(items, key=lambda i: i.id):
+            for part in item.tables:
+                if part.table != table or not part.rows:
+                    continue
+                name = f"evidence/{item.id}/{part.path}"
+                data = self.read(name, _LARGE)
+                if canonical.sha256(data) != part.sha256:
+                    message = "The digest differs from the one in item.json."
+                    raise FileError(message, file=f"{self.path}/{name}", hint="Collect again.")
+                with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+                    file.write(data)
+                    file.flush()
+                    for values in read_rows(Path(file.name)):
+                        yield Row(item.id, values)
+
+    def _population(self, control: str, test: TestResult, printed: int) -> Population:
         """Read the items of a test, from a file whose digest is the one that the results state."""
         if test.items_path is None or not test.counts.total:
             return population.NOTHING
@@ -177,7 +232,21 @@ class _Reader:
         if canonical.sha256(data) != test.items_sha256:
             message = "The digest differs from the one in results.json."
             raise FileError(message, file=f"{self.path}/{test.items_path}", hint="Evaluate again.")
-        return population.read(data, name=f"{control}.{test.id}.csv", shown=self.printed)
+        return population.read(data, name=f"{control}.{test.id}.csv", shown=printed, enclose=not self.screen)
+
+
+def share(counts: Sequence[int], room: int) -> int:
+    """The most items of one test that may be shown, so that all tests together stay within `room`.
+
+    Small populations are shown whole before large ones are cut. Never less than on paper.
+    """
+    limit, left, open_tests = room, room, len(counts)
+    for count in sorted(counts):
+        limit = left // open_tests
+        if count > limit:
+            break
+        left, open_tests, limit = left - count, open_tests - 1, room
+    return max(limit, PRINTED)
 
 
 def _is_item(name: str) -> bool:

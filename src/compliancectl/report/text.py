@@ -12,6 +12,9 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+_ISOLATE, _END = "\u2068", "\u2069"
+"""Around a text with right-to-left letters: it reads in its own direction and leaves what stands beside it alone."""
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 MONTHS = (
@@ -34,7 +37,10 @@ def visible(text: str, glyphs: Collection[int]) -> str:
     """Write out every character that would not show, would reorder others, or is in no bundled font."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(character, glyphs) for character in text)
+    shown = "".join(_shown(character, glyphs) for character in text)
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in shown):
+        return f"{_ISOLATE}{shown}{_END}"
+    return shown
 
 
 def _shown(character: str, glyphs: Collection[int]) -> str:
@@ -76,11 +82,13 @@ def listed(parts: list[str]) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital first letter and a full stop."""
+    """The text with a capital first letter and a full stop; a name such as `gcp.sql_instance` or `app-db` stays as it is."""
     clean = prose(text)
     if not clean:
         return clean
-    return clean[0].upper() + clean[1:] + ("" if clean[-1] in ".!?" else ".")
+    first = clean.partition(" ")[0].rstrip(",:;.!?")
+    start = clean[0].upper() if first.isalpha() else clean[0]
+    return start + clean[1:] + ("" if clean[-1] in ".!?" else ".")
 
 
 def instant(value: datetime) -> str:

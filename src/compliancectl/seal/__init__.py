@@ -3,8 +3,8 @@
     names      which member names a bundle may have
     sums       SHA256SUMS: the list of every file with its digest (coreutils format)
     statement  the in-toto Statement whose one subject is SHA256SUMS
-    dsse       the signed envelope around the statement
-    keys       the signing key and its public half; trust: whose keys the verifier accepts
+    dsse       the signed envelope around the statement; sigstore: the same for other programs
+    signers    what can sign: keys (in files), kms (Google Cloud KMS); trust: whose keys the verifier accepts
     additions  what may join a seal later: countersign(atures) and timestamp(s)
     policy     what a verifier's trust makes of them
     container  a bundle as a folder; archive: the same bundle as a ZIP

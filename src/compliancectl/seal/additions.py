@@ -103,9 +103,7 @@ def _copy(path: Path, work: Path, added: Mapping[str, bytes]) -> None:
                 raise Problem("is there already" if name in added else "has an unsafe name", member=name)
             place = work / name
             place.parent.mkdir(parents=True, exist_ok=True)
-            with members.open(name) as source, place.open("xb") as copy:
+            with members.open(name) as source, place.open("xb") as copy:  # forced to the disk below, all at once
                 shutil.copyfileobj(source, copy, _PIECE)
-                copy.flush()
-                os.fsync(copy.fileno())
     for name, data in added.items():
         disk.write_whole(work / name, data)

@@ -39,6 +39,10 @@ class SigningKey:
     public_pem: bytes
     warnings: tuple[str, ...] = ()
 
+    def sign(self, payload: bytes) -> dsse.Envelope:
+        """Sign a statement."""
+        return dsse.sign(payload, self.private)
+
 
 def new_key(path: Path, *, force: bool = False) -> KeyFiles:
     """Make a key: `<path>.pem`, readable by its owner alone, and `<path>.pub.pem`, which you give to verifiers.

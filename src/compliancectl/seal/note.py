@@ -141,6 +141,11 @@ def parse(data: bytes, *, member: str) -> tuple[Checkpoint, list[str]]:
     return checkpoint, signatures[:-1]
 
 
+def check_verifier(text: str) -> None:
+    """Raise `FileError` if `text` is not the verifier key of a ledger."""
+    _verifier(text)
+
+
 def _verifier(text: str) -> tuple[str, bytes]:
     origin, _, rest = text.strip().partition("+")
     hash, _, key = rest.partition("+")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from compliancectl.model.evidence import EvidenceItem, ReplyRecord, RunRecord, TableRows
-from compliancectl.model.manifest import ControlTotals, ItemTotals, Totals
+from compliancectl.model.manifest import ControlTotals, ItemTotals, Redaction, Totals
 from compliancectl.model.result import Results, TestResult
 from compliancectl.seal import Problem, names
 
@@ -70,6 +70,7 @@ def check(records: Records, files: Files, *, sample: bool = False) -> None:
     Raises:
         Problem: at the first contradiction.
     """
+    _check_commitments(records.items)
     owned = {INDEX}
     for id, item in records.items.items():
         owned |= _check_item(id, item, files, sample=sample)
@@ -104,12 +105,22 @@ def incomplete(items: Mapping[str, EvidenceItem]) -> list[str]:
     return [id for id, item in items.items() if item.status != "collected"]
 
 
-def redactions(items: Mapping[str, EvidenceItem]) -> dict[str, int]:
-    """Values removed before hashing, per class, over all items."""
+def redaction(items: Mapping[str, EvidenceItem]) -> Redaction:
+    """Values removed or replaced before hashing, per class, over all items; what the statement states of them."""
     total: Counter[str] = Counter()
     for item in items.values():
         total.update(item.redactions)
-    return dict(sorted(total.items()))
+    names = {p.pseudonym for item in items.values() for p in item.pseudonyms if p.commitment}
+    return Redaction(values=total.total(), by_class=dict(sorted(total.items())), pseudonyms=len(names))
+
+
+def _check_commitments(items: Mapping[str, EvidenceItem]) -> None:
+    """One pseudonym stands for one value, wherever it occurs."""
+    seen: dict[str, str] = {}
+    for id, item in items.items():
+        for found in item.pseudonyms:
+            if found.commitment and seen.setdefault(found.pseudonym, found.commitment) != found.commitment:
+                raise Problem(f"commits {found.pseudonym} to another value", member=f"evidence/{id}/item.json")
 
 
 M = TypeVar("M", RunRecord, EvidenceItem, Results)

@@ -37,7 +37,7 @@ def make(
     results: Results,
     operator: Operator,
     totals: Totals,
-    redactions: Mapping[str, int],
+    redaction: Redaction,
     digests: Mapping[str, str],
 ) -> bytes:
     """Write the statement about a bundle as RFC 8785 bytes. Every time in it comes from the records."""
@@ -50,7 +50,7 @@ def make(
         operator=operator,
         inputs=_inputs(digests),
         totals=totals,
-        redaction=Redaction(values=sum(redactions.values()), by_class=dict(sorted(redactions.items()))),
+        redaction=redaction,
     )
     return canonical.to_bytes(Statement(subject=(subject,), predicate=predicate).to_json())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl.errors import FileError
 from compliancectl.model.trust import Trust, TrustedKey
-from compliancectl.seal import dsse, keys, timestamp
+from compliancectl.seal import dsse, keys, note, timestamp
 
 if TYPE_CHECKING:
     from compliancectl.load.document import Document
@@ -55,6 +55,8 @@ def _resolved(document: Document) -> Any:
     if not isinstance(data, dict):
         return data
     data = dict(data)
+    if isinstance(data.get("ledger"), dict):
+        data["ledger"] = _ledger(document, dict(data["ledger"]))
     for part, resolve in (("keys", _key), ("authorities", _authority)):
         if isinstance(data.get(part), list):
             data[part] = [
@@ -76,6 +78,26 @@ def _key(document: Document, index: int, entry: dict[str, Any]) -> dict[str, Any
     return {**entry, "key_id": dsse.key_id(keys.load_public(path))}
 
 
+def _ledger(document: Document, entry: dict[str, Any]) -> dict[str, Any]:
+    """Replace `key_file` and `checkpoint_files` by what is in them."""
+    if isinstance(entry.get("key_file"), str):
+        entry["key"] = _text(document.file.parent / entry.pop("key_file")).strip()
+    files = entry.pop("checkpoint_files", None)
+    if isinstance(files, list):
+        kept = [_text(document.file.parent / str(file)) for file in files]
+        entry["checkpoints"] = [*(entry.get("checkpoints") or ()), *kept]
+    if isinstance(entry.get("key"), str):
+        note.check_verifier(entry["key"])
+    return entry
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError("the file cannot be read", file=path, hint="Check the path in the trust policy.") from error
+
+
 def _authority(document: Document, index: int, entry: dict[str, Any]) -> dict[str, Any]:
     """Replace `file` by the certificates in it."""
     if not isinstance(entry.get("file"), str):
@@ -87,6 +109,7 @@ def _authority(document: Document, index: int, entry: dict[str, Any]) -> dict[st
 
 _FORM = (
     "Write version: 1, keys: a list of {key_file: ci.pub.pem, name: …} or {key_id: 64 hex digits, name: …}, each with "
-    "valid_from and valid_until if need be; authorities: a list of {file: tsa-root.pem, name: …}; and require: "
+    "valid_from and valid_until if need be; authorities: a list of {file: tsa-root.pem, name: …}; ledger: {key_file: "
+    "verifier.txt, checkpoint_files: [kept], latest: true}; and require: "
     "{organization, system, environment, complete, max_age_days, signers, timestamps, stamped_within_hours}."
 )

@@ -16,6 +16,7 @@ from pydantic import Field
 from compliancectl import canonical, clock
 from compliancectl.collectors.base import Collector, Context, Diagnosis, Feed, Fetched, Reply, Session, Target
 from compliancectl.collectors.documents import folder as reader
+from compliancectl.collectors.documents.kinds import REGISTERS
 from compliancectl.collectors.documents.shape import shape
 from compliancectl.collectors.documents.tables import ALL
 from compliancectl.errors import CollectError
@@ -122,7 +123,7 @@ class DocumentsCollector(Collector[DocumentsConfig, DocumentsSession]):
 
     def permissions(self) -> str:
         """What the account needs."""
-        return _PERMISSIONS
+        return _PERMISSIONS + "".join(f"- {kind}: {REGISTERS[kind].header}\n" for kind in sorted(REGISTERS))
 
 
 _PERMISSIONS = """\
@@ -143,8 +144,9 @@ restore_test: {performed: 2026-09-21T08:30:00Z, rto_minutes: 41, rpo_minutes: 5,
 ```
 
 The document itself is not copied: its digest, its size and what the sidecar says are the evidence. Of a register (a CSV
-whose kind is milestone-register, risk-register, incident-register or breach-register) the declared columns are evidence
-too; `compliancectl documents new KIND` begins one.
+whose kind ends in -register and is listed below) the declared columns are evidence too; `compliancectl documents new KIND`
+begins one. People stand in registers by number or login, not by name.
+
 """
 
 

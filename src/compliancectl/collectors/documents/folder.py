@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from compliancectl import canonical
-from compliancectl.collectors.documents import registers, sidecar
+from compliancectl.collectors.documents import kinds, registers, sidecar
 from compliancectl.errors import Denied, FileError, Garbage, Missing, SourceFailed, Truncated
 from compliancectl.load.problems import FileErrors
 
@@ -169,7 +169,7 @@ def _measure(folder: Path, name: str) -> dict[str, Any]:
 def _add_rows(folder: Path, document: dict[str, Any], problems: list[str]) -> None:
     """Read the rows of a register; the bytes are those that were measured."""
     kind, name = document["sidecar"]["said"]["kind"], document["path"]
-    if kind not in registers.REGISTERS:
+    if kind not in kinds.REGISTERS:
         return
     if not name.endswith(".csv"):
         problems.append(f"{name}: a {kind} is kept as CSV")

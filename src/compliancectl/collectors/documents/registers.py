@@ -1,4 +1,4 @@
-"""Registers: lists that people keep as CSV (milestones, risks, incidents, breaches), read as typed tables.
+"""Registers: lists that people keep as CSV (risks, incidents, people, vendors …), read as typed tables.
 
 A register is a document like any other: its sidecar says what it is and when it was last looked at. Its rows become
 evidence, but only the columns declared here; whatever else the list holds (names, notes) is not read. A cell that is
@@ -9,121 +9,15 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
 from typing import Any
 
 from compliancectl import clock
+from compliancectl.collectors.documents.kinds import REGISTERS, Register
 from compliancectl.load.problems import nearest
-from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, Table
+from compliancectl.model.table import BOOL, INT, TIME, Column
 
 MAX_ROWS = 100_000
-READ = ("read access to the folder",)
-_ID = Column("id", TEXT, "What the register calls it.", "column id", required=True)
-_TITLE = Column("title", TEXT, "What it is, in a few words.", "column title", required=True)
-_OWNER = Column("owner", TEXT, "Who answers for it.", "column owner")
 
-
-@dataclass(frozen=True)
-class Register:
-    """One kind of register."""
-
-    kind: str
-    """Kind of the document, as its sidecar says it."""
-    table: Table
-    example: str
-    """One row of a well-kept register, after the header."""
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """What is read of each row."""
-        return self.table.columns[1:]
-
-    @property
-    def header(self) -> str:
-        """The first line of the file."""
-        return ",".join(column.name for column in self.columns)
-
-
-def _register(kind: str, table: str, what: str, example: str, *columns: Column) -> Register:
-    resource = Column("resource", TEXT, "`path of the register#id`.", required=True)
-    drops = ("columns that are not listed here are not read",)
-    return Register(kind, Table(f"document.{table}", what, (resource, *columns), ("resource",), READ, drops), example)
-
-
-def _time(name: str, what: str, *, required: bool = False) -> Column:
-    return Column(name, TIME, what, f"column {name}", required=required)
-
-
-def _text(name: str, what: str, *, required: bool = False) -> Column:
-    return Column(name, TEXT, what, f"column {name}", required=required)
-
-
-def _bool(name: str, what: str) -> Column:
-    return Column(name, BOOL, what, f"column {name}")
-
-
-REGISTERS: dict[str, Register] = {
-    register.kind: register
-    for register in (
-        _register(
-            "milestone-register",
-            "milestone",
-            "One row per milestone that the organisation has announced (kind `milestone-register`).",
-            "M-01,SOC 2 Type 1 report,security lead,2026-09-30,,",
-            _ID,
-            _TITLE,
-            _OWNER,
-            _time("due", "When it is to be reached: its first instant is too late.", required=True),
-            _time("done", "When it was reached; empty while it is open."),
-            _text("evidence", "Path of the document in this folder that shows it was reached."),
-        ),
-        _register(
-            "risk-register",
-            "risk",
-            "One row per risk (kind `risk-register`).",
-            "R-01,A vendor trains on customers' data,vendor,2,5,security lead,reduce,2026-06-30",
-            _ID,
-            _TITLE,
-            _text("category", "`fraud`, `vendor`, `change`, `privacy`, `ai` …", required=True),
-            Column("likelihood", INT, "1 (rare) to 5 (expected).", "column likelihood"),
-            Column("impact", INT, "1 (small) to 5 (ruinous).", "column impact"),
-            _OWNER,
-            _text("treatment", "`accept`, `avoid`, `reduce` or `transfer`."),
-            _time("reviewed", "When somebody last looked at it."),
-        ),
-        _register(
-            "incident-register",
-            "incident",
-            "One row per security incident (kind `incident-register`).",
-            "I-01,Expired certificate,low,2026-05-02T08:00:00Z,2026-05-02T09:10:00Z,yes,no,2026-05-30,2026-05-12",
-            _ID,
-            _TITLE,
-            _text("severity", "`low`, `medium`, `high` or `critical`."),
-            _time("detected", "When it was noticed.", required=True),
-            _time("resolved", "When it was over; empty while it is open."),
-            _bool("root_cause", "Whether its root cause is written down."),
-            _bool("personal_data", "Whether personal data was touched; empty if nobody decided."),
-            _time("actions_due", "When what was decided after it must be done."),
-            _time("actions_done", "When it was done; empty while it is open."),
-        ),
-        _register(
-            "breach-register",
-            "breach",
-            "One row per breach of personal data (kind `breach-register`).",
-            "B-01,Mail to the wrong customer,2026-05-02T08:00:00Z,risk,2026-05-02T20:00:00Z,yes,2026-05-03T08:00:00Z,no,",
-            _ID,
-            _TITLE,
-            _time("aware", "When the organisation knew of it.", required=True),
-            _text("risk", "`none`, `risk` or `high`: what was decided about people's rights."),
-            _time("customers_told", "When the customers for whom the data is processed were told."),
-            _bool("authority_due", "Whether the authority must be told (where the organisation is controller)."),
-            _time("authority_told", "When it was."),
-            _bool("people_due", "Whether the people concerned must be told by the organisation."),
-            _time("people_told", "When they were."),
-        ),
-    )
-}
-"""Kind of document → register."""
 
 TABLES = tuple(register.table for register in REGISTERS.values())
 _TIMES = {r.kind: {c.name for c in r.columns if c.type == TIME} for r in REGISTERS.values()}

@@ -8,7 +8,8 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Reply, Row
-from compliancectl.collectors.documents.registers import REGISTERS, times
+from compliancectl.collectors.documents.kinds import REGISTERS
+from compliancectl.collectors.documents.registers import times
 
 _MEASURED = ("sha256", "bytes", "media_type")
 _TIMES = ("issued", "expires", "target", "covers_start", "covers_end")
@@ -35,7 +36,7 @@ def _rows(document: Mapping[str, Any]) -> Iterator[Row]:
             **measured,
             **{
                 key: said.get(key)
-                for key in ("kind", "subject", "title", "owner", "status", "performed_by", "independent")
+                for key in ("kind", "subject", "title", "owner", "status", "performed_by", "independent", "approver")
             },
             **{key: _moment(said.get(key)) for key in _TIMES},
         },

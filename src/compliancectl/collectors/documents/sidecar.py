@@ -75,6 +75,8 @@ class Sidecar(Form):
     subject: Text
     title: Text
     owner: Text
+    approver: Text | None = None
+    """Who approved it."""
     issued: When
     expires: When | None = None
     status: Text | None = None

@@ -45,6 +45,7 @@ ATTESTATION = Table(
         ),
         Column("covers_start", TIME, "Start of the span of time that it is about.", "sidecar covers_start"),
         Column("covers_end", TIME, "End of that span, exclusive.", "sidecar covers_end"),
+        Column("approver", TEXT, "Who approved it.", "sidecar approver"),
     ),
     ("resource",),
     READ,

@@ -11,20 +11,30 @@ from compliancectl.collectors.gcp import permissions
 from compliancectl.collectors.gcp.config import GcpConfig
 from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
+    accounts,
     activity,
     artifacts,
     assets,
+    balancers,
+    certificates,
     contacts,
-    data_assets,
+    dns,
+    flow_logs,
+    iam,
+    keys,
     logs,
+    monitoring,
     network,
     policy,
     projects,
     redis,
     run,
     scheduler,
+    secrets,
     sql,
     storage,
+    usage,
+    vpc,
 )
 from compliancectl.collectors.gcp.session import GcpSession
 
@@ -36,20 +46,30 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     system = "Google Cloud"
     config = GcpConfig
     feeds = (
+        *accounts.FEEDS,
         *activity.FEEDS,
         *artifacts.FEEDS,
         *assets.FEEDS,
+        *balancers.FEEDS,
+        *certificates.FEEDS,
         *contacts.FEEDS,
-        *data_assets.FEEDS,
+        *dns.FEEDS,
+        *flow_logs.FEEDS,
+        *iam.FEEDS,
+        *keys.FEEDS,
         *logs.FEEDS,
+        *monitoring.FEEDS,
         *network.FEEDS,
         *policy.FEEDS,
         *projects.FEEDS,
         *redis.FEEDS,
         *run.FEEDS,
         *scheduler.FEEDS,
+        *secrets.FEEDS,
         *sql.FEEDS,
         *storage.FEEDS,
+        *usage.FEEDS,
+        *vpc.FEEDS,
     )
     workers = 8
 

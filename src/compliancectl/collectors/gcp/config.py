@@ -16,8 +16,18 @@ OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 ServiceAccount = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")]
 
 CONSTRAINTS = (
+    "constraints/compute.disableSerialPortAccess",
+    "constraints/compute.requireOsLogin",
+    "constraints/compute.skipDefaultNetworkCreation",
+    "constraints/compute.vmExternalIpAccess",
     "constraints/gcp.resourceLocations",
     "constraints/iam.allowedPolicyMemberDomains",
+    "constraints/iam.automaticIamGrantsForDefaultServiceAccounts",
+    "constraints/iam.disableServiceAccountKeyCreation",
+    "constraints/iam.managed.disableServiceAccountKeyCreation",
+    "constraints/run.allowedIngress",
+    "constraints/run.allowedVPCEgress",
+    "constraints/sql.restrictAuthorizedNetworks",
     "constraints/sql.restrictPublicIp",
     "constraints/storage.publicAccessPrevention",
     "constraints/storage.uniformBucketLevelAccess",

@@ -38,7 +38,7 @@ class Everywhere:
     """Only projects that hold assets of these types are asked. With `types`: so it is below a folder, where what is
     inherited from above the folder can be learnt from the projects alone."""
     content: str | None = None
-    """Content of those assets that `ask` needs; None: their names are enough."""
+    """Content of those assets that `ask` needs; None: their names are enough. With `types`: what is read of them."""
     enabled: str | None = None
     """Only projects in which this API is enabled are asked."""
     ask: Ask | None = None
@@ -99,7 +99,8 @@ def _asked_itself(inventory: Inventory) -> str:
 def _from_assets(session: GcpSession, inventory: Inventory, how: Everywhere) -> Fetched:
     tally = Tally()
     drops = tuple(below(drop, how.key) for drop in how.drops(session))
-    for page in assets(session, inventory, how.types, tally, how.context, drops=drops):
+    what = {"content": how.content, "permission": how.permissions[-1]} if how.content else {}
+    for page in assets(session, inventory, how.types, tally, how.context, drops=drops, **what):
         yield page.reply
     done = tally.completeness(f"{', '.join(how.types)} in Cloud Asset Inventory")
     return reworded(done, f"{done.method}; {inventory.words}")

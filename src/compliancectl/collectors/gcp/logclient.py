@@ -24,7 +24,7 @@ from compliancectl.collectors.gcp.verdict import (
     missing,
     unauthenticated,
 )
-from compliancectl.errors import CollectError, Garbage, RateLimited, SourceFailed, Unreachable, UsageError
+from compliancectl.errors import ApiDisabled, CollectError, Garbage, RateLimited, SourceFailed, Unreachable, UsageError
 
 if TYPE_CHECKING:
     import requests
@@ -47,7 +47,7 @@ def rpc(session: GcpSession, asked: Asked, service: str, method: str, request: A
     Args:
         session: who asks.
         asked: what for, for the words of a refusal.
-        service: `config` or `logging`.
+        service: `config`, `logging` or `metrics`.
         method: the client's method, e.g. `list_sinks`.
         request: the request message.
 
@@ -72,12 +72,15 @@ def rpc(session: GcpSession, asked: Asked, service: str, method: str, request: A
             raise _judge(session, asked, error, refused) from None
         return _Answered(next(iter(pager.pages)))
 
-    answer = call(
-        cast("Any", send),
-        lambda response: None,
-        deadline_s=session.context.deadline_s,
-        pause_s=session.config.retry_pause_s,
-    )
+    try:
+        answer = call(
+            cast("Any", send),
+            lambda response: None,
+            deadline_s=session.context.deadline_s,
+            pause_s=session.config.retry_pause_s,
+        )
+    except ApiDisabled as off:
+        raise session.confirmed(asked, off) from None
     page = cast(_Answered, cast("requests.Response | Any", answer.response)).page
     return type(page).pb(page), answer
 
@@ -87,6 +90,8 @@ def _client(session: GcpSession, service: str) -> Any:
     from google.cloud.logging_v2.services.config_service_v2.transports import ConfigServiceV2GrpcTransport
     from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
     from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
+    from google.cloud.logging_v2.services.metrics_service_v2 import MetricsServiceV2Client
+    from google.cloud.logging_v2.services.metrics_service_v2.transports import MetricsServiceV2GrpcTransport
 
     with session.lock:
         if not session.log_clients:
@@ -97,6 +102,9 @@ def _client(session: GcpSession, service: str) -> Any:
             )
             session.log_clients["logging"] = LoggingServiceV2Client(
                 transport=LoggingServiceV2GrpcTransport(channel=channel)
+            )
+            session.log_clients["metrics"] = MetricsServiceV2Client(
+                transport=MetricsServiceV2GrpcTransport(channel=channel)
             )
         return session.log_clients[service]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compliancectl import canonical
+from compliancectl.redaction import People
 
 REDACTED = "(redacted)"
 Replace = Callable[[Any], Any]
@@ -98,14 +99,14 @@ def whole(value: Any) -> Any:
     return REDACTED
 
 
-def people_outside(domains: tuple[str, ...]) -> Replace:
-    """Keep service accounts and addresses in `domains`; replace the address of anybody else."""
+def people_outside(domains: tuple[str, ...], people: People | None = None) -> Replace:
+    """Keep service accounts and addresses in `domains`; replace the address of anybody else, by a pseudonym if possible."""
     own = (*(f"@{domain}" for domain in domains), ".gserviceaccount.com", ".iam")
 
     def replace(value: Any) -> Any:
         if not isinstance(value, str) or "@" not in value or value.endswith(own):
             return value
         prefix = value.split(":", 1)[0] + ":" if ":" in value.split("@", 1)[0] else ""
-        return prefix + REDACTED
+        return prefix + (people.pseudonym("e-mail address", value.removeprefix(prefix)) if people else REDACTED)
 
     return replace

@@ -27,23 +27,37 @@ SERVICES: dict[str, Service] = {
     "artifactregistry": Service(
         "artifactregistry.googleapis.com", "Artifact Registry API", "roles/artifactregistry.reader"
     ),
+    "certificatemanager": Service(
+        "certificatemanager.googleapis.com", "Certificate Manager API", "roles/certificatemanager.viewer"
+    ),
     "cloudasset": Service("cloudasset.googleapis.com", "Cloud Asset API", "roles/cloudasset.viewer", 100),
     "cloudscheduler": Service("cloudscheduler.googleapis.com", "Cloud Scheduler API", "roles/cloudscheduler.viewer"),
     "compute": Service("compute.googleapis.com", "Compute Engine API", "roles/compute.networkViewer"),
     "containeranalysis": Service(
         "containeranalysis.googleapis.com", "Container Analysis API", "roles/containeranalysis.occurrences.viewer"
     ),
+    "dns": Service("dns.googleapis.com", "Cloud DNS API", "roles/dns.reader"),
     "essentialcontacts": Service(
         "essentialcontacts.googleapis.com", "Essential Contacts API", "roles/essentialcontacts.viewer"
     ),
+    "iam": Service("iam.googleapis.com", "Identity and Access Management API", "roles/iam.securityReviewer"),
     "iamcredentials": Service(
         "iamcredentials.googleapis.com", "IAM Service Account Credentials API", "roles/iam.serviceAccountTokenCreator"
     ),
+    "kmsinventory": Service("kmsinventory.googleapis.com", "KMS Inventory API", "roles/cloudkms.viewer"),
     "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
+    "monitoring": Service("monitoring.googleapis.com", "Cloud Monitoring API", "roles/monitoring.viewer"),
+    "networkmanagement": Service(
+        "networkmanagement.googleapis.com", "Network Management API", "roles/networkmanagement.viewer"
+    ),
     "orgpolicy": Service("orgpolicy.googleapis.com", "Organization Policy API", "roles/orgpolicy.policyViewer"),
+    "policyanalyzer": Service(
+        "policyanalyzer.googleapis.com", "Policy Analyzer API", "roles/policyanalyzer.activityAnalysisViewer"
+    ),
     "redis": Service("redis.googleapis.com", "Memorystore for Redis API", "roles/redis.viewer"),
     "resourcemanager": Service("cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", "roles/browser"),
     "run": Service("run.googleapis.com", "Cloud Run Admin API", "roles/run.viewer"),
+    "secretmanager": Service("secretmanager.googleapis.com", "Secret Manager API", "roles/secretmanager.viewer"),
     "serviceusage": Service(
         "serviceusage.googleapis.com", "Service Usage API", "roles/serviceusage.serviceUsageViewer"
     ),

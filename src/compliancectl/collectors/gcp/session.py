@@ -18,7 +18,7 @@ from compliancectl.collectors.gcp.oauth import TokenRequest, acting_as, default_
 from compliancectl.collectors.gcp.pace import Pace
 from compliancectl.collectors.gcp.redact import REDACTED
 from compliancectl.collectors.gcp.verdict import Asked, judge, unauthenticated
-from compliancectl.errors import CollectError
+from compliancectl.errors import ApiDisabled, CollectError
 from compliancectl.model.evidence import Principal
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class GcpSession(Session):
         """What every request passes before it is sent."""
         self._inventories: dict[str, Inventory | CollectError] = {}
         self._discovering = threading.Lock()
+        self._enabled: dict[str, frozenset[str] | CollectError] = {}
+        self._asking_usage = threading.Lock()
         self._times: dict[tuple[str, str], tuple[datetime, datetime]] = {}
 
     def endpoint(self, service: str) -> str:
@@ -94,12 +96,33 @@ class GcpSession(Session):
                 return TryAgain(unauthenticated("HTTP 401"), 0.0)
             return judge(response, request.asked)
 
-        return call(
-            lambda: self._send(request),
-            verdict,
-            deadline_s=self.context.deadline_s,
-            pause_s=self.config.retry_pause_s,
-        )
+        try:
+            return call(
+                lambda: self._send(request),
+                verdict,
+                deadline_s=self.context.deadline_s,
+                pause_s=self.config.retry_pause_s,
+            )
+        except ApiDisabled as off:
+            raise self.confirmed(request.asked, off) from None
+
+    def confirmed(self, asked: Asked, off: ApiDisabled) -> ApiDisabled:
+        """The refusal of an API that is switched off, with what Service Usage says about it."""
+        from compliancectl.collectors.gcp.enabled import confirmed
+
+        return confirmed(self, asked, off)
+
+    def enabled_apis(self, where: str) -> frozenset[str] | CollectError:
+        """The APIs that Service Usage says are enabled in a project, asked once; or why it does not say."""
+        from compliancectl.collectors.gcp.enabled import read
+
+        with self._asking_usage:
+            if where not in self._enabled:
+                try:
+                    self._enabled[where] = read(self, where)
+                except CollectError as error:
+                    self._enabled[where] = error
+            return self._enabled[where]
 
     def _send(self, request: Request) -> requests.Response:
         from google.auth import exceptions

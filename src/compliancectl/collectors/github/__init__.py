@@ -14,6 +14,9 @@ from compliancectl.collectors.github import (
     actions,
     alerts,
     changes,
+    contents,
+    credentials,
+    delivery,
     organization,
     permissions,
     proposals,
@@ -40,8 +43,11 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *pushes.FEEDS,
         *proposals.FEEDS,
         *alerts.FEEDS,
+        *credentials.FEEDS,
+        *delivery.FEEDS,
+        *contents.FEEDS,
     )
-    workers = 4
+    workers = 10
 
     @contextmanager
     def open(self, config: GitHubConfig, context: Context) -> Iterator[GitHubSession]:

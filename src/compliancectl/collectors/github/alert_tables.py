@@ -27,6 +27,7 @@ DEPENDABOT_ALERT = table(
     column(
         "severity", TEXT, "low, medium, high or critical.", _DEPENDABOT + "security_advisory.severity", required=True
     ),
+    column("malware", BOOL, "The package itself is malicious.", _DEPENDABOT + "security_advisory.classification"),
     column("scope", TEXT, "runtime or development; NULL when unknown.", _DEPENDABOT + "dependency.scope"),
     column("package", TEXT, "Name of the package.", _DEPENDABOT + "dependency.package.name"),
     column("advisory", TEXT, "GHSA id.", _DEPENDABOT + "security_advisory.ghsa_id"),

@@ -105,7 +105,9 @@ def _shape(table: str, values: Callable[[Any], dict[str, Any]]) -> Callable[[Rep
 
 
 def _dependabot(entry: Any) -> dict[str, Any]:
+    kind = at(entry, "security_advisory", "classification")
     return {
+        "malware": None if kind is None else kind == "malware",
         "fixed": time_of(at(entry, "fixed_at")),
         "dismissed": time_of(at(entry, "dismissed_at") or at(entry, "auto_dismissed_at")),
         "dismissed_reason": at(entry, "dismissed_reason"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from compliancectl.collectors.github.columns import (
+    CHECKS,
     CONTENTS,
     METADATA,
     PULL_REQUESTS,
+    STATUSES,
     column,
     table,
 )
@@ -30,6 +32,12 @@ COMMIT = table(
         INT,
         "Number of the pull request merged into this branch that brought it; NULL when there is none.",
         "gql#Commit.associatedPullRequests",
+    ),
+    column(
+        "verified",
+        BOOL,
+        "Its signature belongs to its committer; false when it has none.",
+        "gql#Commit.signature.isValid",
     ),
     column("parents", INT, "Number of parents; 2 or more is a merge commit.", "gql#Commit.parents.totalCount"),
 )
@@ -78,6 +86,24 @@ REVIEW = table(
     ),
     column("submitted", TIME, "Submitted; NULL while pending.", _REVIEW + "submittedAt"),
     column("commit", TEXT, "Commit that was looked at; NULL when it is gone.", _REVIEW + "commit.oid"),
+)
+
+CHECK = table(
+    "status_check",
+    "One row per check of a pull request in `github.pull_request`: on the last commit that was proposed, and on the commit "
+    "that the merge made, which is the one that a merge queue tests.",
+    (METADATA, PULL_REQUESTS, CHECKS, STATUSES),
+    column("repository", TEXT, "Name of the repository.", "scope", required=True),
+    column("pull_request", INT, "Number of the pull request.", _PULL + "number", required=True),
+    column("name", TEXT, "Name of the check run, or context of the status.", "gql#CheckRun.name", required=True),
+    column("on_merge", BOOL, "On the commit that the merge made.", _PULL + "mergeCommit", required=True),
+    column(
+        "conclusion",
+        TEXT,
+        "success, failure, neutral, skipped, cancelled, timed_out …; NULL while it runs.",
+        "gql#CheckRun.conclusion",
+    ),
+    column("completed", TIME, "When it ended; NULL while it runs.", "gql#CheckRun.completedAt"),
 )
 
 _ACTIVITY = "GET /repos/{owner}/{repo}/activity#"

@@ -7,13 +7,13 @@ brought is a direct push. A pull request that a commit names but the list lacks 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import change_tables
+from compliancectl.collectors.github.branches import Branch
 from compliancectl.collectors.github.common import (
     audit_phrase,
     gone,
@@ -24,9 +24,15 @@ from compliancectl.collectors.github.common import (
     production_targets,
     repository_of,
 )
-from compliancectl.collectors.github.documents import COMMITS, MERGED_COUNT, MORE_REVIEWS, PULL_REQUESTS
-from compliancectl.collectors.github.question import Question
-from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of, facts_of, time_of
+from compliancectl.collectors.github.documents import (
+    COMMITS,
+    MERGED_COUNT,
+    MORE_CHECKS,
+    MORE_MERGE_CHECKS,
+    MORE_REVIEWS,
+    PULL_REQUESTS,
+)
+from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
 
@@ -35,57 +41,42 @@ _METHOD = (
     "every pull request that a commit names is in the list; merged pull requests counted again by search"
 )
 
-
-@dataclass
-class _Branch:
-    """One production branch while it is read."""
-
-    session: GitHubSession
-    tally: Tally
-    repository: str
-    name: str
-    numbers: set[int] = field(default_factory=set)
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        return {"organization": self.session.organization, "repository": self.repository}
-
-    def ask(self, question: Question, more: dict[str, Any]) -> Got:
-        """Ask about this branch; its first page together with those of the same branch of other repositories."""
-        if more["after"] is not None:
-            return self.session.graphql(question.one, {**self.variables, **more}, self.tally, facts=self.facts)
-        shared = {"organization": self.session.organization, **more}
-        others = neighbours(self.session, self.name)
-        return self.session.ask(question, self.repository, shared, self.tally, others=others, facts=self.facts)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        context = self.session.context
-        return {
-            "repository": self.repository,
-            "branch": self.name,
-            "bots": sorted(self.session.config.bots),
-            "from": clock.text(context.period.start),
-            "to": clock.text(context.as_of),
-        }
+_RUNNING = (None, "PENDING", "EXPECTED")
+"""Conclusions and states of what has not ended."""
+_PARTS = (
+    ("reviews", MORE_REVIEWS, ("reviews",)),
+    ("checks", MORE_CHECKS, ("statusCheckRollup", "contexts")),
+    ("checks of the merge", MORE_MERGE_CHECKS, ("mergeCommit", "statusCheckRollup", "contexts")),
+)
+"""What belongs to a pull request, the document that asks for more of it, and where it is."""
 
 
 def _fetch(session: GitHubSession, target: Target) -> Fetched:
     tally = Tally(_METHOD, reported=0)
     period, as_of = session.context.period, session.context.as_of
     tally.filters.append(f"pull requests: mergedAt in [{clock.text(period.start)}, {clock.text(as_of)}]")
-    tally.filters.append(f"commits: committer date since {clock.text(period.start)} until {clock.text(period.end)}")
+    until = f" until {clock.text(period.end)}" if period.end < as_of else ""
+    tally.filters.append(f"commits: committer date since {clock.text(period.start)}{until}")
     repository = repository_of(target)
     branches = yield from production_branches(session, repository, tally)
     for name in branches:
-        branch = _Branch(session, tally, repository, name)
-        yield from _pull_requests(branch)
-        yield from _commits(branch)
-        yield from _count_again(branch)
+        yield from _of_branch(Branch(session, tally, repository, name))
     return tally.result()
 
 
-def _pull_requests(branch: _Branch) -> Generator[Reply, None, None]:
+def _of_branch(branch: Branch) -> Generator[Reply, None, None]:
+    known, whole = len(branch.tally.warnings), False
+    yield from branch.begin()
+    try:
+        yield from _pull_requests(branch)
+        yield from _commits(branch)
+        whole = len(branch.tally.warnings) == known
+    finally:
+        branch.end(whole)
+    yield from _count_again(branch)
+
+
+def _pull_requests(branch: Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"pull requests of {branch.repository}")
     while not cursor.done:
         branch.session.context.progress(f"{branch.repository}: pull requests, {cursor.count} so far")
@@ -100,27 +91,30 @@ def _pull_requests(branch: _Branch) -> Generator[Reply, None, None]:
                 branch.numbers.add(node["number"])
                 branch.tally.items += 1
                 branch.tally.expect(1)
-                yield from _reviews(branch, node)
+                yield from _parts(branch, node)
         if nodes and _older(nodes[-1], branch.session.context.period.start):
             return
 
 
-def _reviews(branch: _Branch, node: Any) -> Generator[Reply, None, None]:
-    cursor = branch.session.cursor(f"reviews of {branch.repository}#{node['number']}")
-    cursor.take(node.get("reviews"))
-    while not cursor.done:
-        variables = {**branch.variables, "number": node["number"], "after": cursor.after}
-        got = branch.session.graphql(MORE_REVIEWS, variables, branch.tally, facts=branch.facts)
-        cursor.take(at(got.data, "repository", "pullRequest", "reviews"))
-        yield got.reply
-    branch.tally.items += cursor.count
-    branch.tally.expect(cursor.total)
+def _parts(branch: Branch, node: Any) -> Generator[Reply, None, None]:
+    """The reviews and checks that did not fit on the page of their pull request."""
+    for what, document, path in _PARTS:
+        first = at(node, *path)
+        if first is None and what != "reviews":
+            continue  # nothing was ever checked
+        cursor = branch.session.cursor(f"{what} of {branch.repository}#{node['number']}")
+        cursor.take(first)
+        while not cursor.done:
+            got = branch.more(document, node["number"], cursor.after)
+            cursor.take(at(got.data, "repository", "pullRequest", *path))
+            yield got.reply
+        branch.tally.items += cursor.count
+        branch.tally.expect(cursor.total)
 
 
-def _commits(branch: _Branch) -> Generator[Reply, None, None]:
-    period = branch.session.context.period
+def _commits(branch: Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"commits of {branch.repository}")
-    window = {"since": clock.text(period.start), "until": clock.text(period.end)}
+    window = dict(zip(("since", "until"), branch.span, strict=True))
     while not cursor.done:
         branch.session.context.progress(f"{branch.repository}: commits, {cursor.count} so far")
         got = branch.ask(COMMITS, {**window, "ref": f"refs/heads/{branch.name}", "after": cursor.after})
@@ -134,7 +128,7 @@ def _commits(branch: _Branch) -> Generator[Reply, None, None]:
     branch.tally.expect(cursor.total)
 
 
-def _reconcile(branch: _Branch, node: Any) -> None:
+def _reconcile(branch: Branch, node: Any) -> None:
     """Warn when a commit names a pull request that the list lacks, or names more than one page of them."""
     number = _merged_pull(node, branch.facts, branch.session.organization)
     pulls = at(node, "associatedPullRequests")
@@ -149,7 +143,7 @@ def _reconcile(branch: _Branch, node: Any) -> None:
         )
 
 
-def _count_again(branch: _Branch) -> Generator[Reply, None, None]:
+def _count_again(branch: Branch) -> Generator[Reply, None, None]:
     """The search index may lag behind, so only a larger count is a contradiction."""
     facts = branch.facts
 
@@ -181,10 +175,13 @@ def _shape(reply: Reply) -> Iterator[Row]:
         if _counts(node, facts):
             yield _pull_row(node, base, facts)
             yield from _review_rows(node, base, facts)
+            yield from _check_rows(node, base)
     if at(repository, "pullRequest") is not None:
         yield from _review_rows(repository["pullRequest"], base, facts)
+        yield from _check_rows(repository["pullRequest"], base)
     for node in at(repository, "ref", "target", "history", "nodes") or ():
-        yield _commit_row(node, base, facts)
+        if not _before(node, facts):
+            yield _commit_row(node, base, facts)
 
 
 def _pull_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
@@ -221,6 +218,28 @@ def _review_rows(pull: Any, base: dict[str, Any], facts: Any) -> Iterator[Row]:
         )
 
 
+def _check_rows(pull: Any, base: dict[str, Any]) -> Iterator[Row]:
+    """Check runs, and statuses that other systems set, alike."""
+    for on_merge, commit in ((False, pull), (True, at(pull, "mergeCommit"))):
+        for node in at(commit, "statusCheckRollup", "contexts", "nodes") or ():
+            run = at(node, "__typename") == "CheckRun"
+            said = at(node, "conclusion" if run else "state")
+            ended = None if said in _RUNNING else at(node, "completedAt" if run else "createdAt")
+            place = f"{base['organization']}/{base['repository']}#{at(pull, 'number')}"
+            yield (
+                "github.status_check",
+                {
+                    **base,
+                    "resource": f"{place}/{'merge' if on_merge else 'head'}/{at(node, 'id')}",
+                    "pull_request": at(pull, "number"),
+                    "name": at(node, "name" if run else "context"),
+                    "on_merge": on_merge,
+                    "conclusion": None if said in _RUNNING else str(said).lower(),
+                    "completed": time_of(ended),
+                },
+            )
+
+
 def _commit_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
     return "github.commit", {
         **base,
@@ -230,6 +249,7 @@ def _commit_row(node: Any, base: dict[str, Any], facts: Any) -> Row:
         "committed": time_of(at(node, "committedDate")),
         "author": at(node, "author", "user", "login"),
         "pull_request": _merged_pull(node, facts, base["organization"]),
+        "verified": at(node, "signature", "isValid") is True if "signature" in node else None,
         "parents": at(node, "parents", "totalCount"),
     }
 
@@ -253,6 +273,12 @@ def _counts(node: Any, facts: Any) -> bool:
     return isinstance(merged, datetime) and clock.parse(facts["from"]) <= merged <= clock.parse(facts["to"])
 
 
+def _before(node: Any, facts: Any) -> bool:
+    """True if a commit is dated before the period; what was kept may have been asked for an earlier one."""
+    committed = time_of(at(node, "committedDate"))
+    return isinstance(committed, datetime) and committed < clock.parse(facts["from"])
+
+
 def _older(node: Any, start: datetime) -> bool:
     """True if the last update was before the period: nothing that follows can have been merged in it."""
     updated = time_of(at(node, "updatedAt"))
@@ -266,8 +292,8 @@ def _window(session: GitHubSession) -> Window | None:
 FEEDS: tuple[Feed[GitHubSession], ...] = (
     Feed(
         "changes",
-        "Merged pull requests, reviews and commits of production branches in the period.",
-        (change_tables.PULL_REQUEST, change_tables.REVIEW, change_tables.COMMIT),
+        "Merged pull requests, their reviews and checks, and commits of production branches in the period.",
+        (change_tables.PULL_REQUEST, change_tables.REVIEW, change_tables.CHECK, change_tables.COMMIT),
         production_targets,
         _fetch,
         _shape,

@@ -74,7 +74,7 @@ class Client:
         self._config, self._context = config, context
         self._http = requests.Session()
         self._http.auth = lambda request: request  # set to something, so that .netrc is not read
-        adapter = requests.adapters.HTTPAdapter(max_retries=0, pool_maxsize=16)
+        adapter = requests.adapters.HTTPAdapter(max_retries=0, pool_maxsize=32)
         self._http.mount("https://", adapter)
         self._http.mount("http://", adapter)
         self._requester: Requester | None = None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, TypeVar
 
 from compliancectl import clock
 from compliancectl.collectors.base import Reply, Target
+from compliancectl.collectors.github.client import PAGE_SIZE
 from compliancectl.collectors.github.documents import DEFAULT_BRANCH
-from compliancectl.collectors.github.session import GitHubSession, Tally, at
-from compliancectl.errors import CollectError, Denied, Missing
+from compliancectl.collectors.github.session import GitHubSession, Tally, at, check_page
+from compliancectl.errors import CollectError, Denied, Garbage, Missing
 
 
 def organization_target(session: GitHubSession) -> Iterable[Target]:
@@ -48,11 +51,12 @@ def production_branches(session: GitHubSession, repository: str, tally: Tally) -
     if declared:
         return sorted(declared)
     shared = {"organization": session.organization}
-    if repository not in session.defaults:
-        others = [name for name, branches in session.config.production.items() if not branches]
-        session.defaults[repository] = session.ask(DEFAULT_BRANCH, repository, shared, tally, others=others)
-    else:
-        tally.pages += 1
+    with session.listing:  # several feeds may want it at the same moment
+        if repository not in session.defaults:
+            others = [name for name, branches in session.config.production.items() if not branches]
+            session.defaults[repository] = session.ask(DEFAULT_BRANCH, repository, shared, tally, others=others)
+        else:
+            tally.pages += 1
     name = at(session.defaults[repository].data, "repository", "defaultBranchRef", "name")
     if not isinstance(name, str):
         raise gone(session, repository, "default branch")
@@ -87,6 +91,62 @@ def repositories(session: GitHubSession, tally: Tally) -> Generator[Reply, None,
     tally.add(first)
     yield from replies
     return entries
+
+
+AT_ONCE = 8
+"""Repositories that are asked for the same thing at the same time, where GitHub answers about one only."""
+T = TypeVar("T")
+
+
+def each(
+    session: GitHubSession,
+    names: list[str],
+    ask: Callable[[str, Tally], Generator[Reply, None, T]],
+    tally: Tally,
+    what: str,
+) -> Generator[Reply, None, dict[str, T]]:
+    """Ask about several repositories at the same time; yield their replies in order, return what each gave."""
+
+    def drained(name: str) -> tuple[list[Reply], T, Tally]:
+        counted, replies = Tally(""), []
+        answers = ask(name, counted)
+        while True:
+            try:
+                replies.append(next(answers))
+            except StopIteration as done:
+                return replies, done.value, counted
+
+    found: dict[str, T] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        following = iter(names)
+        while some := list(islice(following, 4 * AT_ONCE)):  # so many at a time, so that answers do not pile up
+            session.context.progress(f"{what} of {some[0]}: repository {len(found) + 1} of {len(names)}")
+            for name, (replies, value, counted) in zip(some, pool.map(drained, some), strict=True):
+                found[name] = value
+                tally.add(counted)
+                tally.items += counted.items
+                yield from replies
+    return found
+
+
+def object_pages(
+    session: GitHubSession, path: str, key: str, tally: Tally, *, facts: Mapping[str, Any] | None = None
+) -> Generator[Reply, None, None]:
+    """Every page of a REST listing that stands under a key, beside the total."""
+    seen: set[str] = set()
+    got = session.get(path, tally, facts=facts, per_page=PAGE_SIZE)
+    while True:
+        entries, total = at(got.data, key), at(got.data, "total_count")
+        if not isinstance(entries, list):
+            raise Garbage(f"GET {path}: no list {key!r}")
+        tally.items += len(entries)
+        yield got.reply
+        if got.link is None:
+            break
+        check_page(got.link, seen, session.config.page_limit, f"GET {path}")
+        got = session.get(got.link, tally, facts=facts)
+    if isinstance(total, int):
+        tally.expect(total)
 
 
 def gone(session: GitHubSession, repository: str, what: str) -> CollectError:

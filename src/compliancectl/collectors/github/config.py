@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -46,6 +46,15 @@ class GitHubConfig(Model):
     organization: str = Field(min_length=1)
     production: dict[str, tuple[str, ...]] = Field(min_length=1)
     """Repository → its production branches; an empty list means its default branch."""
+    no_application: tuple[str, ...] = ()
+    """Production repositories without code of the application (infrastructure, for example): of these, tests of the
+    application are not asked; every report says so."""
+    classes: dict[str, Literal["internal", "sandbox"]] = {}
+    """What each repository that is not production is: inside the boundary of the system, or consciously outside."""
+    watched: dict[str, tuple[str, ...]] = {}
+    """Repository → files and folders (with a slash at the end) of which evidence says who changed them last, and who agreed."""
+    feature_label: str = Field(default="feature", pattern=r'^[^"]+$')
+    """The label of pull requests that bring a new feature."""
     repositories: Repositories = Repositories()
     bots: tuple[str, ...] = ()
     """Logins of machine users that GitHub counts as people; its own `Bot` accounts are known without this."""
@@ -57,7 +66,10 @@ class GitHubConfig(Model):
     app: AppAuth | None = None
     """When given, used instead of a token."""
     cache: str | None = None
-    """Folder, relative to the scope file, in which answers of REST are kept between runs, for GitHub to confirm by 304."""
+    """Folder, relative to the scope file, in which answers are kept between runs: of REST, for GitHub to confirm by 304;
+    of GraphQL about the changes of a branch, for use while nothing has moved (see `reuse`)."""
+    reuse_days: int = Field(default=7, ge=0)
+    """How old what was kept of the changes of a branch may be, in days, and still be used while nothing has moved."""
     page_limit: int = Field(default=10_000, ge=1)
     """Pages of one listing after which collection stops and says so."""
     timeout_s: float = Field(default=30.0, gt=0)

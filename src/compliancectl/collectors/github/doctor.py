@@ -7,7 +7,7 @@ from typing import Any
 
 from compliancectl.collectors.base import Diagnosis
 from compliancectl.collectors.github import columns
-from compliancectl.collectors.github.documents import PROPOSALS
+from compliancectl.collectors.github.documents import CHECKED, PROPOSALS
 from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at
 from compliancectl.errors import CollectError, Denied
 
@@ -47,6 +47,8 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
     yield "outside collaborators", columns.MEMBERS, many(f"{organization}/outside_collaborators")
     yield "repositories", columns.METADATA, many(f"{organization}/repos", type="all")
     yield "rulesets of the organisation", columns.RULESETS, many(f"{organization}/rulesets", targets="branch")
+    yield "installed apps", columns.ORGANIZATION, one(f"{organization}/installations")
+    yield "webhooks of the organisation", columns.ORGANIZATION_HOOKS, many(f"{organization}/hooks")
     yield "Dependabot alerts", columns.DEPENDABOT, many(f"{organization}/dependabot/alerts")
     yield "code scanning alerts", columns.CODE_SCANNING, many(f"{organization}/code-scanning/alerts")
     yield "secret alerts", columns.SECRET_SCANNING, many(f"{organization}/secret-scanning/alerts", hide_secret=True)
@@ -57,6 +59,10 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
         yield f"pull requests of {name}", columns.PULL_REQUESTS, lambda r=repository: _pulls(session, r, tally)  # type: ignore[misc]
         yield f"rulesets of {name}", columns.METADATA, many(f"/repos/{name}/rulesets", targets="branch")
         yield f"bypasses in {name}", columns.RULE_HISTORY, suites
+        yield f"checks of {name}", columns.CHECKS, lambda r=repository: _checks(session, r, tally)  # type: ignore[misc]
+        yield f"environments of {name}", columns.ENVIRONMENTS, one(f"/repos/{name}/environments")
+        yield f"webhooks of {name}", columns.HOOKS, many(f"/repos/{name}/hooks")
+        yield f"deploy keys of {name}", columns.ADMINISTRATION, many(f"/repos/{name}/keys")
         yield f"bill of materials of {name}", columns.CONTENTS, one(f"/repos/{name}/dependency-graph/sbom")
 
 
@@ -83,6 +89,16 @@ def _pulls(session: GitHubSession, repository: str, tally: Tally) -> Got:
     got = session.graphql(PROPOSALS, variables, found)
     if at(got.data, "repository", "pullRequests") is None:
         raise Denied(f"GitHub shows no pull requests of {repository}" + "".join(f": {w}" for w in found.warnings))
+    return got
+
+
+def _checks(session: GitHubSession, repository: str, tally: Tally) -> Got:
+    """The newest merged pull request, with what was checked of it."""
+    variables = {"organization": session.organization, "repository": repository}
+    found = Tally("doctor")
+    got = session.graphql(CHECKED, variables, found)
+    if found.warnings:
+        raise Denied(f"GitHub shows no checks of {repository}" + "".join(f": {w}" for w in found.warnings))
     return got
 
 

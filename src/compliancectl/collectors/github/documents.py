@@ -5,9 +5,14 @@ No document asks for the e-mail address or the name of a committer.
 
 from __future__ import annotations
 
+from compliancectl.collectors.github.content_documents import (
+    FEATURES,
+    FILES_AT_ONCE,
+    PAGE,
+    WATCHED,
+    file_histories,
+)
 from compliancectl.collectors.github.question import Question
-
-PAGE = "pageInfo { hasNextPage endCursor } totalCount"
 
 VIEWER = "query Viewer { viewer { login } rateLimit { limit remaining resetAt } }"
 
@@ -36,7 +41,7 @@ query MemberCount($organization: String!) {
 REPOSITORIES = f"""
 query Repositories($organization: String!, $after: String) {{
   organization(login: $organization) {{
-    repositories(first: 50, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
       {PAGE}
       nodes {{
         name
@@ -44,6 +49,9 @@ query Repositories($organization: String!, $after: String) {{
         isFork
         visibility
         pushedAt
+        isSecurityPolicyEnabled
+        languages(first: 50) {{ {PAGE} nodes {{ name }} }}
+        codeowners {{ errors {{ kind line path }} }}
         hasVulnerabilityAlertsEnabled
         defaultBranchRef {{ name }}
         dependabot: object(expression: "HEAD:.github/dependabot.yml") {{ oid }}
@@ -54,6 +62,15 @@ query Repositories($organization: String!, $after: String) {{
         renovateHidden5: object(expression: "HEAD:.github/renovate.json5") {{ oid }}
         renovateRc: object(expression: "HEAD:.renovaterc") {{ oid }}
         renovateRcJson: object(expression: "HEAD:.renovaterc.json") {{ oid }}
+        owners: object(expression: "HEAD:.github/CODEOWNERS") {{ ... on Blob {{ owned: text }} }}
+        ownersRoot: object(expression: "HEAD:CODEOWNERS") {{ ... on Blob {{ owned: text }} }}
+        ownersDocs: object(expression: "HEAD:docs/CODEOWNERS") {{ ... on Blob {{ owned: text }} }}
+        policy: object(expression: "HEAD:SECURITY.md") {{ ... on Blob {{ contacts: text }} }}
+        policyHidden: object(expression: "HEAD:.github/SECURITY.md") {{ ... on Blob {{ contacts: text }} }}
+        policyDocs: object(expression: "HEAD:docs/SECURITY.md") {{ ... on Blob {{ contacts: text }} }}
+        template: object(expression: "HEAD:.github/pull_request_template.md") {{ ... on Blob {{ references: text }} }}
+        templateRoot: object(expression: "HEAD:pull_request_template.md") {{ ... on Blob {{ references: text }} }}
+        templateDocs: object(expression: "HEAD:docs/pull_request_template.md") {{ ... on Blob {{ references: text }} }}
       }}
     }}
   }}
@@ -61,6 +78,16 @@ query Repositories($organization: String!, $after: String) {{
 """
 
 DEFAULT_BRANCH = Question("DefaultBranch", "name defaultBranchRef { name }", size=100)
+
+_CHECKS = f"""
+{PAGE}
+nodes {{
+  __typename
+  ... on CheckRun {{ id name conclusion completedAt }}
+  ... on StatusContext {{ id context state createdAt }}
+}}
+"""
+"""Checks of a commit; those of the merge commit tell what a merge queue tested."""
 
 _REVIEWS = f"""
 {PAGE}
@@ -86,7 +113,8 @@ PULL_REQUESTS = Question(
         isCrossRepository
         author {{ __typename login }}
         mergedBy {{ __typename login }}
-        mergeCommit {{ oid }}
+        mergeCommit {{ oid statusCheckRollup {{ contexts(first: 40) {{ {_CHECKS} }} }} }}
+        statusCheckRollup {{ contexts(first: 40) {{ {_CHECKS} }} }}
         reviews(first: 50) {{ {_REVIEWS} }}
       }}
     }}
@@ -106,6 +134,42 @@ query MoreReviews($organization: String!, $repository: String!, $number: Int!, $
 }}
 """
 
+CHECKED = """
+query Checked($organization: String!, $repository: String!) {
+  repository(owner: $organization, name: $repository, followRenames: false) {
+    name
+    pullRequests(first: 1, states: [MERGED], orderBy: {field: UPDATED_AT, direction: DESC}) {
+      nodes { number statusCheckRollup { contexts(first: 1) { totalCount } } }
+    }
+  }
+}
+"""
+"""Whether checks are shown; asked by `doctor`."""
+
+MORE_CHECKS = f"""
+query MoreChecks($organization: String!, $repository: String!, $number: Int!, $after: String) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+    pullRequest(number: $number) {{
+      number
+      statusCheckRollup {{ contexts(first: 100, after: $after) {{ {_CHECKS} }} }}
+    }}
+  }}
+}}
+"""
+
+MORE_MERGE_CHECKS = f"""
+query MoreMergeChecks($organization: String!, $repository: String!, $number: Int!, $after: String) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+    pullRequest(number: $number) {{
+      number
+      mergeCommit {{ oid statusCheckRollup {{ contexts(first: 100, after: $after) {{ {_CHECKS} }} }} }}
+    }}
+  }}
+}}
+"""
+
 _PULLS_OF_COMMIT = f"""
 {PAGE}
 nodes {{ number mergedAt baseRefName baseRepository {{ nameWithOwner }} }}
@@ -118,6 +182,7 @@ COMMITS = Question(
     ref(qualifiedName: $ref) {{
       name
       target {{
+        oid
         ... on Commit {{
           history(first: 100, after: $after, since: $since, until: $until) {{
             {PAGE}
@@ -126,6 +191,7 @@ COMMITS = Question(
               committedDate
               parents(first: 1) {{ totalCount }}
               author {{ user {{ login }} }}
+              signature {{ isValid }}
               associatedPullRequests(first: 20) {{ {_PULLS_OF_COMMIT} }}
             }}
           }}
@@ -133,8 +199,25 @@ COMMITS = Question(
       }}
     }}
 """,
-    (("ref", "String!"), ("since", "GitTimestamp!"), ("until", "GitTimestamp!"), ("after", "String")),
+    (("ref", "String!"), ("since", "GitTimestamp!"), ("until", "GitTimestamp"), ("after", "String")),
 )
+
+BRANCH_SIGNATURE = Question(
+    "BranchSignature",
+    f"""
+    name
+    ref(qualifiedName: $ref) {{ name target {{ oid }} }}
+    pullRequests(
+      first: 20, states: [MERGED], baseRefName: $branch, orderBy: {{field: UPDATED_AT, direction: DESC}}
+    ) {{
+      {PAGE}
+      nodes {{ number updatedAt }}
+    }}
+""",
+    (("ref", "String!"), ("branch", "String!")),
+    size=100,
+)
+"""What tells whether anything moved that `PULL_REQUESTS` and `COMMITS` answer; see `reuse`."""
 
 MERGED_COUNT = Question(
     "MergedCount",
@@ -144,7 +227,7 @@ MERGED_COUNT = Question(
     arguments="type: ISSUE, query: $SUBJECT, first: 1",
     kind="SearchResultItemConnection",
     owner=False,
-    size=66,
+    size=100,
 )
 
 BRANCH_RULES = Question(
@@ -167,6 +250,7 @@ BRANCH_RULES = Question(
               requireCodeOwnerReview
             }}
             ... on RequiredStatusChecksParameters {{ requiredStatusChecks {{ context }} }}
+            ... on CodeScanningParameters {{ codeScanningTools {{ tool alertsThreshold securityAlertsThreshold }} }}
           }}
         }}
       }}
@@ -178,6 +262,7 @@ BRANCH_RULES = Question(
         requiresCodeOwnerReviews
         requiresStatusChecks
         requiredStatusCheckContexts
+        requiresCommitSignatures
         isAdminEnforced
         allowsForcePushes
         allowsDeletions
@@ -189,7 +274,7 @@ BRANCH_RULES = Question(
     }}
 """,
     (("ref", "String!"),),
-    size=66,
+    size=100,
 )
 
 RULESETS = Question(
@@ -207,7 +292,7 @@ RULESETS = Question(
 ALL_PROPOSALS = f"""
 query AllProposals($organization: String!, $after: String) {{
   organization(login: $organization) {{
-    repositories(first: 50, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
       {PAGE}
       nodes {{
         name
@@ -245,8 +330,22 @@ query AlertCounts($organization: String!, $after: String) {{
 }}
 """
 
-QUESTIONS = (DEFAULT_BRANCH, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS)
+QUESTIONS = (DEFAULT_BRANCH, BRANCH_SIGNATURE, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS)
 """What is asked of one repository, or of many at once."""
+
+DEPLOY_KEY_COUNTS = f"""
+query DeployKeyCounts($organization: String!, $after: String) {{
+  organization(login: $organization) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+      {PAGE}
+      nodes {{ name isArchived deployKeys(first: 1) {{ totalCount }} }}
+    }}
+  }}
+}}
+"""
+
+CHANGES = (PULL_REQUESTS.one, MORE_REVIEWS, MORE_CHECKS, MORE_MERGE_CHECKS, COMMITS.one)
+"""What is asked about the changes of a branch."""
 
 ALL = {
     "VIEWER": VIEWER,
@@ -254,9 +353,16 @@ ALL = {
     "MEMBER_COUNT": MEMBER_COUNT,
     "REPOSITORIES": REPOSITORIES,
     "MORE_REVIEWS": MORE_REVIEWS,
+    "CHECKED": CHECKED,
+    "MORE_CHECKS": MORE_CHECKS,
+    "MORE_MERGE_CHECKS": MORE_MERGE_CHECKS,
     "ALL_PROPOSALS": ALL_PROPOSALS,
     "PROPOSALS": PROPOSALS,
     "ALERT_COUNTS": ALERT_COUNTS,
+    "DEPLOY_KEY_COUNTS": DEPLOY_KEY_COUNTS,
+    "FEATURES": FEATURES,
+    "WATCHED": WATCHED,
+    "FILE_HISTORIES": file_histories(FILES_AT_ONCE),
     **{question.name: question.one for question in QUESTIONS},
     **{f"{question.name} of many": question.many(question.size) for question in QUESTIONS},
 }
@@ -265,6 +371,6 @@ ALL = {
 
 def is_known(text: str) -> bool:
     """True for a document that may be sent: one of `ALL`, or a question put about fewer at once."""
-    if text in ALL.values():
+    if text in ALL.values() or any(text == file_histories(count) for count in range(1, FILES_AT_ONCE)):
         return True
     return any(text == q.many(count) for q in QUESTIONS for count in range(2, q.size))

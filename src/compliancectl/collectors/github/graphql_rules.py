@@ -61,6 +61,7 @@ def protection(ref: Any) -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {
         "enforce_admins": {"enabled": at(it, "isAdminEnforced")},
+        "required_signatures": {"enabled": at(it, "requiresCommitSignatures")},
         "allow_force_pushes": {"enabled": at(it, "allowsForcePushes")},
         "allow_deletions": {"enabled": at(it, "allowsDeletions")},
     }

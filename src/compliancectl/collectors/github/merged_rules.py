@@ -31,7 +31,16 @@ def from_rulesets(rules: list[Any]) -> dict[str, Any]:
         if at(rule, "type") == "required_status_checks"
         for check in at(rule, "parameters", "required_status_checks") or []
     }
+    tools = [
+        tool
+        for rule in rules
+        if at(rule, "type") == "code_scanning"
+        for tool in at(rule, "parameters", "code_scanning_tools") or []
+    ]
     return {
+        "ruleset_checks": sorted(checks),
+        "ruleset_signatures": "required_signatures" in kinds,
+        "ruleset_code_scanning": sorted(str(at(tool, "security_alerts_threshold")) for tool in tools),
         "ruleset_reviews": max([at(p, "required_approving_review_count") or 0 for p in pulls], default=0),
         **{f"ruleset_{name}": any(at(p, field) is True for p in pulls) for name, field in _RULES.items()},
         "ruleset_status_checks": len(checks),
@@ -53,9 +62,20 @@ def from_classic(protection: Any) -> dict[str, Any]:
         **{f"classic_{name}": at(reviews, field) is True for name, field in _CLASSIC.items()},
         "classic_bypass": _bypass(at(reviews, "bypass_pull_request_allowances")),
         "classic_status_checks": len(contexts),
+        "classic_checks": sorted(contexts),
+        "classic_signatures": at(protection, "required_signatures", "enabled") is True,
         "classic_binds_admins": at(protection, "enforce_admins", "enabled") is True,
         "classic_blocks_force_push": there and at(protection, "allow_force_pushes", "enabled") is False,
         "classic_blocks_deletion": there and at(protection, "allow_deletions", "enabled") is False,
+    }
+
+
+def binding(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of what binds everyone: all of the rulesets, and of classic protection what administrators cannot pass by."""
+    classic = found["classic_binds_admins"] is True
+    return {
+        "required_checks": sorted({*found["ruleset_checks"], *(found["classic_checks"] if classic else ())}),
+        "signatures_required": found["ruleset_signatures"] or (classic and found["classic_signatures"]),
     }
 
 

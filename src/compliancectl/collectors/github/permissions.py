@@ -10,9 +10,10 @@ _HEAD = """\
 Make a fine-grained personal access token of an organisation owner (resource owner: the organisation; all repositories),
 or a GitHub App, and install it on all repositories. Grant:
 
-* repository permissions: Metadata: read · Contents: read · Pull requests: read · Administration: read ·
-  Dependabot alerts: read · Code scanning alerts: read · Secret scanning alerts: read
-* organization permissions: Members: read · Administration: read
+* repository permissions: Metadata: read · Contents: read · Pull requests: read · Checks: read · Commit statuses: read ·
+  Actions: read · Webhooks: read · Administration: read · Dependabot alerts: read · Code scanning alerts: read ·
+  Secret scanning alerts: read
+* organization permissions: Members: read · Administration: read · Webhooks: read
 
 and, for the tables `github.ruleset`, `github.ruleset_version` and `github.bypass` only, Administration: read and write in
 both places. Nothing is ever written, but GitHub shows rulesets of the organisation, the histories of rulesets, who may bypass
@@ -25,8 +26,8 @@ for it (Settings, Developer settings, the token, Configure SSO).
     export GITHUB_TOKEN=…            # or, in compliancectl.yaml, under sources.github:
     # app: {id: 12345, private_key: app.pem, installation: 678910}
 
-A classic token needs the scopes `repo`, `read:org` and `security_events`, and `admin:org` for what is said above of rulesets;
-`repo` and `admin:org` can write, and evidence says so.
+A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for what is said above of rulesets;
+`repo`, `admin:org_hook` and `admin:org` can write, and evidence says so.
 
 What each table needs:
 

@@ -32,7 +32,7 @@ class Question:
     kind: str = "Repository"
     owner: bool = True
     """Whether the arguments speak of `$organization`."""
-    size: int = 33
+    size: int = 40
     """About how many it is asked at once; half as many if GitHub cannot finish that within its ten seconds."""
 
     @property

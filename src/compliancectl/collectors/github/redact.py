@@ -1,15 +1,22 @@
 """Removes secrets and personal data from replies before they are kept; nothing else is touched.
 
 A reply that holds nothing of the kind is kept byte for byte. Otherwise the value is removed, key and all, and the
-rest is written again as JSON in the order in which it came.
+rest is written again as JSON in the order in which it came. E-mail addresses and the names of persons are replaced by
+pseudonyms instead, if the run keeps their openings.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
+
+from compliancectl.redaction import People
+
+_ADDRESS = re.compile(r"\s[^@\s]+@\S+")
 
 DROPS: Mapping[str, str] = {
     "secret": "secret value",
@@ -26,6 +33,7 @@ DROPS: Mapping[str, str] = {
     "closure_request_comment": "free text",
     "description": "free text",
     "text": "free text",
+    "title": "free text",
     "closure_request_reviewer_comment": "free text",
 }
 """Key in a JSON object of GitHub → class of what it holds."""
@@ -33,42 +41,88 @@ DROPS: Mapping[str, str] = {
 PERSONAL = ("name", "email", "bio", "blog", "company", "location", "twitter_username")
 """Keys of an object that describes a person (`type` is `User`), by whatever key it hangs."""
 
+REWRITES: Mapping[str, re.Pattern[str]] = {
+    "owned": re.compile(r"(?m)^[ \t]*(?!#)\S.*$"),
+    "contacts": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>\]\"']+"),
+    "references": re.compile(r"[\w.-]*/[\w./-]+|[\w-]+\.md\b"),
+}
+"""Texts of files of which only what matters is kept: the key that our documents give them → what stays."""
+ADDRESS = "e-mail address"
+
 DROPPED_IN_WORDS = (
     "secret: the leaked secret itself; the request also asks GitHub to hide it",
     "temp_clone_token, token: credentials",
     "email, billing_email, emails, gravatar_id: personal data of members and committers",
     "name, bio, blog, company, location, twitter_username of persons: personal data",
-    "description of repositories, rules and advisories, text of code scanning messages: free text, may quote code or name people",
+    "description of repositories, rules and advisories, title of deploy keys, text of code scanning messages: free text, may quote code or name people",
+    "of the address of a webhook: everything but scheme and host; its secret: only that there is one",
+    "of a CODEOWNERS file: everything but patterns and owners, e-mail addresses of owners; of a security policy: everything but "
+    "the addresses that it names; of templates and descriptions of changes: everything but the paths that they name",
     "comments on alerts (resolution_comment, dismissed_comment, …_request_comment): free text that may repeat a secret",
 )
 
 
-def redact(body: bytes, data: Any) -> tuple[bytes, dict[str, int]]:
-    """Return the body without what `DROPS` names, and how many values of each class were removed.
+def redact(body: bytes, data: Any, people: People | None = None) -> tuple[bytes, dict[str, int]]:
+    """Return the body without what `DROPS` names, and how many values of each class were removed or replaced.
 
     Args:
         body: the reply as it came.
         data: the same, parsed; it is changed in place.
+        people: gives pseudonyms; None: everything is removed.
     """
     counts: Counter[str] = Counter()
-    _strip(data, counts)
+    _strip(data, counts, people)
     if not counts:
         return body, {}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace"), dict(sorted(counts.items()))
 
 
-def _strip(value: Any, counts: Counter[str]) -> None:
+def _hook(config: dict[str, Any], counts: Counter[str]) -> None:
+    """Of the address of a webhook only the origin stays, and of its secret that there is one."""
+    address = urlsplit(str(config.get("url", "")))
+    origin = f"{address.scheme}://{address.hostname}"
+    if config.get("url") != origin:
+        config["url"] = origin
+        counts["secret value"] += 1
+    config["secret_is_set"] = bool(config.get("secret"))
+
+
+def _rewrite(value: dict[str, Any], key: str, kept: re.Pattern[str], counts: Counter[str]) -> None:
+    """Keep of a text only what a pattern finds; owners of code that are e-mail addresses become `<e-mail>`."""
+    lines = [match.group(0) for match in kept.finditer(value[key])]
+    if key == "owned":
+        lines = [_ADDRESS.sub(" <e-mail>", line.partition(" #")[0].strip()) for line in lines]
+    new = "\n".join(lines)
+    if new != value[key]:
+        value[key] = new
+        counts["free text"] += 1
+
+
+def _strip(value: Any, counts: Counter[str], people: People | None) -> None:
     if isinstance(value, dict):
+        if "insecure_ssl" in value:
+            _hook(value, counts)
+        for key, kept in REWRITES.items():
+            if isinstance(value.get(key), str):
+                _rewrite(value, key, kept, counts)
         for key in [k for k in value if k in DROPS and value[k] not in (None, "", [])]:
-            del value[key]
+            _take(value, key, people if DROPS[key] == ADDRESS else None, ADDRESS)
             counts[DROPS[key]] += 1
         if value.get("type") == "User" and "login" in value:
-            for key in [k for k in PERSONAL if value.get(k)]:
-                del value[key]
+            for key in [k for k in PERSONAL if value.get(k) and k not in DROPS]:
+                _take(value, key, people if key == "name" else None, "name")
                 counts["personal data"] += 1
         for item in value.values():
-            _strip(item, counts)
+            _strip(item, counts, people)
     elif isinstance(value, list):
         for item in value:
-            _strip(item, counts)
+            _strip(item, counts, people)
+
+
+def _take(holder: dict[str, Any], key: str, people: People | None, kind: str) -> None:
+    """Remove a value, or replace the text by its pseudonym."""
+    if people is not None and isinstance(holder[key], str):
+        holder[key] = people.pseudonym(kind, holder[key])
+    else:
+        del holder[key]

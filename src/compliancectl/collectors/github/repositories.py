@@ -7,19 +7,14 @@ fetched first and their facts travel in the context of the GraphQL page that giv
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Any
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import tables
-from compliancectl.collectors.github.common import audit_phrase, gone, organization_target, repositories
+from compliancectl.collectors.github.common import audit_phrase, each, gone, organization_target, repositories
 from compliancectl.collectors.github.documents import REPOSITORIES
 from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import ApiDisabled, Denied
-
-AT_ONCE = 8
-"""Repositories whose own settings are asked for at the same time."""
 
 _ANALYSIS = {
     "secret_scanning": "secret_scanning",
@@ -44,15 +39,12 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
     tally = Tally("GraphQL pages to hasNextPage = false, against totalCount, counted again in the REST listing")
     listed = yield from repositories(session, tally)
     tally.items = 0
-    facts: dict[str, Any] = {}
     covered = {str(at(e, "name")): e for e in listed if session.config.covers(str(at(e, "name")))}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for some in _some(sorted(covered), 4 * AT_ONCE):
-            session.context.progress(f"{some[0]}: repository {len(facts) + 1} of {len(covered)}")
-            for name, found in zip(some, pool.map(lambda n: _drained(session, n, covered[n]), some), strict=True):
-                facts[name], replies, counted = found
-                tally.add(counted)
-                yield from replies
+
+    def ask(name: str, counted: Tally) -> Generator[Reply, None, dict[str, Any]]:
+        return _details(session, name, covered[name], counted)
+
+    facts = yield from each(session, sorted(covered), ask, tally, "settings")
     yield from _graphql(session, target, facts, tally)
     tally.counted = len(listed)
     absent = sorted(set(session.config.production) - set(facts))
@@ -65,10 +57,14 @@ def _graphql(
     session: GitHubSession, target: Target, facts: dict[str, Any], tally: Tally
 ) -> Generator[Reply, None, None]:
     cursor = session.cursor("repositories")
-    production = sorted(session.config.production)
+    declared = {
+        "production": sorted(session.config.production),
+        "no_application": sorted(session.config.no_application),
+        "classes": session.config.classes,
+    }
     while not cursor.done:
         variables = {"organization": target.name, "after": cursor.after}
-        got = session.graphql(REPOSITORIES, variables, tally, facts={"production": production, "details": facts})
+        got = session.graphql(REPOSITORIES, variables, tally, facts={**declared, "details": facts})
         nodes = cursor.take(at(got.data, "organization", "repositories"))
         for node in nodes:
             if session.config.covers(node["name"]) and node["name"] not in facts:
@@ -76,24 +72,6 @@ def _graphql(
         yield got.reply
     tally.items = cursor.count
     tally.expect(cursor.total)
-
-
-def _some(names: list[str], size: int) -> Iterator[list[str]]:
-    """So many at a time, so that answers do not pile up in memory."""
-    following = iter(names)
-    while some := list(islice(following, size)):
-        yield some
-
-
-def _drained(session: GitHubSession, name: str, entry: Any) -> tuple[dict[str, Any], list[Reply], Tally]:
-    """The details of one repository, their replies, and what was counted; runs in a thread of its own."""
-    counted, replies = Tally(""), []
-    details = _details(session, name, entry, counted)
-    while True:
-        try:
-            replies.append(next(details))
-        except StopIteration as done:
-            return done.value, replies, counted
 
 
 def _details(session: GitHubSession, name: str, entry: Any, tally: Tally) -> Generator[Reply, None, dict[str, Any]]:
@@ -116,6 +94,11 @@ def _details(session: GitHubSession, name: str, entry: Any, tally: Tally) -> Gen
     sbom = yield from _feature(session, f"{root}/dependency-graph/sbom", shown, tally)
     packages = at(sbom.data, "sbom", "packages") if sbom else None
     found["sbom_packages"] = 0 if _on(sbom) is False else len(packages) if isinstance(packages, list) else None
+    if at(entry, "visibility") == "public":  # outsiders see no other, and GitHub answers about one at a time
+        private = yield from _feature(session, f"{root}/private-vulnerability-reporting", shown, tally)
+        found["private_reporting"] = (
+            False if _on(private) is False else at(private.data if private else None, "enabled")
+        )
     history = yield from _feature(session, f"{root}/secret-scanning/scan-history", shown, tally)
     found["backfill_completed"] = False if _on(history) is False else _completed(history.data if history else None)
     return found
@@ -156,6 +139,8 @@ def _completed(history: Any) -> bool | None:
 
 def _shape(reply: Reply) -> Iterator[Row]:
     facts = facts_of(reply)
+    if reply.context["kind"].endswith("/dependency-graph/sbom"):
+        yield from _packages(reply)
     if "details" not in facts:
         return
     data = data_of(reply)
@@ -170,9 +155,27 @@ def _shape(reply: Reply) -> Iterator[Row]:
                     "organization": reply.context["organization"],
                     "resource": f"{reply.context['organization']}/{name}",
                     "production": name in facts["production"],
+                    "application": name in facts["production"] and name not in facts["no_application"],
+                    "class": "production" if name in facts["production"] else facts["classes"].get(name),
                     **facts["details"][name],
                 },
             )
+
+
+def _packages(reply: Reply) -> Iterator[Row]:
+    """The parts in a bill of materials; what GitHub counts as its subject is not one of them."""
+    organization, repository = reply.context["organization"], reply.context["kind"].split("/")[3]
+    for entry in at(data_of(reply), "sbom", "packages") or ():
+        yield (
+            "github.package",
+            {
+                "organization": organization,
+                "resource": f"{organization}/{repository}/{at(entry, 'SPDXID')}",
+                "repository": repository,
+                "name": at(entry, "name"),
+                "version": at(entry, "versionInfo"),
+            },
+        )
 
 
 def _withheld(data: Any) -> set[tuple[int, str]]:
@@ -195,15 +198,57 @@ def _row(node: Any, withheld: set[str]) -> dict[str, Any]:
         "default_branch": at(node, "defaultBranchRef", "name"),
         "pushed": time_of(at(node, "pushedAt")),
         "vulnerability_alerts": None if at(node, "isArchived") else at(node, "hasVulnerabilityAlertsEnabled"),
+        "languages": _languages(node),
+        **_owned(node, withheld),
+        "security_policy": at(node, "isSecurityPolicyEnabled"),
+        "security_contacts": _words(node, "contacts", ("policy", "policyHidden", "policyDocs"), withheld),
+        "template_references": _words(node, "references", ("template", "templateRoot", "templateDocs"), withheld),
         "update_config": True if present else (None if withheld & set(_CONFIGS) else False),
     }
+
+
+def _languages(node: Any) -> list[str] | None:
+    nodes = at(node, "languages", "nodes")
+    return sorted(str(at(language, "name")) for language in nodes) if isinstance(nodes, list) else None
+
+
+def _words(node: Any, key: str, places: tuple[str, ...], withheld: set[str]) -> list[str] | None:
+    """What is left of a text, wherever of its places it is found; NULL when that was withheld."""
+    if withheld & set(places):
+        return None
+    texts = [at(node, place, key) for place in places]
+    return sorted({word for text in texts if isinstance(text, str) for word in text.split("\n") if word})
+
+
+def _owned(node: Any, withheld: set[str]) -> dict[str, Any]:
+    """Who owns what: of the places of a CODEOWNERS file, the first one counts, and of its lines the last."""
+    places = ("owners", "ownersRoot", "ownersDocs")
+    if withheld & {*places, "codeowners"}:
+        return {}
+    text = next((found for place in places if isinstance(found := at(node, place, "owned"), str)), "")
+    last: dict[str, bool] = {}
+    for line in text.split("\n"):
+        pattern, *owners = line.split() or [""]
+        if pattern:
+            last[_pattern(pattern)] = bool(owners)
+    return {
+        "owned_paths": sorted(path for path, owned in last.items() if owned),
+        "unowned_paths": sorted(path for path, owned in last.items() if not owned),
+        "codeowners_errors": len(at(node, "codeowners", "errors") or ()),
+    }
+
+
+def _pattern(text: str) -> str:
+    """`/auth/`, `auth/**` and `auth` as `auth/`; what has other wildcards as it is."""
+    bare = text.removeprefix("/").removesuffix("/**")
+    return bare if "*" in bare or "." in bare.rpartition("/")[2].lstrip(".") else f"{bare.rstrip('/')}/"
 
 
 FEEDS: tuple[Feed[GitHubSession], ...] = (
     Feed(
         "repositories",
-        "Repositories, their visibility and their security settings.",
-        (tables.REPOSITORY,),
+        "Repositories, their visibility, their security settings and the parts that they are made of.",
+        (tables.REPOSITORY, tables.PACKAGE),
         organization_target,
         _fetch,
         _shape,

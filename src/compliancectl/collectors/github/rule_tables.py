@@ -68,6 +68,25 @@ BRANCH_RULE = table(
     _from_classic("blocks_force_push", BOOL, "history cannot be rewritten.", _CLASSIC + "allow_force_pushes.enabled"),
     _from_classic("blocks_deletion", BOOL, "the branch cannot be deleted.", _CLASSIC + "allow_deletions.enabled"),
     column(
+        "required_checks",
+        ListOf(TEXT),
+        "Names of the status checks that bind everyone: those of rulesets, and of classic protection if it binds administrators.",
+        _RULE + "parameters.required_status_checks[].context",
+    ),
+    column(
+        "signatures_required",
+        BOOL,
+        "Commits must be signed, by a ruleset or by classic protection that binds administrators.",
+        _RULE + "type required_signatures",
+    ),
+    column(
+        "ruleset_code_scanning",
+        ListOf(TEXT),
+        "For each tool that a ruleset makes a merge wait for, which security alerts stop it: none, critical, high_or_higher, "
+        "medium_or_higher or all.",
+        _RULE + "parameters.code_scanning_tools[].security_alerts_threshold",
+    ),
+    column(
         "rulesets",
         ListOf(INT),
         "Numbers of the active rulesets that speak about the branch, of whatever level.",

@@ -92,13 +92,15 @@ def _shape_branch_rule(reply: Reply) -> Iterator[Row]:
         facts = {**facts, **merged_rules.from_rulesets(rules), "sources": merged_rules.sources(rules, None)}
     else:
         protection = {} if reply.status == "404" else data_of(reply)
+    found = {**facts, **merged_rules.from_classic(protection)}
+    names = ("ruleset_checks", "ruleset_signatures", "classic_checks", "classic_signatures")
     yield (
         "github.branch_rule",
         {
             "organization": organization,
             "resource": f"{organization}/{facts['repository']}/{facts['branch']}",
-            **facts,
-            **merged_rules.from_classic(protection),
+            **{name: value for name, value in found.items() if name not in names},
+            **merged_rules.binding(found),
             "sources": sorted([*facts["sources"], *merged_rules.sources([], protection)]),
         },
     )

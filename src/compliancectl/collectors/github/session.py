@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -18,9 +19,11 @@ from compliancectl.collectors.github.batches import Batches
 from compliancectl.collectors.github.cache import Cache
 from compliancectl.collectors.github.client import PAGE_SIZE, Client
 from compliancectl.collectors.github.config import GitHubConfig
+from compliancectl.collectors.github.documents import CHANGES
 from compliancectl.collectors.github.judge import graphql_errors
 from compliancectl.collectors.github.question import Question
 from compliancectl.collectors.github.redact import redact
+from compliancectl.collectors.github.reuse import Kept
 from compliancectl.errors import Garbage, Truncated
 from compliancectl.model.evidence import Completeness, Principal
 
@@ -87,6 +90,8 @@ class GitHubSession(Session):
         self.client = Client(config, context)
         self.cache = Cache(context.folder / config.cache) if config.cache else None
         self.batches = Batches(self.client)
+        self.kept = self._kept() if config.cache else None
+        """What is kept of the changes of branches; None without a `cache`."""
         self.listed: tuple[list[Reply], list[Any], Tally] | None = None
         """The organisation's repositories as REST lists them, once that was asked; see `common.repositories`."""
         self.listing = threading.Lock()
@@ -94,6 +99,11 @@ class GitHubSession(Session):
         """The answers that say what the default branch of a repository is."""
         self._principal: Principal | None = None
         self._lock = threading.Lock()
+
+    def _kept(self) -> Kept:
+        oldest = self.context.as_of - timedelta(days=self.config.reuse_days)
+        folder = self.context.folder / str(self.config.cache)
+        return Kept(folder, self.client.asker, CHANGES, clock.text(oldest))
 
     @property
     def organization(self) -> str:
@@ -227,8 +237,12 @@ class GitHubSession(Session):
     def _context(self, path: str, facts: Mapping[str, Any] | None) -> dict[str, str]:
         base = {"organization": self.organization, "kind": path.partition("?")[0]}
         if facts is not None:
-            base["facts"] = json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+            base["facts"] = self.facts(facts)
         return base
+
+    def facts(self, facts: Mapping[str, Any]) -> str:
+        """What `fetch` adds to a reply, as its context carries it."""
+        return json.dumps(facts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     def _reply(
         self,
@@ -240,7 +254,7 @@ class GitHubSession(Session):
         raw: bytes | None = None,
     ) -> Reply:
         response = answer.response
-        body, redactions = redact(response.content if raw is None else raw, data)
+        body, redactions = redact(response.content if raw is None else raw, data, self.context.people)
         return Reply(
             body=body,
             operation=operation,

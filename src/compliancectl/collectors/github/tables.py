@@ -14,7 +14,7 @@ from compliancectl.collectors.github.columns import (
     table,
 )
 from compliancectl.collectors.github.columns import ORGANIZATION as READ_ORGANIZATION
-from compliancectl.model.table import BOOL, INT, TEXT, TIME
+from compliancectl.model.table import BOOL, INT, TEXT, TIME, ListOf
 
 _ORG = "GET /orgs/{org}#"
 
@@ -154,6 +154,33 @@ REPOSITORY = table(
     column("default_branch", TEXT, "NULL when the repository is empty.", "gql#Repository.defaultBranchRef.name"),
     column("pushed", TIME, "Last push to any branch.", "gql#Repository.pushedAt"),
     column("production", BOOL, "The scope declares it production.", "scope", required=True),
+    column(
+        "application", BOOL, "Production, and the scope does not say that it has no code of the application.", "scope"
+    ),
+    column("class", TEXT, "production, internal or sandbox; NULL when the scope does not say.", "scope"),
+    column("languages", ListOf(TEXT), "Languages that GitHub finds in it.", "gql#Repository.languages"),
+    column(
+        "owned_paths",
+        ListOf(TEXT),
+        "Patterns of its CODEOWNERS file that name an owner; `auth/` stands for `/auth`, `auth/**` and the like.",
+        "gql#Repository.object",
+    ),
+    column("unowned_paths", ListOf(TEXT), "Patterns there that take owners away.", "gql#Repository.object"),
+    column("codeowners_errors", INT, "Errors in its CODEOWNERS file.", "gql#Repository.codeowners.errors"),
+    column(
+        "private_reporting",
+        BOOL,
+        "Outsiders can report a weakness in private; NULL when it is not public, or withheld.",
+        "GET /repos/{owner}/{repo}/private-vulnerability-reporting#enabled",
+    ),
+    column("security_policy", BOOL, "It has a security policy.", "gql#Repository.isSecurityPolicyEnabled"),
+    column("security_contacts", ListOf(TEXT), "Addresses that its SECURITY.md names.", "gql#Repository.object"),
+    column(
+        "template_references",
+        ListOf(TEXT),
+        "Paths that its template for pull requests names.",
+        "gql#Repository.object",
+    ),
     column("secret_scanning", TEXT, "enabled or disabled; NULL when withheld.", _ANALYSIS + "secret_scanning.status"),
     column(
         "push_protection",
@@ -209,6 +236,17 @@ REPOSITORY = table(
         "Every scan of the whole history has completed; false when none was run, NULL when withheld.",
         "GET /repos/{owner}/{repo}/secret-scanning/scan-history#backfill_scans[].status",
     ),
+)
+
+_PACKAGE = "GET /repos/{owner}/{repo}/dependency-graph/sbom#sbom.packages[]."
+
+PACKAGE = table(
+    "package",
+    "One row per package in the bill of materials of a repository that is not archived.",
+    (METADATA, CONTENTS),
+    column("repository", TEXT, "Name of the repository.", "derived", required=True),
+    column("name", TEXT, "Name, as its registry has it.", _PACKAGE + "name", required=True),
+    column("version", TEXT, "Version, or the versions that are accepted.", _PACKAGE + "versionInfo"),
 )
 
 _PROPOSAL = "gql#PullRequest."

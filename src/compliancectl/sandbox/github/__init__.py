@@ -73,6 +73,7 @@ def start(company: Company, folder: Path) -> Part:
         scope={
             "organization": state.login,
             "production": {name: ["main"] for name, it in sorted(state.repositories.items()) if it.get("production")},
+            **state.data["declared"],
             "base_url": server.web.url,
         },
         web=server.web,

@@ -170,6 +170,7 @@ def _advisory(repository: str, number: int, it: dict[str, Any], vulnerability: d
         "description": f"An attacker can use a weakness in {it['package']}.",
         "vulnerabilities": [vulnerability],
         "severity": it["severity"],
+        "classification": "malware" if it.get("malware") else "general",
         "cvss": {"score": _SCORES[it["severity"]], "vector_string": None},
         "cwes": [{"cwe_id": "CWE-20", "name": "Improper Input Validation"}],
         "identifiers": [{"type": "GHSA", "value": ghsa}, {"type": "CVE", "value": cve}],

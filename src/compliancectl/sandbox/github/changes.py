@@ -7,6 +7,7 @@ must never reach any output.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,16 @@ class Review:
 
 
 @dataclass(frozen=True)
+class Check:
+    """One check run, or a status if `context` is set."""
+
+    name: str
+    conclusion: str
+    completed: datetime
+    context: bool
+
+
+@dataclass(frozen=True)
 class Pull:
     """One pull request."""
 
@@ -49,6 +60,11 @@ class Pull:
     title: str
     body: str
     reviews: tuple[Review, ...]
+    checks: tuple[Check, ...]
+    """Of the head."""
+    merge_checks: tuple[Check, ...]
+    """Of the commit that a merge queue made, and tested."""
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,7 @@ class Commit:
     message: str
     pull: int | None
     branch: str
+    signed: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,9 +96,18 @@ class Changes:
 
 def expand(state: State, name: str, repository: dict[str, Any]) -> Changes:
     """All changes of one repository."""
+    unsigned = repository.get("unsigned", ())
     pulls = [_pull(state, name, it) for it in repository["pull_requests"]]
     commits = [
-        Commit(p.merge, p.merged, p.author, f"{p.title} (#{p.number})\n\n{p.body}", p.number, p.base)
+        Commit(
+            p.merge,
+            p.merged,
+            p.author,
+            f"{p.title} (#{p.number})\n\n{p.body}",
+            p.number,
+            p.base,
+            p.number not in unsigned,
+        )
         for p in pulls
         if p.merged is not None and p.merge is not None
     ]
@@ -116,9 +142,21 @@ def _pull(state: State, name: str, it: dict[str, Any]) -> Pull:
         base=it.get("base", "main"),
         fork=it.get("fork", False),
         title=f"Change {number} for seeded-person-chen",
-        body=f"As seeded-person-amara asked. Tested with the key SEEDED-SECRET-body-{number}.",
+        body=f"As seeded-person-amara asked. Tested with the key SEEDED-SECRET-body-{number}. {it.get('body', '')}",
         reviews=reviews,
+        labels=tuple(it.get("labels", ())),
+        checks=tuple(_checks(state, name, it, end)),
+        merge_checks=tuple(_checks(state, name, it["queue"], end)) if "queue" in it else (),
     )
+
+
+def _checks(state: State, name: str, it: dict[str, Any], end: datetime) -> Iterator[Check]:
+    """Every suite of the repository passed two hours before the merge, unless `checks` says how one ended, and when."""
+    suites = state.repositories[name].get("suites", state.data["suites"])
+    for suite, said in {**dict.fromkeys(suites, "SUCCESS"), **it.get("checks", {})}.items():
+        conclusion, _, hours = str(said).partition(" ")
+        if conclusion != "ABSENT":
+            yield Check(suite, conclusion, end - timedelta(hours=float(hours or 2)), suite in it.get("contexts", ()))
 
 
 def _review(name: str, number: int, place: int, it: dict[str, Any], end: datetime) -> Review:
@@ -141,4 +179,5 @@ def _push(name: str, it: dict[str, Any]) -> Commit:
         message="Hotfix that seeded-person-bruno wanted\n\nSEEDED-SECRET-message",
         pull=None,
         branch=it.get("branch", "main"),
+        signed=it.get("signed", True),
     )

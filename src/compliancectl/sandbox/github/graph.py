@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 _PERMISSIONS = {
     "Organization.membersWithRole": "members=read",
     "Repository.object": "contents=read",
+    "Repository.deployKeys": "administration=read",
     "Repository.pullRequest": "pull_requests=read",
     "Repository.pullRequests": "pull_requests=read",
     "Repository.vulnerabilityAlerts": "vulnerability_alerts=read",
     "Ref.target": "contents=read",
+    "PullRequest.statusCheckRollup": "checks=read",
+    "Commit.statusCheckRollup": "checks=read",
     "Commit.associatedPullRequests": "pull_requests=read",
 }
 """Field → the permission that a fine-grained token or an App needs for it."""

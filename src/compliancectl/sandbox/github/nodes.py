@@ -10,8 +10,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from compliancectl.sandbox.github import content
 from compliancectl.sandbox.github.alerts import dependabot_state
-from compliancectl.sandbox.github.ids import node_id, sha
+from compliancectl.sandbox.github.ids import node_id
 from compliancectl.sandbox.github.pulls import PullNodes
 from compliancectl.sandbox.github.rule_nodes import parameters, protection
 from compliancectl.sandbox.github.rules import Rules, Ruleset, rules_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from compliancectl.sandbox.github.graph import Context
 
 Resolver = Callable[..., Any]
-_MANAGERS = {"dependabot": ".github/dependabot.yml", "renovate": "renovate.json"}
 _ORDER = {"NAME": "name", "CREATED_AT": "createdAt", "PUSHED_AT": "pushedAt", "UPDATED_AT": "updatedAt"}
 _salt = itertools.count(1)
 
@@ -238,7 +238,11 @@ class Nodes:
             and not self.state.is_off("dependabot", name),
             "viewerCanAdminister": self.state.is_owner and self.state.may("administration=read", name),
             "defaultBranchRef": lambda info: self.ref(name, "main"),
-            "object": lambda info, expression=None, oid=None: self._object(name, expression),
+            "isSecurityPolicyEnabled": content.has_policy(self.state, name),
+            "deployKeys": connection(it.get("keys", ()), _key),
+            "languages": connection(it.get("languages", ("Python",)), _language),
+            "codeowners": lambda info, **asked: content.codeowners(self.state, name),
+            "object": lambda info, expression=None, oid=None: content.find(self.state, name, expression),
             "ref": lambda info, qualifiedName: self._find_ref(name, qualifiedName),  # noqa: N803 - GitHub's name
             "rulesets": self._rulesets(name),
             "vulnerabilityAlerts": lambda info, **asked: self._alerts(name, info, asked),
@@ -262,20 +266,6 @@ class Nodes:
             "fixedAt": it.get("fixed"),
             "dismissedAt": it.get("dismissed"),
             "dismissComment": it.get("comment"),
-        }
-
-    def _object(self, name: str, expression: str | None) -> dict[str, Any] | None:
-        """The file that tells a bot to propose updates is the only one that this GitHub knows."""
-        path = _MANAGERS.get(self.state.repositories[name].get("manager", "none"))
-        if path is None or expression not in (f"HEAD:{path}", f"main:{path}"):
-            return None
-        oid = sha(name, path)
-        return {
-            "__typename": "Blob",
-            "id": node_id("B", oid),
-            "oid": oid,
-            "byteSize": 412,
-            "text": "# SEEDED-SECRET-file",
         }
 
     def _find_ref(self, name: str, qualified: str) -> dict[str, Any] | None:
@@ -355,6 +345,19 @@ class Nodes:
             "parameters": parameters(rule),
             "repositoryRuleset": lambda info: self._ruleset(ruleset),
         }
+
+
+def _key(it: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": node_id("DK", it["id"]),
+        "createdAt": it["created"],
+        "readOnly": it.get("read_only", True),
+        "title": it["title"],
+    }
+
+
+def _language(name: str) -> dict[str, Any]:
+    return {"id": node_id("LANG", name), "name": name}
 
 
 def _page(asked: dict[str, Any]) -> dict[str, Any]:

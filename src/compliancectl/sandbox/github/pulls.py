@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from compliancectl import clock
-from compliancectl.sandbox.github.changes import Commit, Pull, Review
+from compliancectl.sandbox.github.changes import Check, Commit, Pull, Review
 from compliancectl.sandbox.github.ids import node_id, sha
 from compliancectl.sandbox.github.views import WEB
 
@@ -84,7 +84,14 @@ class PullNodes:
             "repository": lambda info: self.nodes.repository(name),
             "url": f"{WEB}/{self.state.login}/{name}/pull/{it.number}",
             "reviews": lambda info, **asked: self._reviews(name, it, info, asked),
+            "statusCheckRollup": rollup(it.head, it.checks),
+            "labels": self._labels(it),
         }
+
+    def _labels(self, it: Pull) -> Any:
+        from compliancectl.sandbox.github.nodes import connection
+
+        return connection([{"id": node_id("LA", label), "name": label} for label in it.labels])
 
     def _merge_commit(self, name: str, it: Pull) -> dict[str, Any] | None:
         found = next((c for c in self.state.changes[name].commits if c.sha == it.merge), None)
@@ -130,13 +137,21 @@ class PullNodes:
         from compliancectl.sandbox.github.nodes import connection
 
         since, until = asked.pop("since", None), asked.pop("until", None)
-        asked.pop("path", None)
+        path = asked.pop("path", None)
+        if path is not None:
+            commits = self._touched(name, path, commits)
         chosen = [
             c
             for c in commits
             if (since is None or c.at >= clock.parse(since)) and (until is None or c.at <= clock.parse(until))
         ]
         return connection(chosen, lambda c: self.commit(name, c))(info, **asked)
+
+    def _touched(self, name: str, path: str, commits: list[Commit]) -> list[Commit]:
+        """The commit that changed a file last: that of the pull request which the definition names, or the oldest."""
+        number = self.state.repositories[name].get("changed_by", {}).get(path)
+        found = [commit for commit in commits if number is not None and commit.pull == number]
+        return found or commits[-1:]
 
     def commit(self, name: str, it: Commit) -> dict[str, Any]:
         """A commit."""
@@ -156,6 +171,8 @@ class PullNodes:
             "messageBody": body,
             "author": lambda info: self._git_actor(it),
             "committer": lambda info: self._git_actor(it),
+            "signature": {"__typename": "GpgSignature", "isValid": True} if it.signed else None,
+            "statusCheckRollup": rollup(it.sha, found.merge_checks if found and found.merge == it.sha else ()),
             "parents": connection([it], lambda c: self.commit(name, c)),
             "history": lambda info, **asked: self._history(name, [it], info, asked),
             "associatedPullRequests": connection([found] if found else [], lambda p: self.pull(name, p)),
@@ -171,6 +188,38 @@ class PullNodes:
             "date": clock.text(it.at),
             "user": person,
         }
+
+
+def rollup(commit: str, checks: tuple[Check, ...]) -> dict[str, Any] | None:
+    """What was checked of a commit; None when nothing was."""
+    from compliancectl.sandbox.github.nodes import connection
+
+    if not checks:
+        return None
+    bad = [check for check in checks if check.conclusion not in ("SUCCESS", "NEUTRAL", "SKIPPED")]
+    return {
+        "id": node_id("SCR", commit),
+        "state": "FAILURE" if bad else "SUCCESS",
+        "contexts": connection(checks, lambda check: _check(commit, check)),
+    }
+
+
+def _check(commit: str, it: Check) -> dict[str, Any]:
+    if it.context:
+        return {
+            "__typename": "StatusContext",
+            "id": node_id("SC", commit, it.name),
+            "context": it.name,
+            "state": it.conclusion,
+            "createdAt": clock.text(it.completed),
+        }
+    return {
+        "__typename": "CheckRun",
+        "id": node_id("CR", commit, it.name),
+        "name": it.name,
+        "conclusion": it.conclusion,
+        "completedAt": clock.text(it.completed),
+    }
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -12,6 +12,7 @@ from compliancectl.sandbox.github.activity import activities
 from compliancectl.sandbox.github.alerts import Alerts
 from compliancectl.sandbox.github.contract import Operation
 from compliancectl.sandbox.github.ids import node_id, sha
+from compliancectl.sandbox.github.machines import Machines
 from compliancectl.sandbox.github.rules import Rules
 from compliancectl.sandbox.github.state import State
 from compliancectl.sandbox.github.views import WEB, Views, visibility
@@ -42,6 +43,7 @@ class Rest:
         self.views = Views(state, url)
         self.rules = Rules(state, self.views)
         self.alerts = Alerts(state, self.views)
+        self.machines = Machines(state, self.views)
         self.answers: dict[str, Callable[[Call], Any]] = {
             "orgs/get": self.organization,
             "actions/get-github-actions-permissions-organization": lambda call: {
@@ -73,6 +75,15 @@ class Rest:
             "repos/get-repo-ruleset-version": self.ruleset_version,
             "repos/get-org-rule-suites": lambda call: self.rules.suites(list(self.state.visible), call.query),
             "repos/get-repo-rule-suites": lambda call: self.rules.suites([call.repository], call.query),
+            "repos/list-deploy-keys": lambda call: self.machines.keys(call.repository),
+            "orgs/list-app-installations": lambda call: self.machines.installations(),
+            "orgs/list-webhooks": lambda call: self.machines.hooks(),
+            "repos/list-webhooks": lambda call: self.machines.hooks(call.repository),
+            "repos/get-all-environments": lambda call: self.machines.environments(call.repository),
+            "code-scanning/list-recent-analyses": lambda call: self.machines.analyses(call.repository, call.query),
+            "repos/check-private-vulnerability-reporting": lambda call: self.machines.private_reporting(
+                call.repository
+            ),
             "dependabot/list-alerts-for-org": self.dependabot_alerts,
             "code-scanning/list-alerts-for-org": self.code_scanning_alerts,
             "secret-scanning/list-alerts-for-org": self.secret_alerts,
@@ -187,7 +198,10 @@ class Rest:
                 "name": f"com.github.{full}",
                 "dataLicense": "CC0-1.0",
                 "documentNamespace": f"https://spdx.org/spdxdocs/protobom/{sha(full)[:32]}",
-                "packages": [_package(number) for number in range(it["packages"])],
+                "packages": [
+                    *(_package(f"part-{number}") for number in range(it["packages"])),
+                    *(_package(name) for name in it.get("named_packages", ()) if it["packages"]),
+                ],
             }
         }
 
@@ -266,10 +280,10 @@ class Rest:
         return self.state.repositories[call.repository]
 
 
-def _package(number: int) -> dict[str, Any]:
+def _package(name: str) -> dict[str, Any]:
     return {
-        "SPDXID": f"SPDXRef-pypi-part-{number}",
-        "name": f"part-{number}",
+        "SPDXID": f"SPDXRef-pypi-{name}",
+        "name": name,
         "versionInfo": "1.0.0",
         "downloadLocation": "NOASSERTION",
         "filesAnalyzed": False,

@@ -31,6 +31,7 @@ def protection(nodes: Nodes, name: str, branch: str) -> dict[str, Any] | None:
         "requiredStatusCheckContexts": it["checks"],
         "requiresApprovingReviews": it["approvals"] is not None,
         "requiresCodeOwnerReviews": it["code_owner"],
+        "requiresCommitSignatures": it.get("signatures", False),
         "requiresStatusChecks": bool(it["checks"]),
     }
 
@@ -48,6 +49,16 @@ def parameters(rule: dict[str, Any]) -> dict[str, Any] | None:
             "requiredStatusChecks": checks,
             "strictRequiredStatusChecksPolicy": it["strict_required_status_checks_policy"],
         }
+    if rule["type"] == "code_scanning":
+        tools = [
+            {
+                "tool": tool["tool"],
+                "alertsThreshold": tool["alerts_threshold"],
+                "securityAlertsThreshold": tool["security_alerts_threshold"],
+            }
+            for tool in it["code_scanning_tools"]
+        ]
+        return {"__typename": "CodeScanningParameters", "codeScanningTools": tools}
     return {
         "__typename": "PullRequestParameters",
         "allowedMergeMethods": None,

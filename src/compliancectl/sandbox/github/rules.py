@@ -173,7 +173,7 @@ class Rules:
         found: dict[str, Any] = {
             "url": url,
             "enforce_admins": {"url": f"{url}/enforce_admins", "enabled": it["admins"]},
-            "required_signatures": {"url": f"{url}/required_signatures", "enabled": False},
+            "required_signatures": {"url": f"{url}/required_signatures", "enabled": it.get("signatures", False)},
             "allow_force_pushes": {"enabled": it["force_pushes"]},
             "allow_deletions": {"enabled": it["deletions"]},
         }
@@ -254,6 +254,12 @@ def rules_of(rules: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "type": kind,
                 "parameters": {"strict_required_status_checks_policy": True, "required_status_checks": checks},
             }
+        elif kind == "code_scanning" and it:
+            tools = [
+                {"tool": tool, "alerts_threshold": "errors", "security_alerts_threshold": threshold}
+                for tool, threshold in it.items()
+            ]
+            yield {"type": kind, "parameters": {"code_scanning_tools": tools}}
         elif it:
             yield {"type": kind}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timedelta
 
 from compliancectl import clock
@@ -18,7 +19,7 @@ def matches(state: State, query: str) -> list[tuple[str, Pull]]:
         ValueError: on a term that the sandbox does not know.
     """
     hits = [(name, pull) for name in state.visible for pull in state.changes[name].pulls]
-    for term in query.split():
+    for term in shlex.split(query):
         hits = [hit for hit in hits if _fits(state, term, *hit)]
     return sorted(hits, key=lambda hit: (hit[1].created, hit[1].number), reverse=True)
 
@@ -37,6 +38,8 @@ def _fits(state: State, term: str, name: str, pull: Pull) -> bool:
         return value == state.login
     if key == "base":
         return value == pull.base
+    if key == "label":
+        return value in pull.labels
     if key == "author":
         return value in (pull.author, f"app/{pull.author.removesuffix('[bot]')}")
     if key in ("merged", "created"):

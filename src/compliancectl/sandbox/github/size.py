@@ -38,6 +38,9 @@ def _repository(number: int, merged: int, now: datetime) -> dict[str, Any]:
         "pushed": clock.text(last.replace(microsecond=0)),
         "manager": "dependabot",
         "packages": 20,
+        "suites": ["build", "unit"],
+        "environments": {"production": {"branches": "protected", "created": clock.text(now - timedelta(days=400))}},
+        "analyses": [{"language": "python", "at": clock.text(last.replace(microsecond=0))}],
         "protection": {
             "main": {
                 "approvals": 1,

@@ -8,11 +8,12 @@ from typing import Any
 
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google.cloud import Cloud
-from compliancectl.sandbox.google.holdings import Holdings
+from compliancectl.sandbox.google.contacts import Contacts
 from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.network import Networks
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
+from compliancectl.sandbox.google.resources import Resources
 from compliancectl.sandbox.google.server import GoogleServer
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
@@ -63,7 +64,9 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     token_service = TokenService(state.data["service_account"], next(iter(state.projects)))
     sql = CloudSql(state, authority)
     cloud = Cloud(state)
-    parts = (sql, cloud, Networks(state), Supply(state), Holdings(state), Inventory(state, sql, cloud))
+    resources = Resources(state)
+    inventory = Inventory(state, sql, cloud, resources)
+    parts = (sql, cloud, Networks(state), resources, Supply(state), Contacts(state), inventory)
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
     server.web.start()

@@ -24,6 +24,11 @@ class Cloud:
             "storage.buckets.list": self.buckets,
             "cloudasset.searchAllIamPolicies": self.search_policies,
             "orgpolicy.projects.policies.getEffectivePolicy": self.effective_policy,
+            "cloudresourcemanager.projects.getIamPolicy": self.iam_policy,
+            "cloudresourcemanager.organizations.getIamPolicy": self.iam_policy,
+            "policyanalyzer.projects.locations.activityTypes.activities.query": self.activities,
+            "policyanalyzer.organizations.locations.activityTypes.activities.query": self.activities,
+            "serviceusage.services.list": self.enabled_services,
             "cloudscheduler.projects.locations.list": self.locations,
             "cloudscheduler.projects.locations.jobs.list": self.scheduler_jobs,
             "run.projects.locations.list": self.locations,
@@ -116,6 +121,38 @@ class Cloud:
         spec = {"rules": [{"values": {"allowedValues": rule["allowed"]}}] if "allowed" in rule else [rule]}
         return {"name": f"projects/{number}/policies/{constraint}", "spec": spec}
 
+    def iam_policy(self, call: Call) -> dict[str, Any]:
+        """GetIamPolicy of a project or the organisation."""
+        (kind, name), *_ = call.path.items()
+        return self.state.policy(f"{kind}s/{name}")
+
+    def activities(self, call: Call) -> dict[str, Any]:
+        """When service accounts last authenticated; those that never did are not told of."""
+        (kind, wanted), *_ = call.path.items()
+        names = [wanted] if kind == "project" else sorted(self.state.projects)
+        end = self.state.now - timedelta(days=2)
+        return {
+            "activities": [
+                {
+                    "fullResourceName": f"//iam.googleapis.com/projects/{project}/serviceAccounts/{email}",
+                    "activityType": call.path["type"],
+                    "observationPeriod": {"startTime": stamp(end - timedelta(days=400)), "endTime": stamp(end)},
+                    "activity": {"lastAuthenticatedTime": at, "serviceAccount": {"serviceAccountId": email}},
+                }
+                for project in names
+                for email, at in sorted(self.state.project(project).get("last_authentications", {}).items())
+            ]
+        }
+
+    def enabled_services(self, call: Call) -> dict[str, Any]:
+        """Serviceusage services.list, with the one filter that is needed."""
+        if call.first("filter") != "state:ENABLED":
+            raise errors.invalid("The sandbox knows only the filter for services that are enabled.")
+        number = self.state.number(f"projects/{call.path['name']}")
+        parent = f"projects/{number}"
+        enabled = self.state.enabled(call.path["name"])
+        return {"services": [{"name": f"{parent}/services/{n}", "parent": parent, "state": "ENABLED"} for n in enabled]}
+
     def test_permissions(self, call: Call) -> dict[str, Any]:
         """Which of the asked permissions the reader holds: those of the definition, unless denied."""
         granted = set(self.state.data["granted_permissions"])
@@ -180,6 +217,8 @@ class Cloud:
             "ingress": it["ingress"],
             "sshEnabled": it.get("ssh", False),
             "binaryAuthorization": {"useDefault": True} if it.get("admission", True) else {},
+            "defaultUriDisabled": it.get("default_uri_disabled", False),
+            "invokerIamDisabled": it.get("invoker_iam_disabled", False),
             "labels": it.get("labels", {}),
             "template": {"serviceAccount": it["identity"], "containers": [_container(it)]},
             "latestReadyRevision": revision,
@@ -204,6 +243,8 @@ class Cloud:
             "creator": it["creator"],
             "service": call.path["service"],
             "serviceAccount": it["identity"],
+            "vpcAccess": it.get("vpc", {}),
+            "scaling": it.get("scaling", {}),
             "containers": [_container(it)],
             "containerStatuses": [{"name": "app", "imageDigest": f"{it['image'].partition(':')[0]}@{it['digest']}"}],
         }
@@ -257,17 +298,19 @@ def redis_instance(project: str, name: str, it: dict[str, Any]) -> dict[str, Any
         "host": "10.20.0.9",
         "port": 6379,
         "createTime": it["created"],
-        "authEnabled": True,
-        "transitEncryptionMode": "SERVER_AUTHENTICATION",
+        "authEnabled": it.get("auth", True),
+        "transitEncryptionMode": it.get("transit", "SERVER_AUTHENTICATION"),
         "labels": it.get("labels", {}),
         "persistenceConfig": {"persistenceMode": it.get("persistence", "DISABLED")},
     }
 
 
 def _container(it: dict[str, Any]) -> dict[str, Any]:
-    env: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in sorted(it.get("env", {}).items())]
-    for name, secret in sorted(it.get("env_secrets", {}).items()):
-        env.append({"name": name, "valueSource": {"secretKeyRef": {"secret": secret, "version": "3"}}})
+    env = [{"name": name, "value": value} for name, value in sorted(it.get("env", {}).items())]
+    env += [
+        {"name": name, "valueSource": {"secretKeyRef": {"secret": secret, "version": "latest"}}}
+        for name, secret in sorted(it.get("secrets", {}).items())
+    ]
     return {"name": "app", "image": it["image"], "env": env}
 
 

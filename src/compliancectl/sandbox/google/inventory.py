@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,20 +13,25 @@ from compliancectl import clock
 from compliancectl.sandbox.google import errors
 from compliancectl.sandbox.google.cloud import Cloud, redis_instance
 from compliancectl.sandbox.google.network import firewall, hierarchical_policy, network, network_policy
+from compliancectl.sandbox.google.resources import SPECS, Resources
 from compliancectl.sandbox.google.server import Call
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
 from compliancectl.sandbox.google.supply import repository
 
 OLDEST = timedelta(days=35)
+_POLICY_ONLY = ("Folder", "Organization")
 _SCHEMAS = {
     "artifactregistry.googleapis.com/Repository": ("artifactregistry", "v1", "Repository"),
+    "cloudresourcemanager.googleapis.com/Folder": ("cloudresourcemanager", "v3", "Folder"),
+    "cloudresourcemanager.googleapis.com/Organization": ("cloudresourcemanager", "v3", "Organization"),
     "cloudresourcemanager.googleapis.com/Project": ("cloudresourcemanager", "v3", "Project"),
     "compute.googleapis.com/Firewall": ("compute", "v1", "Firewall"),
     "compute.googleapis.com/FirewallPolicy": ("compute", "v1", "FirewallPolicy"),
     "compute.googleapis.com/Network": ("compute", "v1", "Network"),
     "logging.googleapis.com/LogBucket": ("logging", "v2", "LogBucket"),
     "logging.googleapis.com/LogSink": ("logging", "v2", "LogSink"),
+    "logging.googleapis.com/LogMetric": ("logging", "v2", "LogMetric"),
     "redis.googleapis.com/Instance": ("redis", "v1", "Instance"),
     "run.googleapis.com/Job": ("run", "v1", "Job"),
     "run.googleapis.com/Service": ("run", "v1", "Service"),
@@ -34,6 +40,7 @@ _SCHEMAS = {
     "storage.googleapis.com/Bucket": ("storage", "v1", "Bucket"),
 }
 """Asset type → API, version and message of its content."""
+_SCHEMAS |= {spec.asset: spec.schema for spec in SPECS if spec.asset}
 
 
 @dataclass(frozen=True)
@@ -68,10 +75,11 @@ class Pages(Sequence[dict[str, Any]]):
 class Inventory:
     """Answers about the whole organisation."""
 
-    def __init__(self, state: State, sql: CloudSql, cloud: Cloud) -> None:
-        self.state, self.sql, self.cloud = state, sql, cloud
+    def __init__(self, state: State, sql: CloudSql, cloud: Cloud, resources: Resources) -> None:
+        self.state, self.sql, self.cloud, self.resources = state, sql, cloud, resources
         self.answers: dict[str, Callable[[Call], Any]] = {
             "cloudasset.assets.list": self.assets,
+            "cloudasset.searchAllResources": self.search,
             "cloudasset.analyzeOrgPolicyGovernedContainers": self.containers,
             "cloudresourcemanager.projects.get": self.project,
             "cloudresourcemanager.projects.list": self.projects,
@@ -147,13 +155,71 @@ class Inventory:
         """assets.list, by full type names, as of a time of the last 35 days."""
         read = self._read_time(call)
         root = f"{call.path['kind']}/{call.path['name']}"
-        types = call.query.get("assetTypes", list(_SCHEMAS))
-        unknown = sorted(set(types) - set(_SCHEMAS))
-        if unknown:
-            raise errors.invalid(f"The sandbox does not know the asset types {unknown}.")
+        kinds = {kind for pattern in call.query.get("assetTypes", [".*"]) for kind in _types(pattern)}
         content = call.first("contentType")
-        entries = [entry for kind in sorted(set(types)) for entry in self._of(kind) if root in entry.ancestors]
-        return {"readTime": read, "assets": Pages(entries, partial(_asset, content))}
+        if content == "IAM_POLICY" and self.state.is_denied("cloudasset.assets.listIamPolicy", root):
+            raise errors.permission_denied(
+                "cloudasset.googleapis.com", "cloudasset.assets.listIamPolicy", root, call.token.email
+            )
+        entries = [entry for kind in sorted(kinds) for entry in self._of(kind) if root in entry.ancestors]
+        return {"readTime": read, "assets": Pages(entries, partial(self._asset, content))}
+
+    def search(self, call: Call) -> dict[str, Any]:
+        """searchAllResources, by full type names; a type of which the company has none finds nothing."""
+        root = f"{call.path['kind']}/{call.path['name']}"
+        above = self.state.ancestors(root)[0]
+        kinds = sorted(set(call.query.get("assetTypes", [])) & set(_SCHEMAS))
+        found = [entry for kind in kinds for entry in self._of(kind) if above in entry.ancestors]
+        found += self._elsewhere(above, set(call.query.get("assetTypes", [])))
+        return {"results": Pages(found, self._result)}
+
+    def _elsewhere(self, above: str, kinds: set[str]) -> list[Entry]:
+        """What only a search finds: kinds of which nothing but name and place is ever asked."""
+        found = []
+        for project, it in sorted(self.state.projects.items()):
+            ancestors = self.state.ancestors(f"projects/{project}")
+            for name, one in sorted(it.get("data_assets", {}).items()):
+                full = f"//{one['type'].partition('/')[0]}/projects/{project}/{name}"
+                if above in ancestors and one["type"] in kinds:
+                    found.append(Entry(one["type"], full, ancestors, partial(dict, location=one["location"])))
+        return found
+
+    def _result(self, entry: Entry) -> dict[str, Any]:
+        data = entry.data()
+        placed = re.search(r"/locations/([^/]+)/", entry.name)
+        record = {
+            "name": entry.name,
+            "assetType": entry.kind,
+            "project": entry.ancestors[0],
+            "displayName": entry.name.rpartition("/")[2],
+            "location": str(data.get("location", data.get("region", placed.group(1) if placed else "global"))).lower(),
+            "createTime": "2024-02-01T09:00:00Z",
+            "labels": data.get("labels", data.get("settings", {}).get("userLabels", {})),
+        }
+        key = data.get("diskEncryptionConfiguration", {}).get("kmsKeyName") or data.get("encryption", {}).get(
+            "defaultKmsKeyName"
+        )
+        return record | ({"kmsKeys": [key]} if key else {})
+
+    def _asset(self, content: str | None, entry: Entry) -> dict[str, Any]:
+        asset: dict[str, Any] = {
+            "name": entry.name,
+            "assetType": entry.kind,
+            "ancestors": list(entry.ancestors),
+            "updateTime": "2026-01-12T08:30:00Z",
+        }
+        if content == "RESOURCE":
+            api, version, noun = _SCHEMAS[entry.kind]
+            asset["resource"] = {
+                "version": version,
+                "discoveryDocumentUri": f"https://{api}.googleapis.com/$discovery/rest?version={version}",
+                "discoveryName": noun,
+                "parent": f"//cloudresourcemanager.googleapis.com/{entry.ancestors[0]}",
+                "data": entry.data(),
+            }
+        elif content == "IAM_POLICY":
+            asset["iamPolicy"] = self.state.policy(entry.ancestors[0])
+        return asset
 
     def _read_time(self, call: Call) -> str:
         text = call.first("readTime") or clock.text(clock.now())
@@ -167,6 +233,9 @@ class Inventory:
 
     def _of(self, kind: str) -> Iterator[Entry]:
         service, _, noun = kind.partition("/")
+        if service == "cloudresourcemanager.googleapis.com" and noun in _POLICY_ONLY:
+            yield from self._places(kind, noun)
+            return
         if kind == "logging.googleapis.com/LogSink":
             yield from self._sinks(f"organizations/{self.state.data['organization']}", self.state.data)
         if kind == "compute.googleapis.com/FirewallPolicy":
@@ -180,11 +249,22 @@ class Inventory:
             for name, data in self._in_project(noun, service, project, it):
                 yield Entry(kind, f"//{_HOSTS.get(service, service)}/{name}", above, data)
 
+    def _places(self, kind: str, noun: str) -> Iterator[Entry]:
+        """The organisation, or the folders."""
+        root = f"organizations/{self.state.data['organization']}"
+        places = [root] if noun == "Organization" else [f"folders/{n}" for n in sorted(self.state.data["folders"])]
+        for place in places:
+            yield Entry(kind, f"//cloudresourcemanager.googleapis.com/{place}", self.state.ancestors(place), _nothing)
+
     def _in_project(
         self, noun: str, service: str, project: str, it: dict[str, Any]
     ) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
         """Names, and what makes the content, of one type in one project."""
         base, number = f"projects/{project}", it["number"]
+        for spec in (spec for spec in SPECS if spec.asset == f"{service}/{noun}"):
+            for _, name, data in self.resources.of(spec, project):
+                yield name, data
+            return
         match service.partition(".")[0], noun:
             case "cloudresourcemanager", _:
                 yield f"projects/{number}", partial(self._project, project)
@@ -207,7 +287,10 @@ class Inventory:
                     yield f"{base}/global/firewallPolicies/{name}", partial(network_policy, project, name, policy)
             case "compute", _:
                 for name in sorted(it.get("networks", [])):
-                    yield f"{base}/global/networks/{name}", partial(network, project, name)
+                    yield f"{base}/global/networks/{name}", partial(network, project, name, it)
+            case "logging", "LogMetric":
+                for name, metric in sorted(it.get("log_metrics", {}).items()):
+                    yield f"{base}/metrics/{name}", partial(_metric, name, metric)
             case "logging", _:
                 for name, bucket in sorted(it.get("log_buckets", {}).items()):
                     place = f"{base}/locations/{bucket['location']}/buckets/{name}"
@@ -224,7 +307,8 @@ class Inventory:
                     )
             case "serviceusage", _:
                 for name in self.state.enabled(project):
-                    yield f"projects/{number}/services/{name}", _nothing
+                    full = f"projects/{number}/services/{name}"
+                    yield full, partial(dict, name=full, parent=f"projects/{number}", state="ENABLED")
 
     def _instance(self, project: str, name: str, every: dict[str, dict[str, Any]]) -> dict[str, Any]:
         return self.sql.instance(project, name, every)
@@ -249,23 +333,12 @@ class Inventory:
 _HOSTS = {"sqladmin.googleapis.com": "cloudsql.googleapis.com"}
 
 
-def _asset(content: str | None, entry: Entry) -> dict[str, Any]:
-    asset: dict[str, Any] = {
-        "name": entry.name,
-        "assetType": entry.kind,
-        "ancestors": list(entry.ancestors),
-        "updateTime": "2026-01-12T08:30:00Z",
-    }
-    if content == "RESOURCE":
-        api, version, noun = _SCHEMAS[entry.kind]
-        asset["resource"] = {
-            "version": version,
-            "discoveryDocumentUri": f"https://{api}.googleapis.com/$discovery/rest?version={version}",
-            "discoveryName": noun,
-            "parent": f"//cloudresourcemanager.googleapis.com/{entry.ancestors[0]}",
-            "data": entry.data(),
-        }
-    return asset
+def _types(pattern: str) -> list[str]:
+    """The asset types that a name or pattern means; one that means none is refused, as Google does."""
+    found = [kind for kind in _SCHEMAS if re.fullmatch(pattern, kind)]
+    if not found:
+        raise errors.invalid(f"The sandbox does not know the asset type {pattern}.")
+    return found
 
 
 def _sink(name: str, it: dict[str, Any]) -> dict[str, Any]:
@@ -277,6 +350,10 @@ def _sink(name: str, it: dict[str, Any]) -> dict[str, Any]:
     if it.get("exclusions"):
         record["exclusions"] = [{"name": n, "filter": f} for n, f in sorted(it["exclusions"].items())]
     return record
+
+
+def _metric(name: str, it: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "filter": it["filter"], **({"disabled": True} if it.get("disabled") else {})}
 
 
 def _nothing() -> dict[str, Any]:

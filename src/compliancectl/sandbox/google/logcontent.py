@@ -59,6 +59,18 @@ def buckets(state: State, request: Any) -> Any:
     return types.ListBucketsResponse(buckets=page, next_page_token=token)
 
 
+def metrics(state: State, request: Any) -> Any:
+    """MetricsServiceV2.ListLogMetrics."""
+    from google.cloud.logging_v2 import types
+
+    found = [
+        types.LogMetric(name=name, filter=it["filter"], disabled=it.get("disabled", False))
+        for name, it in sorted(_holder(state, request.parent).get("log_metrics", {}).items())
+    ]
+    page, token = _page(found, request)
+    return types.ListLogMetricsResponse(metrics=page, next_page_token=token)
+
+
 def entries(state: State, request: Any, generated: int | None) -> Any:
     """LoggingServiceV2.ListLogEntries: filters by window and by methods, oldest first."""
     from google.cloud.logging_v2 import types

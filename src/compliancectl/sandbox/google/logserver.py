@@ -130,6 +130,8 @@ class LogServer:
                 reply = logcontent.sinks(self.state, request)
             elif name.endswith("ListBuckets"):
                 reply = logcontent.buckets(self.state, request)
+            elif name.endswith("ListLogMetrics"):
+                reply = logcontent.metrics(self.state, request)
             else:
                 reply = logcontent.entries(self.state, request, self.generated_entries)
         except ValueError as error:

@@ -44,7 +44,7 @@ class Networks:
         return {
             "kind": "compute#networkList",
             "id": f"projects/{project}/global/networks",
-            "items": [network(project, name) for name in sorted(self._of(call, "networks", []))],
+            "items": [network(project, n, self.state.project(project)) for n in sorted(self._of(call, "networks", []))],
         }
 
     def effective_firewalls(self, call: Call) -> dict[str, Any]:
@@ -83,14 +83,15 @@ class Networks:
         }
 
 
-def network(project: str, name: str) -> dict[str, Any]:
-    """One network."""
+def network(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
+    """One network, with what `network_settings` of its project says."""
     return {
         "kind": "compute#network",
         "id": _number(name),
         "name": name,
         "autoCreateSubnetworks": False,
         "selfLink": f"{LINK}projects/{project}/global/networks/{name}",
+        **it.get("network_settings", {}).get(name, {}),
     }
 
 

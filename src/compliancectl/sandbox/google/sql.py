@@ -61,6 +61,9 @@ class CloudSql:
             "state": it.get("state", "RUNNABLE"),
             "backendType": "SECOND_GEN",
             "databaseVersion": it.get("version", "POSTGRES_17"),
+            "databaseInstalledVersion": f"{it.get('version', 'POSTGRES_17')}_5",
+            "maintenanceVersion": it.get("maintenance_version", "POSTGRES_17_5.R20260901.00_06"),
+            "availableMaintenanceVersions": it.get("available_maintenance", []),
             "instanceType": "CLOUD_SQL_INSTANCE",
             "connectionName": f"{project}:{it['region']}:{name}",
             "createTime": it["created"],
@@ -265,11 +268,17 @@ def _settings(it: dict[str, Any]) -> dict[str, Any]:
         "userLabels": it.get("labels", {}),
         "ipConfiguration": _ip_configuration(it),
         "databaseFlags": [{"name": n, "value": v} for n, v in sorted(it.get("flags", {}).items())],
-        "deletionProtectionEnabled": True,
+        "deletionProtectionEnabled": it.get("deletion_protection", True),
+        "maintenanceWindow": {"kind": "sql#maintenanceWindow", "day": it.get("maintenance_day", 7), "hour": 3},
+        "insightsConfig": it.get("insights", {}),
+        "storageAutoResize": it.get("storage_auto_resize", True),
+        "storageAutoResizeLimit": "500",
         "dataApiAccess": it.get("data_api", "DISALLOW_DATA_API"),
         "connectorEnforcement": it.get("connector_enforcement", "NOT_REQUIRED"),
         "backupConfiguration": _backup_configuration(it),
     }
+    if it.get("password_policy"):
+        settings["passwordValidationPolicy"] = {"enablePasswordPolicy": True, **it["password_policy"]}
     if "final_backup_days" in it:
         settings["finalBackupConfig"] = {"enabled": True, "retentionDays": it["final_backup_days"]}
     if "retain_backups_on_delete" in it:

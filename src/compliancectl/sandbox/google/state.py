@@ -11,13 +11,21 @@ from compliancectl.sandbox.google import errors
 
 _TITLES = {
     "artifactregistry.googleapis.com": "Artifact Registry API",
+    "certificatemanager.googleapis.com": "Certificate Manager API",
     "cloudasset.googleapis.com": "Cloud Asset API",
     "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
     "cloudscheduler.googleapis.com": "Cloud Scheduler API",
     "compute.googleapis.com": "Compute Engine API",
+    "iam.googleapis.com": "Identity and Access Management (IAM) API",
+    "kmsinventory.googleapis.com": "KMS Inventory API",
+    "policyanalyzer.googleapis.com": "Policy Analyzer API",
+    "secretmanager.googleapis.com": "Secret Manager API",
     "containeranalysis.googleapis.com": "Container Analysis API",
     "essentialcontacts.googleapis.com": "Essential Contacts API",
+    "dns.googleapis.com": "Cloud DNS API",
     "logging.googleapis.com": "Cloud Logging API",
+    "monitoring.googleapis.com": "Cloud Monitoring API",
+    "networkmanagement.googleapis.com": "Network Management API",
     "orgpolicy.googleapis.com": "Organization Policy API",
     "redis.googleapis.com": "Google Cloud Memorystore for Redis API",
     "run.googleapis.com": "Cloud Run Admin API",
@@ -34,6 +42,12 @@ _HELD = {
     "run.googleapis.com": ("run_jobs", "run_services"),
     "sqladmin.googleapis.com": ("sql",),
     "storage.googleapis.com": ("buckets",),
+}
+
+_IN_RESOURCES = {
+    "networkmanagement.googleapis.com": "flow_log_configs",
+    "pubsub.googleapis.com": "topics",
+    "secretmanager.googleapis.com": "secrets",
 }
 
 REGIONS = ("europe-west1", "europe-west3", "europe-west4")
@@ -61,27 +75,45 @@ class State:
         """The definition of one project."""
         return self.projects[name]
 
+    def project_id(self, name: str) -> str:
+        """The id of a project that is named by its id or number."""
+        return next((known for known, it in self.projects.items() if str(it["number"]) == name), name)
+
     def number(self, where: str) -> str:
         """The number of a project or organisation named as `projects/id`."""
         kind, _, name = where.partition("/")
-        return str(self.projects[name]["number"]) if kind == "projects" else name
+        return str(self.projects[self.project_id(name)]["number"]) if kind == "projects" else name
 
     def ancestors(self, where: str) -> tuple[str, ...]:
         """`projects/NUMBER`, the folders around it, and the organisation, from a project or organisation on."""
         root = f"organizations/{self.data['organization']}"
         kind, _, name = where.partition("/")
-        if kind != "projects":
+        if kind == "organizations":
             return (root,)
-        found, folder = [f"projects/{self.number(where)}"], self.project(name).get("folder")
+        found, folder = ([], name) if kind == "folders" else ([f"projects/{self.number(where)}"], self._folder(name))
         while folder:
             found.append(f"folders/{folder}")
             folder = self.data["folders"][folder].get("folder")
         return (*found, root)
 
+    def _folder(self, project: str) -> str | None:
+        return self.project(project).get("folder")
+
+    def policy(self, where: str) -> dict[str, Any]:
+        """The IAM policy of a project (by id or number), a folder or the organisation."""
+        kind, _, name = where.partition("/")
+        holder: dict[str, Any] = self.data
+        if kind == "projects":
+            holder = self.project(self.project_id(name))
+        elif kind == "folders":
+            holder = self.data["folders"][name]
+        return {"version": 3, "etag": "BwYAAAAAAAA=", **holder.get("policy", {})}
+
     def enabled(self, project: str) -> list[str]:
         """APIs that are switched on in a project: those of which it holds something, but for the disabled."""
         held = self.project(project)
         wanted = {host for host, keys in _HELD.items() if any(held.get(key) for key in keys)}
+        wanted |= {host for host, key in _IN_RESOURCES.items() if held.get("resources", {}).get(key)}
         return sorted(host for host in wanted if not self.is_disabled(host, f"projects/{project}"))
 
     def title(self, service: str) -> str:
@@ -99,6 +131,7 @@ class State:
     def check_place(self, where: str, service: str, email: str) -> None:
         """Refuse a project or organisation that does not exist, as Google does: by denying it."""
         kind, _, name = where.partition("/")
+        name = self.project_id(name) if kind == "projects" else name
         known = {
             "projects": self.projects,
             "folders": self.data.get("folders", {}),

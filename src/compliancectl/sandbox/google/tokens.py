@@ -9,6 +9,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -39,14 +40,20 @@ class Token:
     expires: float
 
 
+@cache
+def _key() -> RSAPrivateKey:
+    """The service account's key; one for all clouds of a process, because making one takes a noticeable time."""
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 class TokenService:
     """Knows one service account; issues and checks tokens."""
 
     def __init__(self, email: str, project: str) -> None:
-        from cryptography.hazmat.primitives.asymmetric import rsa
-
         self.email, self.project = email, project
-        self._key: RSAPrivateKey = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key = _key()
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
         self.lifetime_s = 3599

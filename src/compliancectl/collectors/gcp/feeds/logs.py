@@ -83,7 +83,9 @@ def _keep(
     """The reply as JSON, in Google's own mapping from protobuf."""
     data = _as_json(message)
     counts = apply(data, drops)
-    service = "LoggingServiceV2" if request == "ListLogEntriesRequest" else "ConfigServiceV2"
+    service = {"ListLogEntriesRequest": "LoggingServiceV2", "ListLogMetricsRequest": "MetricsServiceV2"}.get(
+        request, "ConfigServiceV2"
+    )
     return Reply(
         body=canonical.to_bytes(data),
         operation=f"RPC google.logging.v2.{service}/{request.removesuffix('Request')}",
@@ -230,7 +232,7 @@ def entry_filter(window: Window) -> str:
 def entry_drops(session: GcpSession) -> tuple[Drop, ...]:
     """What leaves entries before anything is made of them."""
     payload = "entries[].protoPayload"
-    outside = people_outside(session.config.staff_domains)
+    outside = people_outside(session.config.staff_domains, session.context.people)
     return (
         Drop("entries[].textPayload", "payload"),
         Drop("entries[].jsonPayload", "payload"),

@@ -24,7 +24,7 @@ from compliancectl.collectors.gcp.shaping import (
     text,
 )
 from compliancectl.collectors.gcp.verdict import Asked
-from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, ListOf, Table
+from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, ListOf, Table, struct
 
 _e = describe("run.v2#GoogleCloudRunV2Execution")
 _s = "run.v2#GoogleCloudRunV2Service"
@@ -74,7 +74,6 @@ SERVICE = Table(
             "Service account that last changed the service; `(redacted)`: a person did.",
             f"{_s}:lastModifier",
         ),
-        Column("identity", TEXT, "Service account that it runs as.", f"{_r}:serviceAccount"),
         Column("ssh", BOOL, "People may open a shell in its containers.", f"{_s}:sshEnabled"),
         Column(
             "admission",
@@ -82,14 +81,35 @@ SERVICE = Table(
             "What decides which images may run: `default policy`, the name of a policy, or `none`.",
             f"{_s}:binaryAuthorization",
         ),
-        Column("variables", ListOf(TEXT), "Names of environment variables, sorted.", f"{_r}:containers[].env[].name"),
-        Column(
-            "secrets",
-            ListOf(TEXT),
-            "Names of secrets that variables are filled from, sorted.",
-            f"{_r}:containers[].env[].valueSource.secretKeyRef.secret, last part",
-        ),
         Column("created", TIME, "When the revision was made.", f"{_r}:createTime"),
+        Column(
+            "default_uri_disabled",
+            BOOL,
+            "The address at run.app does not answer; false when it is not said.",
+            f"derived: {_s}:defaultUriDisabled",
+        ),
+        Column(
+            "invoker_iam_disabled",
+            BOOL,
+            "Anybody may call it, whatever IAM says; false when it is not said.",
+            f"derived: {_s}:invokerIamDisabled",
+        ),
+        Column("identity", TEXT, "Service account that it runs as.", f"{_r}:serviceAccount"),
+        Column(
+            "vpc",
+            TEXT,
+            "Connector, or networks, through which it reaches the VPC; NULL: it does not.",
+            f"derived: {_r}:vpcAccess.connector, vpcAccess.networkInterfaces[].network",
+        ),
+        Column("vpc_egress", TEXT, "ALL_TRAFFIC or PRIVATE_RANGES_ONLY.", f"{_r}:vpcAccess.egress"),
+        Column(
+            "environment",
+            ListOf(struct(name=TEXT, secret=TEXT)),
+            "Names of environment variables, with the secret that each takes its value from; never a value.",
+            f"{_r}:containers[].env[].name, valueSource.secretKeyRef.secret",
+        ),
+        Column("max_instances", INT, "Most instances; NULL: Google's own limit.", f"{_r}:scaling.maxInstanceCount"),
+        Column("min_instances", INT, "Least instances; 0 when it is not said.", f"{_r}:scaling.minInstanceCount"),
     ),
     key=("resource",),
     permissions=("run.locations.list", "run.revisions.get", "run.services.list"),
@@ -214,6 +234,8 @@ def _about(service: Mapping[str, Any]) -> dict[str, str]:
         "ingress": str(service.get("ingress", "")),
         "deployed_by": str(service.get("lastModifier", "")),
         "ssh": "yes" if service.get("sshEnabled") else "no",
+        "default_uri_disabled": str(service.get("defaultUriDisabled") is True),
+        "invoker_iam_disabled": str(service.get("invokerIamDisabled") is True),
         "admission": "default policy" if admission.get("useDefault") else str(admission.get("policy") or "none"),
     }
 
@@ -252,19 +274,24 @@ def _shape_services(data: Mapping[str, Any], context: Mapping[str, str]) -> Iter
                     "digest": _digest(digests.get(name)) or _digest(image),
                     "ingress": context["ingress"] or None,
                     "deployed_by": context["deployed_by"] or None,
-                    "identity": data.get("serviceAccount"),
                     "ssh": context["ssh"] == "yes",
                     "admission": context["admission"],
-                    "variables": sorted(str(variable.get("name")) for variable in container.get("env", [])),
-                    "secrets": _secrets(container),
+                    "default_uri_disabled": context["default_uri_disabled"] == "True",
+                    "invoker_iam_disabled": context["invoker_iam_disabled"] == "True",
+                    "vpc": _vpc(data.get("vpcAccess", {})),
+                    "environment": [
+                        {"name": variable.get("name"), "secret": dig(variable, "valueSource.secretKeyRef.secret")}
+                        for variable in container.get("env", [])
+                    ],
+                    "min_instances": dig(data, "scaling.minInstanceCount") or 0,
                 },
             ),
         )
 
 
-def _secrets(container: Mapping[str, Any]) -> list[str]:
-    references = (dig(variable, "valueSource.secretKeyRef.secret") for variable in container.get("env", []))
-    return sorted({str(reference).rpartition("/")[2] for reference in references if reference})
+def _vpc(access: Mapping[str, Any]) -> str | None:
+    ways = [access.get("connector"), *(one.get("network") for one in access.get("networkInterfaces", []))]
+    return " ".join(sorted({way for way in ways if way})) or None
 
 
 def _digest(reference: Any) -> str | None:

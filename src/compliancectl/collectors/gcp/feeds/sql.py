@@ -10,7 +10,7 @@ from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds import sql_tables as tables
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
-from compliancectl.collectors.gcp.redact import Drop, people_outside
+from compliancectl.collectors.gcp.redact import REDACTED, Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import dig, full_name, repeated, row, text
 from compliancectl.collectors.gcp.verdict import Asked
@@ -65,6 +65,7 @@ def _shape_instances(data: Mapping[str, Any], context: Mapping[str, str]) -> Ite
     for record in data.get("items", []):
         key = dig(record, "diskEncryptionConfiguration.kmsKeyName")
         addresses = record.get("ipAddresses", [])
+        insights = _switch(record, "insightsConfig.queryInsightsEnabled")
         yield (
             "gcp.sql_instance",
             row(
@@ -78,9 +79,21 @@ def _shape_instances(data: Mapping[str, Any], context: Mapping[str, str]) -> Ite
                     "database_flags": _named(repeated(record, "settings", "databaseFlags")),
                     "iam_authentication": _iam_authentication(record),
                     "disk_encryption": "customer-managed" if key else "google-managed",
+                    "available_maintenance": record.get("availableMaintenanceVersions", []),
+                    "password_policy": _switch(record, "passwordValidationPolicy.enablePasswordPolicy"),
+                    "final_backup": _switch(record, "finalBackupConfig.enabled"),
+                    "query_insights": insights,
+                    "client_address_recorded": insights and _switch(record, "insightsConfig.recordClientAddress"),
                 },
             ),
         )
+
+
+def _switch(record: Mapping[str, Any], path: str) -> bool | None:
+    """A setting that Cloud SQL leaves out while it is off; unknown when there are no settings at all."""
+    if not isinstance(record.get("settings"), Mapping):
+        return None
+    return dig(record, f"settings.{path}") is True
 
 
 def _named(entries: list[Any] | None) -> list[dict[str, Any]] | None:
@@ -167,7 +180,7 @@ def _users(session: GcpSession, project: str, instance: str) -> Listing:
         drops=(
             Drop("items[].password", "secret"),
             Drop("items[].iamEmail", "personal"),
-            Drop("items[].name", "personal", people_outside(session.config.staff_domains)),
+            Drop("items[].name", "personal", people_outside(session.config.staff_domains, session.context.people)),
         ),
         context={"project": project, "part": "users", "instance": instance},
     )
@@ -207,15 +220,25 @@ def _fetch_operations(session: GcpSession, target: Target) -> Fetched:
         "items",
         ("maxResults", 500),
         drops=(
-            Drop("items[].user", "personal", people_outside(session.config.staff_domains)),
+            Drop("items[].user", "personal", people_outside(session.config.staff_domains, session.context.people)),
             Drop("items[].importContext", "free text"),
-            Drop("items[].exportContext", "free text"),
+            Drop("items[].exportContext", "free text", _bucket_alone),
         ),
         context={"project": target.name},
     )
     for page in pages(session, listing, tally):
         yield page.reply
     return tally.completeness("operations")
+
+
+def _bucket_alone(context: Any) -> Any:
+    """Of an export, the bucket that it went to; names of objects, databases and tables may name people."""
+    bucket = _bucket_of(dig(context, "uri"))
+    return {"uri": f"gs://{bucket}/{REDACTED}"} if bucket else {}
+
+
+def _bucket_of(uri: Any) -> str | None:
+    return uri.removeprefix("gs://").partition("/")[0] if isinstance(uri, str) and uri.startswith("gs://") else None
 
 
 def _shape_operations(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
@@ -234,6 +257,7 @@ def _shape_operations(data: Mapping[str, Any], context: Mapping[str, str]) -> It
                     ),
                     "instance": instance_name(record.get("targetProject") or project, about) if about else None,
                     "failed": bool(dig(record, "error.errors")),
+                    "export_bucket": _bucket_of(dig(record, "exportContext.uri")),
                 },
             ),
         )

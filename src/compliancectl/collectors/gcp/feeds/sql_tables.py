@@ -11,6 +11,7 @@ _u = describe("sqladmin.v1#User")
 _o = describe("sqladmin.v1#Operation")
 _INSTANCE = "//cloudsql.googleapis.com/projects/P/instances/I"
 _FLAG = struct(name=TEXT, value=TEXT)
+_POLICY = "settings.passwordValidationPolicy"
 
 INSTANCE = Table(
     "gcp.sql_instance",
@@ -115,6 +116,55 @@ INSTANCE = Table(
             "settings.retainBackupsOnDelete",
             "Backups stay when the instance is deleted.",
         ),
+        _i("password_min_length", INT, f"{_POLICY}.minLength", "Shortest password that the policy accepts."),
+        _i("password_complexity", TEXT, f"{_POLICY}.complexity", "COMPLEXITY_DEFAULT: four kinds of characters."),
+        _i(
+            "password_reuse_interval",
+            INT,
+            f"{_POLICY}.reuseInterval",
+            "How many former passwords cannot be used again.",
+        ),
+        _i("password_no_user_name", BOOL, f"{_POLICY}.disallowUsernameSubstring", "The user's name cannot be in it."),
+        Column(
+            "password_policy",
+            BOOL,
+            "A password policy is in force; false when none is set.",
+            f"derived: sqladmin.v1 DatabaseInstance {_POLICY}.enablePasswordPolicy",
+        ),
+        _i("installed_version", TEXT, "databaseInstalledVersion", "For example POSTGRES_17_5."),
+        _i(
+            "maintenance_version",
+            TEXT,
+            "maintenanceVersion",
+            "Build that runs; its name ends with the day it was made.",
+        ),
+        Column(
+            "available_maintenance",
+            ListOf(TEXT),
+            "Newer builds that it could be brought to.",
+            "sqladmin.v1#DatabaseInstance:availableMaintenanceVersions[]",
+        ),
+        _i("maintenance_day", INT, "settings.maintenanceWindow.day", "Day for maintenance, 1 (Monday) to 7; 0: any."),
+        Column(
+            "final_backup",
+            BOOL,
+            "A last backup is made when the instance is deleted; false when it is not set.",
+            "derived: sqladmin.v1 DatabaseInstance settings.finalBackupConfig.enabled",
+        ),
+        _i("storage_auto_resize", BOOL, "settings.storageAutoResize", "Storage grows when it fills up."),
+        _i("storage_limit_gb", INT, "settings.storageAutoResizeLimit", "Up to how much, in GB; 0: no limit."),
+        Column(
+            "query_insights",
+            BOOL,
+            "Query Insights is on; false when it is not set.",
+            "derived: sqladmin.v1 DatabaseInstance settings.insightsConfig.queryInsightsEnabled",
+        ),
+        Column(
+            "client_address_recorded",
+            BOOL,
+            "Query Insights keeps the address of the client; false when it is off.",
+            "derived: sqladmin.v1 DatabaseInstance settings.insightsConfig.recordClientAddress",
+        ),
         _i(
             "kms_key", TEXT, "diskEncryptionConfiguration.kmsKeyName", "Customer-managed key; absent: Google's own key."
         ),
@@ -210,11 +260,12 @@ OPERATION = Table(
             "The operation ended with errors.",
             "derived: sqladmin.v1 Operation error.errors",
         ),
+        Column("export_bucket", TEXT, "Of an export, the bucket that it went to.", "derived: exportContext.uri"),
     ),
     key=("resource",),
     permissions=("cloudsql.instances.get",),
     drops=(
         "user outside `staff_domains`: personal data",
-        "importContext, exportContext: may hold object names with personal data",
+        "importContext, and of exportContext all but the bucket: may hold object names with personal data",
     ),
 )

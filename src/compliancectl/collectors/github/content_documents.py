@@ -1,0 +1,72 @@
+"""GraphQL documents about what repositories hold: files that are watched, and changes that bring a feature."""
+
+from __future__ import annotations
+
+PAGE = "pageInfo { hasNextPage endCursor } totalCount"
+
+FEATURES = f"""
+query Features($query: String!, $after: String) {{
+  search(type: ISSUE, query: $query, first: 50, after: $after) {{
+    issueCount
+    pageInfo {{ hasNextPage endCursor }}
+    nodes {{
+      ... on PullRequest {{
+        number
+        mergedAt
+        author {{ __typename login }}
+        repository {{ name }}
+        labels(first: 50) {{ {PAGE} nodes {{ name }} }}
+        references: body
+      }}
+    }}
+  }}
+}}
+"""
+
+WATCHED = """
+query Watched($organization: String!, $repository: String!, $expression: String!) {
+  repository(owner: $organization, name: $repository, followRenames: false) {
+    name
+    object(expression: $expression) {
+      __typename
+      ... on Tree { entries { path type } }
+    }
+  }
+}
+"""
+
+_FILE = f"""
+  history(first: 1, path: $PATH) {{
+    nodes {{
+      oid
+      committedDate
+      associatedPullRequests(first: 5) {{
+        {PAGE}
+        nodes {{
+          number
+          mergedAt
+          author {{ __typename login }}
+          reviews(first: 50, states: [APPROVED]) {{ {PAGE} nodes {{ submittedAt author {{ __typename login }} }} }}
+        }}
+      }}
+    }}
+  }}
+"""
+
+
+def file_histories(count: int) -> str:
+    """The document that asks who changed so many files last."""
+    head = "".join(f", $p{place}: String!" for place in range(count))
+    files = "\n".join(f"f{place}: {_FILE.strip().replace('PATH', f'p{place}')}" for place in range(count))
+    return f"""
+query FileHistories($organization: String!, $repository: String!{head}) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+    defaultBranchRef {{ target {{ ... on Commit {{ {files} }} }} }}
+  }}
+}}
+"""
+
+
+FILES_AT_ONCE = 20
+"""Files whose last change is asked for in one request."""

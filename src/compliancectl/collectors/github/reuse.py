@@ -1,0 +1,203 @@
+"""What GraphQL said about the changes of a branch, kept between runs and used again while nothing has moved.
+
+GraphQL has no conditional requests, so this module makes its own. With what GitHub said of a branch its **signature** is
+kept: the commit at its head, how many pull requests were merged into it, and which of them were last updated, and when. The
+next run asks for the signature, at a hundredth of the price, and uses what was kept only if it is the same.
+
+What the signature proves: a commit id is a digest of the whole history before it, so the commits are the same; whatever
+GitHub counts as an update of a pull request (a review, a comment, a merge, a label) moves it to the front of the list with a
+new time, so no merged pull request was updated, and none was added. What it does not prove: that no account was renamed or
+deleted, and that no check was run again after the merge. None of that changes what was so when the change was merged; and
+what was kept is asked for anew after `reuse_days` in any case. It is kept only if nothing in it was withheld, if the last
+update lies a minute back, and it is used only by the credentials that it was given to, while its digests agree.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from compliancectl import canonical, clock, store
+from compliancectl.collectors.base import Reply
+from compliancectl.model.evidence import Attempt
+
+SETTLED = timedelta(minutes=1)
+"""How long before it was asked for the last update must lie: GitHub's times are whole seconds, and its replicas lag."""
+NEWEST = 20
+"""Pull requests in a signature."""
+INDEX = "index.json"
+
+
+def signature_of(head: Any, pulls: Any) -> dict[str, Any] | None:
+    """The signature, from the commit at the head and a page of pull requests, last updated first; None if parts lack."""
+    nodes = pulls.get("nodes") if isinstance(pulls, dict) else None
+    if not isinstance(head, str) or not isinstance(nodes, list) or any(node is None for node in nodes):
+        return None
+    newest = [[node.get("number"), node.get("updatedAt")] for node in nodes[:NEWEST]]
+    return {"head": head, "merged": pulls.get("totalCount"), "newest": newest}
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is kept of one branch."""
+
+    asker: str
+    repository: str
+    branch: str
+    documents: str
+    """Digest of the documents that were sent; another version of this tool may ask otherwise."""
+    since: str
+    """The commits and merges since then were asked for."""
+    until: str | None
+    given: str
+    """When the first of the answers was given."""
+    signature: dict[str, Any]
+    answers: dict[str, str]
+    """What was asked → SHA-256 of its file."""
+
+
+@dataclass
+class Branch:
+    """The answers about one branch in this run: taken from what is kept, or kept for the next run."""
+
+    folder: Path
+    held: Held | None
+    fresh: Path
+    answers: dict[str, str] = field(default_factory=dict)
+    first: str | None = None
+
+    def take(self, key: str) -> Reply | None:
+        """A kept answer; None if there is none, or it is damaged."""
+        if self.held is None or key not in self.held.answers:
+            return None
+        try:
+            raw = (self.folder / _name(key)).read_bytes()
+        except OSError:
+            return None
+        return _reply(json.loads(raw)) if canonical.sha256(raw) == self.held.answers[key] else None
+
+    def put(self, key: str, reply: Reply) -> None:
+        """Keep a new answer; it counts once `Kept.finish` is called."""
+        raw = json.dumps(_flat(reply)).encode()
+        with store.writing(self.fresh):
+            self.fresh.mkdir(parents=True, exist_ok=True)
+            (self.fresh / _name(key)).write_bytes(raw)
+        self.answers[key] = canonical.sha256(raw)
+        self.first = min(self.first or clock.text(reply.requested_at), clock.text(reply.requested_at))
+
+
+class Kept:
+    """A folder of branches. Thread-safe; what is damaged counts as absent."""
+
+    def __init__(self, folder: Path, asker: str, documents: Iterable[str], oldest: str) -> None:
+        """Answers given before `oldest` are not used any more."""
+        self._folder, self._asker, self._oldest = folder, asker, oldest
+        self._documents = canonical.sha256("\n".join(documents).encode())
+        self._held: dict[tuple[str, str], Held | None] = {}
+        self._lock = threading.Lock()
+        self.verdicts: dict[tuple[str, str], bool] = {}
+        """Repository and branch → whether its signature is the same, once it was asked for."""
+
+    def find(self, repository: str, branch: str, since: str, until: str | None) -> Held | None:
+        """What is kept of a branch, if it reaches as far back as is asked for."""
+        with self._lock:
+            place = (repository, branch)
+            if place not in self._held:
+                self._held[place] = self._read(repository, branch)
+            held = self._held[place]
+        return held if held and held.since <= since and held.until == until else None
+
+    def open(self, repository: str, branch: str, held: Held | None) -> Branch:
+        """Begin with a branch: `held` is what may be used of it."""
+        folder = self._place(repository, branch)
+        fresh = folder.with_name(f".{folder.name}.{threading.get_ident()}")
+        shutil.rmtree(fresh, ignore_errors=True)
+        return Branch(folder, held, fresh)
+
+    def finish(
+        self, branch: Branch, repository: str, name: str, span: tuple[str, str | None], signature: dict[str, Any] | None
+    ) -> None:
+        """Keep what was asked anew instead of what was kept before, if it can be told when it does not hold any more.
+
+        Raises:
+            OutputError: if the folder cannot be written to.
+        """
+        if signature is None or branch.first is None or not _settled(signature, branch.first):
+            shutil.rmtree(branch.fresh, ignore_errors=True)
+            return
+        held = Held(
+            asker=self._asker,
+            repository=repository,
+            branch=name,
+            documents=self._documents,
+            since=span[0],
+            until=span[1],
+            given=branch.first,
+            signature=signature,
+            answers=branch.answers,
+        )
+        with store.writing(self._folder):
+            (branch.fresh / INDEX).write_text(json.dumps(asdict(held)), encoding="utf-8")
+            shutil.rmtree(branch.folder, ignore_errors=True)
+            branch.fresh.rename(branch.folder)
+
+    def _read(self, repository: str, branch: str) -> Held | None:
+        try:
+            held = Held(**json.loads((self._place(repository, branch) / INDEX).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        mine = (held.asker, held.repository, held.branch, held.documents)
+        return (
+            held if mine == (self._asker, repository, branch, self._documents) and held.given >= self._oldest else None
+        )
+
+    def _place(self, repository: str, branch: str) -> Path:
+        return self._folder / f"branch-{canonical.sha256(f'{self._asker} {repository} {branch}'.encode())[:32]}"
+
+
+def key_of(name: str, asked: Mapping[str, Any]) -> str:
+    """What tells one answer about a branch from another: the operation, and the page."""
+    return json.dumps([name, {key: asked[key] for key in ("number", "after") if key in asked}], sort_keys=True)
+
+
+def _name(key: str) -> str:
+    return f"{canonical.sha256(key.encode())[:32]}.json"
+
+
+def _settled(signature: Mapping[str, Any], first: str) -> bool:
+    """Whether the last update lies so far back that another one in the same second would have been seen."""
+    try:
+        times = [clock.parse(str(updated)) for _, updated in signature["newest"]]
+    except ValueError:
+        return False
+    return all(moment <= clock.parse(first) - SETTLED for moment in times)
+
+
+def _flat(reply: Reply) -> dict[str, Any]:
+    """A reply as JSON."""
+    flat = {part.name: getattr(reply, part.name) for part in fields(reply)}
+    return {
+        **flat,
+        "body": reply.body.decode("utf-8"),
+        "requested_at": clock.text(reply.requested_at),
+        "completed_at": clock.text(reply.completed_at),
+        "attempts": [attempt.model_dump(mode="json") for attempt in reply.attempts],
+    }
+
+
+def _reply(flat: dict[str, Any]) -> Reply:
+    return Reply(
+        **{
+            **flat,
+            "body": flat["body"].encode("utf-8"),
+            "requested_at": clock.parse(flat["requested_at"]),
+            "completed_at": clock.parse(flat["completed_at"]),
+            "attempts": tuple(Attempt.model_validate(attempt) for attempt in flat["attempts"]),
+        }
+    )

@@ -1,0 +1,59 @@
+"""A depot in a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from compliancectl import disk
+from compliancectl.depot import Taken
+from compliancectl.seal import staging
+
+
+class LocalPlace:
+    """Objects as read-only files. Retention is kept by the depot alone: whoever may write here can delete them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """All names, sorted; what begins with a dot is unfinished."""
+        if not self.root.is_dir():
+            return []
+        files = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
+        return sorted(path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts))
+
+    def create(self, name: str, data: BinaryIO, size: int, retain_until: datetime | None) -> None:
+        """Write beside, then link: a name that is taken stays as it is."""
+        target = self.root / name
+        with disk.output_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, new = tempfile.mkstemp(prefix=".new-", dir=target.parent)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    shutil.copyfileobj(data, stream, 1024**2)
+                    stream.flush()
+                    os.fchmod(handle, 0o444)
+                    os.fsync(handle)
+                staging.publish_file(Path(new), target)
+            except FileExistsError:
+                raise Taken(name) from None
+            finally:
+                Path(new).unlink(missing_ok=True)
+
+    def open(self, name: str) -> BinaryIO:
+        """Read a file, never through a link."""
+        return os.fdopen(os.open(self.root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+
+    def protect(self, name: str, held: bool) -> None:
+        """A folder cannot; the depot refuses."""
+
+    def delete(self, name: str) -> None:
+        """Delete a file."""
+        with disk.output_errors(self.root / name):
+            (self.root / name).unlink()
+            disk.sync((self.root / name).parent)

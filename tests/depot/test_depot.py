@@ -1,0 +1,256 @@
+"""Bundles in a store: the same promises in a folder and in a bucket of Cloud Storage."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bucket import BUCKET, Bucket
+from kms import Kms
+from schema import faults
+
+from compliancectl import canonical, clock, depot
+from compliancectl.cli import app
+from compliancectl.depot import gcs, local
+from compliancectl.model.depot import Kept, Tombstone
+from compliancectl.sandbox import company as definition
+from compliancectl.sandbox.run import running
+from compliancectl.seal import keys
+
+NOW = clock.parse("2026-11-01T00:00:00Z")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A sealed bundle as a folder and as a ZIP, another bundle, and the key."""
+
+    place: Path
+    folder: Path
+    archive: Path
+    public: Path
+    run_id: str
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    place = tmp_path_factory.mktemp("made")
+    key = keys.new_key(place / "ci")
+    with running(definition.load(), place / "company", only=("documents",)) as box:
+        scope = ["--scope", str(box.scope_file), "--only", "VND-02"]
+        assert app.run(["collect", *scope, "-o", str(place / "run")]) == 0
+        assert app.run(["evaluate", str(place / "run"), *scope]) in (0, 1)
+    seal = ["bundle", str(place / "run"), "-o", str(place / "bundle"), "--zip", str(place / "bundle.zip")]
+    assert app.run([*seal, "--key", str(key.private)]) == 0
+    run_id = json.loads((place / "bundle/run.json").read_bytes())["id"]
+    return Made(place, place / "bundle", place / "bundle.zip", key.public, run_id)
+
+
+@pytest.fixture(scope="module")
+def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bucket, Kms]]:
+    with Bucket.serving() as bucket, Kms.serving(tmp_path_factory.mktemp("tokens")) as tokens:
+        yield bucket, tokens
+
+
+@pytest.fixture
+def bucket(_cloud: tuple[Bucket, Kms], monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    found, tokens = _cloud
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tokens.credentials))
+    monkeypatch.setenv(gcs.ENDPOINT_VARIABLE, found.url)
+    found.asked.clear()
+    return found
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    request.getfixturevalue("bucket")
+    return f"gs://{BUCKET}/{tmp_path.name}"
+
+
+def run(*arguments: str | Path) -> int:
+    return app.run(["store", *map(str, arguments)])
+
+
+def listed(where: str, capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    capsys.readouterr()
+    assert run("list", where, "--format", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    for entry in found:
+        assert entry["record"] is None or faults("kept", entry["record"]) == []
+        assert all(faults("hold", held) == [] for held in entry["holds"])
+        assert entry["tombstone"] is None or faults("tombstone", entry["tombstone"]) == []
+    return found
+
+
+def test_a_bundle_is_stored_once_and_comes_back_byte_for_byte(
+    made: Made, where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("put", where, made.archive, "--key", made.public) == 0
+    assert run("put", where, made.folder, "--key", made.public) == 0
+    assert "was there already" in capsys.readouterr().out, "the folder makes the very same archive"
+    (entry,) = listed(where, capsys)
+    assert entry["record"]["archive_sha256"] == canonical.sha256_file(made.archive)
+    kept = clock.parse(entry["record"]["retain_until"]) - clock.parse(entry["record"]["stored_at"])
+    assert kept == timedelta(days=2557)
+    out = tmp_path / "out.zip"
+    assert run("get", where, made.run_id, "-o", out) == 0
+    assert out.read_bytes() == made.archive.read_bytes()
+    assert run("get", where, made.run_id, "-o", out) == 2, "nothing is overwritten here either"
+    assert run("get", where, "nothing", "-o", tmp_path / "x") == 2
+
+
+def test_an_altered_bundle_is_not_stored(made: Made, where: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made.folder, tmp_path / "altered"))
+    (folder / "run.json").write_bytes(b"{}")
+    assert run("put", where, folder, "--key", made.public) == 4
+    assert run("put", where, tmp_path / "none") == 2
+
+
+def test_it_is_kept_while_it_is_held_or_its_time_is_not_over(
+    made: Made, where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("put", where, made.archive, "--key", made.public, "--retain-days", "1") == 0
+    assert run("purge", where, "--reason", "tidy") == 0 and "0 bundles purged, 1 left" in capsys.readouterr().err
+    assert run("purge", where, "--reason", "tidy", "--only", made.run_id) == 2
+    assert "is kept until" in capsys.readouterr().err
+    assert run("hold", where, made.run_id, "--reason", "case 2027-4") == 0
+    assert run("hold", where, made.run_id, "--reason", "case 2027-4") == 2
+    assert run("hold", where, made.run_id, "--reason", "audit") == 0
+    assert run("release", where, made.run_id, "--reason", "audit") == 0
+    assert run("release", where, made.run_id, "--reason", "audit") == 2
+    (entry,) = listed(where, capsys)
+    assert [held["reason"] for held in entry["holds"]] == ["case 2027-4"]
+    assert run("list", where) == 0 and "it is held: case 2027-4" in capsys.readouterr().out
+
+
+def stored(where: str, name: str, archive: bytes, tmp_path: Path) -> tuple[depot.Place, depot.Entry]:
+    """A bundle whose time was over long ago."""
+    root = f"{where.removeprefix(f'gs://{BUCKET}/')}/"
+    place = gcs.GcsPlace(BUCKET, root, lock=False) if where.startswith("gs://") else local.LocalPlace(Path(where))
+    (tmp_path / "some.zip").write_bytes(archive)
+    digests = {"statement_sha256": "1" * 64, "archive_sha256": canonical.sha256(archive), "bytes": len(archive)}
+    who = {"organization": "o", "system": "s", "environment": "e", "stored_by": "me"}
+    kept = Kept(run_id=name, **digests, **who, stored_at=NOW, retain_until=NOW)
+    assert depot.put(place, tmp_path / "some.zip", kept)
+    return place, depot.find(place, name)
+
+
+def test_what_is_purged_leaves_a_tombstone_and_does_not_come_back(
+    made: Made, where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from compliancectl import ledger
+
+    place, entry = stored(where, "old", b"bytes", tmp_path)
+    book, key = tmp_path / "ledger", tmp_path / "ledger.pem"
+    ledger.create(book, "larkspur.example/evidence", key)
+    assert run("hold", where, "old", "--reason", "case") == 0
+    purge = ("purge", where, "--reason", "seven years", "--ledger", book, "--ledger-key", key)
+    assert run(*purge) == 0 and ledger.read(book).entries == ()
+    assert run("release", where, "old", "--reason", "case") == 0
+    assert run("purge", where, "--reason", "seven years", "--dry-run") == 0
+    assert "would be purged" in capsys.readouterr().out and f"{entry.folder}/bundle.zip" in place.names()
+    assert run(*purge) == 0 and run(*purge) == 0
+    (event,) = ledger.read(book).entries
+    assert (event.kind, event.run_id, event.text) == ("purge", "old", "seven years")
+    assert f"{entry.folder}/bundle.zip" not in place.names()
+    (found,) = listed(where, capsys)
+    assert found["tombstone"]["archive_sha256"] == canonical.sha256(b"bytes")
+    assert found["tombstone"]["reason"] == "seven years"
+    assert run("get", where, "old", "-o", tmp_path / "x.zip") == 3
+    assert not (tmp_path / "x.zip").exists() and "was purged" in capsys.readouterr().err
+    assert run("hold", where, "old", "--reason", "late") == 2
+    with pytest.raises(depot.OutputError, match="does not come back"):
+        stored(where, "old", b"bytes", tmp_path)
+
+
+def test_nothing_is_overwritten(where: str, tmp_path: Path) -> None:
+    place, entry = stored(where, "one", b"first", tmp_path)
+    with pytest.raises(depot.OutputError, match="never overwritten"):
+        stored(where, "one", b"second", tmp_path)
+    for name in place.names():
+        with (tmp_path / "some.zip").open("rb") as stream, pytest.raises(depot.Taken):
+            place.create(name, stream, 6, None)
+    with place.open(f"{entry.folder}/bundle.zip") as stream:
+        assert stream.read() == b"first"
+    assert len(place.names()) == 2
+
+
+def test_what_was_interrupted_is_finished_by_storing_it_again(where: str, tmp_path: Path) -> None:
+    place, entry = stored(where, "one", b"first", tmp_path)
+    place.delete(f"{entry.folder}/record.json")  # as if it had never been written
+    assert depot.find(place, "one").may_go(NOW) == "storing it was interrupted; store it again"
+    with pytest.raises(depot.OutputError, match="something else lies"):
+        stored(where, "one", b"other", tmp_path)
+    assert stored(where, "one", b"first", tmp_path)[1].kept is not None
+
+
+def test_what_was_exchanged_in_the_storage_is_noticed(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, entry = stored(where, "one", b"first", tmp_path)
+    place.delete(f"{entry.folder}/bundle.zip")
+    with (tmp_path / "some.zip").open("w+b") as stream:
+        stream.write(b"later")
+        stream.seek(0)
+        place.create(f"{entry.folder}/bundle.zip", stream, 5, None)
+    assert run("get", where, "one", "-o", tmp_path / "x.zip") == 4 and not (tmp_path / "x.zip").exists()
+    assert "not what was stored" in capsys.readouterr().err
+
+
+# -- what only the bucket does ----------------------------------------------------------------------------------------
+
+
+def test_the_service_itself_locks_and_holds(
+    made: Made, bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"gs://{BUCKET}/{tmp_path.name}"
+    assert run("put", where, made.archive, "--key", made.public, "--lock") == 0
+    (entry,) = listed(where, capsys)
+    locked = {name: until for name, until in bucket.locks.items() if name.startswith(tmp_path.name)}
+    assert set(locked) == {f"{tmp_path.name}/{entry['name']}/{file}" for file in ("bundle.zip", "record.json")}
+    assert set(locked.values()) == {entry["record"]["retain_until"]}
+    place = gcs.GcsPlace(BUCKET, f"{tmp_path.name}/", lock=False)
+    with pytest.raises(Exception, match="HTTP 403"):
+        place.delete(f"{entry['name']}/bundle.zip")
+    assert run("hold", where, made.run_id, "--reason", "case") == 0
+    assert f"{tmp_path.name}/{entry['name']}/bundle.zip" in bucket.holds
+    assert run("release", where, made.run_id, "--reason", "case") == 0
+    assert f"{tmp_path.name}/{entry['name']}/bundle.zip" not in bucket.holds
+    assert run("put", str(tmp_path / "folder"), made.archive, "--lock") == 2
+
+
+def test_a_deletion_that_the_service_refuses_leaves_the_bundle_and_says_so(
+    bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"gs://{BUCKET}/{tmp_path.name}"
+    place, entry = stored(where, "old", b"bytes", tmp_path)
+    bucket.holds.add(f"{tmp_path.name}/{entry.folder}/bundle.zip")
+    assert run("purge", where, "--reason", "tidy") == 3
+    assert "HTTP 403" in capsys.readouterr().err and f"{entry.folder}/bundle.zip" in place.names()
+    bucket.holds.clear()
+    assert run("purge", where, "--reason", "tidy") == 0 and f"{entry.folder}/bundle.zip" not in place.names()
+
+
+def test_an_upload_that_was_cut_short_is_not_taken_for_whole(
+    bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.break_upload = True
+    try:
+        with pytest.raises(Exception, match="whole"):
+            stored(f"gs://{BUCKET}/{tmp_path.name}", "one", b"first", tmp_path)
+    finally:
+        bucket.break_upload = False
+    bucket.refuse_listing = True
+    try:
+        assert run("list", f"gs://{BUCKET}/{tmp_path.name}") == 3, "could not look is not empty"
+    finally:
+        bucket.refuse_listing = False
+    assert run("list", "gs://") == 2
+    assert Tombstone.model_fields.keys() >= {"reason", "by", "at"}

@@ -1,0 +1,115 @@
+"""Cloud Storage on loopback: an emulator from the registry, and in front of it what it lacks.
+
+The emulator keeps objects and speaks the JSON API; preconditions, retention and holds it ignores. The front refuses what
+the service documents that it refuses: `ifGenerationMatch=0` on a name that is taken (412), and deleting what is held or
+retained (403). It also wants a token, and notes what was asked.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import requests
+from gcp_storage_emulator.server import create_server
+from kms import TOKEN
+
+BUCKET = "larkspur-evidence"
+
+
+class Bucket(ThreadingHTTPServer):
+    """The front; `break_upload` has the data of the next upload cut short."""
+
+    def __init__(self, emulator: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.emulator = emulator
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.asked: list[tuple[str, str, Any]] = []
+        self.locks: dict[str, str] = {}
+        """Object → until when the service retains it."""
+        self.holds: set[str] = set()
+        self.refuse_listing = False
+        self.break_upload = False
+
+    def about(self, name: str) -> dict[str, Any] | None:
+        """What the emulator knows of an object."""
+        answer = requests.get(f"{self.emulator}/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}", timeout=10)
+        return answer.json() if answer.status_code == 200 else None
+
+    @classmethod
+    @contextmanager
+    def serving(cls) -> Iterator[Bucket]:
+        """Serve until the block ends."""
+        emulator = create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
+        emulator.start()
+        server = cls("http://{}:{}".format(*emulator._api._httpd.server_address))
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+            emulator.stop()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Bucket
+
+    def _serve(self) -> None:
+        bucket, parts = self.server, urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        said = json.loads(body) if self.headers.get("Content-Type") == "application/json" and body else None
+        bucket.asked.append((self.command, parts.path, said))
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self._answer(401)
+        if bucket.refuse_listing and parts.path.endswith("/o") and self.command == "GET":
+            return self._answer(503)
+        if self.command == "POST" and query.get("ifGenerationMatch") == "0" and bucket.about(query["name"]):
+            return self._answer(412)
+        if self.command == "POST" and said and "retention" in said:
+            bucket.locks[query["name"]] = said["retention"]["retainUntilTime"]
+        if self.command == "PATCH" and said is not None:
+            name = unquote(parts.path.rpartition("/")[2])
+            (bucket.holds.add if said["temporaryHold"] else bucket.holds.discard)(name)
+            return self._answer(200, b"{}")
+        if self.command == "DELETE" and self._kept(unquote(parts.path.rpartition("/")[2])):
+            return self._answer(403)
+        if self.command == "PUT" and bucket.break_upload:
+            body = body[:-1]
+        return self._forward(body)
+
+    def _kept(self, name: str) -> bool:
+        until = self.server.locks.get(name)
+        return name in self.server.holds or (until is not None and datetime.fromisoformat(until) > datetime.now(UTC))
+
+    def _forward(self, body: bytes) -> None:
+        kept = ("Content-Type", "X-Upload-Content-Length", "X-Upload-Content-Type")
+        headers = {name: self.headers[name] for name in kept if name in self.headers}
+        answer = requests.request(
+            self.command, self.server.emulator + self.path, data=body, headers=headers, timeout=10
+        )
+        location = answer.headers.get("Location")
+        self._answer(answer.status_code, answer.content, location and self.server.url + "/" + location.split("/", 3)[3])
+
+    def _answer(self, status: int, body: bytes = b"", location: str | None = None) -> None:
+        self.send_response(status)
+        if location:
+            self.send_header("Location", location)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
