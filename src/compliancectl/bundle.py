@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from compliancectl import canonical, disk
+from compliancectl import canonical, disk, shards
 from compliancectl.errors import FileError, NotReadyError, OutputError, VerifyError
 from compliancectl.model.evidence import RunRecord
 from compliancectl.model.manifest import BundleRecord, Operator, Totals, VerifyStep
@@ -36,7 +36,7 @@ from compliancectl.seal import archive as zip_archive
 from compliancectl.seal.container import Folder
 from compliancectl.seal.records import Files, Records
 
-_FOLDERS = ("catalog", "evidence", "results")
+_FOLDERS = ("catalog", "evidence", "results", "shards")
 _PACKED = "archive"
 _PIECE = 1024 * 1024
 
@@ -104,6 +104,7 @@ def _check_ready(run_folder: Path) -> None:
         raise NotReadyError(
             f"the run {run.id} is not finished", file=path, hint="Finish it with `compliancectl collect --resume`."
         )
+    shards.refuse(run_folder)
     if not (run_folder / records.RESULTS).is_file():
         raise NotReadyError(
             f"the run {run.id} is not evaluated", file=run_folder, hint="Run `compliancectl evaluate` first."

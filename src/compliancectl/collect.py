@@ -21,12 +21,13 @@ from typing import Any, Literal
 import pydantic
 
 import compliancectl
-from compliancectl import clock, disk, redaction, store
+from compliancectl import clock, disk, redaction, shards, store
 from compliancectl.collectors.base import Context, Feed, Session, Target
 from compliancectl.errors import CollectError, OutputError, Truncated, UsageError
 from compliancectl.item_writer import ItemWriter
 from compliancectl.model.evidence import EvidenceItem, Principal, RunRecord, Window
 from compliancectl.model.scope import Scope
+from compliancectl.model.shard import ShardRecord
 from compliancectl.plugins import Installed
 from compliancectl.sections import validate_sections
 
@@ -61,7 +62,7 @@ class Task:
     @property
     def id(self) -> str:
         """Of the evidence item that it gives."""
-        return f"{self.source}/{store.slug(self.feed.name)}/{store.slug(self.target.name)}"
+        return store.item_id(self.source, self.feed.name, self.target.name)
 
 
 @dataclass
@@ -84,6 +85,7 @@ def collect(
     resume: bool = False,
     deadline_s: float = 120.0,
     max_calls: int | None = None,
+    part: ShardRecord | None = None,
     openings: Path | None = None,
     period: Window | None = None,
     chosen: Callable[[str], bool] = lambda id: True,
@@ -99,6 +101,7 @@ def collect(
         resume: keep the whole items that are already there.
         deadline_s: the longest that one request may take, pauses included, in seconds.
         max_calls: most requests to a source that keeps such a budget (Google Cloud); None: what the scope says.
+        part: collect only this part of the run; `merge` joins the parts.
         openings: where the openings of pseudonyms are kept; None: personal values are removed for good.
         period: what to ask events of; None: what the scope says.
         chosen: which evidence items to collect, by id.
@@ -114,14 +117,14 @@ def collect(
     _make_room(folder)
     with store.locked(folder), ExitStack() as stack:
         with store.writing(folder):
-            started = _prepare(folder, scope, collectors, feeds, resume, period)
+            started = _prepare(folder, scope, collectors, feeds, resume, period, part)
         run = _Run(folder, started, replace(_context(scope, started, deadline_s), max_calls=max_calls), tell)
         people = stack.enter_context(redaction.people(openings))
         run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
         tasks = [
             t for t in _open_sessions(stack, run, collectors, sections, feeds) if chosen(t.id) or t.session is None
         ]
-        _execute(run, tasks)
+        _execute(run, _share(run, tasks, part) if part else tasks)
         return _close(run)
 
 
@@ -153,10 +156,12 @@ def _prepare(
     feeds: list[tuple[str, Feed[Any]]],
     resume: bool,
     period: Window | None,
+    part: ShardRecord | None,
 ) -> RunRecord:
     """Write an open `run.json`, or open that of an earlier try again."""
     names = tuple(f"{source}.{feed.name}" for source, feed in feeds)
     if (folder / store.RUN_FILE).exists():
+        _same_part(folder, part)
         return _continue(folder, scope, names, resume)
     now = clock.now()
     record = RunRecord(
@@ -176,8 +181,27 @@ def _prepare(
         feeds=names,
     )
     store.write_run(folder, record)
+    if part is not None:
+        shards.write(folder, part)
     (folder / store.EVIDENCE).mkdir()
     return record
+
+
+def _same_part(folder: Path, part: ShardRecord | None) -> None:
+    found = shards.read(folder)
+    here, asked = found.shard if found else None, part.shard if part else None
+    if here != asked:
+        what, hint = f"shard {here}" if here else "a whole run", "Choose a new folder with --output."
+        raise UsageError(f"{folder} holds {what}, not {f'shard {asked}' if asked else 'a whole run'}", hint=hint)
+
+
+def _share(run: _Run, tasks: list[Task], part: ShardRecord) -> list[Task]:
+    """The tasks of one shard: the evidence items of the whole plan, dealt out in the order of their ids."""
+    ids = {task.id: task for task in tasks}
+    plan = tuple(sorted(ids))
+    with store.writing(run.folder):
+        shards.write(run.folder, part.model_copy(update={"plan": plan}))
+    return [ids[id] for position, id in enumerate(plan) if part.shard.owns(position)]
 
 
 def _continue(folder: Path, scope: Scope, feeds: tuple[str, ...], resume: bool) -> RunRecord:

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from compliancectl import clock
 from compliancectl.errors import NotReadyError, UsageError
 from compliancectl.export.source import opened
 from compliancectl.model.history import ControlHistory, ControlPoint, History, RunPoint
 from compliancectl.model.result import Counts
-from compliancectl.period_capture import bundles
-from compliancectl.query.history import outcomes
+from compliancectl.period.capture import bundles
+from compliancectl.query.history import Overview, Source, outcomes, overview
 from compliancectl.seal import records
 
 BARS = "▁▂▃▄▅▆▇█"
 _COUNTS = ("passed", "failed", "waived", "excluded", "unknown")
 
 
-def read(folder: Path, *, since: datetime | None = None, only: Sequence[str] = ()) -> History:
+def read(
+    folder: Path, *, since: datetime | None = None, only: Sequence[str] = (), index: Path | None = None
+) -> History:
     """Read the history of a folder of bundles.
 
     Args:
         folder: searched at any depth.
         since: leave earlier runs out.
         only: ids of controls; empty means all.
+        index: file in which what was read is kept for the next time; None: everything is read.
 
     Raises:
         UsageError: there is no such folder or control, or bundles of several systems lie together.
@@ -37,42 +42,73 @@ def read(folder: Path, *, since: datetime | None = None, only: Sequence[str] = (
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
-    with _results(folder) as files:
-        rows = [row for row in outcomes(files) if since is None or row[0] >= since]
-    if not rows:
-        raise NotReadyError(f"there is no run below {folder}", hint="Name the folder that holds the bundles.")
+    with _results(folder) as sources:
+        rows = outcomes(sources, index, since=clock.text(since) if since else None, only=only)
     subjects = sorted({row[2:5] for row in rows})
-    if len(subjects) > 1:
-        names = "; ".join(", ".join(subject) for subject in subjects)
-        raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
+    _check_subjects(folder, subjects)
     known: dict[str, list[Any]] = {}
     for row in rows:
         known.setdefault(row[5], []).append(row)
-    if strangers := sorted(set(only) - known.keys()):
-        raise UsageError(f"no run has the control {strangers[0]}", hint=f"There are {', '.join(sorted(known))}.")
     organization, system, environment = subjects[0]
     return History(
         organization=organization,
         system=system,
         environment=environment,
         runs=_runs(rows),
-        controls=tuple(_control(known[id]) for id in sorted(set(only) or known)),
+        controls=tuple(_control(known[id]) for id in sorted(known)),
     )
 
 
+def glance(
+    folder: Path, width: int, *, since: datetime | None = None, only: Sequence[str] = (), index: Path | None = None
+) -> Overview:
+    """The same history thinned to `width` points a control, for people; arguments and errors as `read`."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
+    with _results(folder) as sources:
+        found = overview(sources, index, width, since=since, only=only)
+    _check_subjects(folder, found.subjects if found else ())
+    assert found is not None  # without one, there are no subjects
+    return found
+
+
+def _check_subjects(folder: Path, subjects: Sequence[tuple[str, ...]]) -> None:
+    if not subjects:
+        raise NotReadyError(f"there is no run below {folder}", hint="Name the folder that holds the bundles.")
+    if len(subjects) > 1:
+        names = "; ".join(", ".join(subject) for subject in subjects)
+        raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
+
+
 @contextmanager
-def _results(folder: Path) -> Iterator[list[Path]]:
-    """The results files of all bundles; those in ZIP files are laid out meanwhile."""
+def _results(folder: Path) -> Iterator[list[Source]]:
+    """The results of all bundles; those in ZIP files are laid out only when they have to be read."""
     with tempfile.TemporaryDirectory(prefix="compliancectl-history-") as scratch:
-        found: list[Path] = []
+        found: list[Source] = []
         for number, path in enumerate(bundles(folder)):
+            name = path.relative_to(folder).as_posix()
             if path.is_dir():
-                found.append(path / records.RESULTS)
+                file = path / records.RESULTS
+                if file.is_file():
+                    found.append(_source(name, file, partial(_same, file)))
             elif not (path.with_suffix("") / records.RESULTS).is_file():  # beside its folder it says nothing new
-                with opened(path) as bundle:
-                    found.append(Path(scratch) / f"{number}.json")
-                    found[-1].write_bytes(bundle.read(records.RESULTS))
-        yield [path for path in found if path.is_file()]
+                found.append(_source(name, path, partial(_unpacked, path, Path(scratch) / f"{number}.json")))
+        yield found
+
+
+def _source(name: str, file: Path, read: Callable[[], Path]) -> Source:
+    about = file.stat()
+    return Source(name, about.st_size, about.st_mtime_ns, read)
+
+
+def _same(file: Path) -> Path:
+    return file
+
+
+def _unpacked(path: Path, file: Path) -> Path:
+    with opened(path) as bundle:
+        file.write_bytes(bundle.read(records.RESULTS))
+    return file
 
 
 def _runs(rows: Sequence[Any]) -> tuple[RunPoint, ...]:
@@ -99,16 +135,3 @@ def sparkline(values: Sequence[int]) -> str:
     """Numbers as bars: nothing at 0, the highest at the largest."""
     most = max(values, default=0)
     return "".join(" " if value <= 0 else BARS[(value * len(BARS) - 1) // most] for value in values)
-
-
-def thinned(points: Sequence[ControlPoint], width: int) -> list[ControlPoint]:
-    """At most `width` points: of each share of the runs the worst, so that no bad day is lost between two good ones."""
-    if len(points) <= width:
-        return list(points)
-    shares = [points[n * len(points) // width : (n + 1) * len(points) // width] for n in range(width)]
-    return [max(share, key=_badness) for share in shares]
-
-
-def _badness(point: ControlPoint) -> tuple[int, int]:
-    order = ("no occurrences", "no deviations", "deviations", "inconclusive")
-    return order.index(point.outcome), point.items.failed + point.items.unknown

@@ -12,6 +12,7 @@ from compliancectl import clock
 from compliancectl.errors import UsageError
 from compliancectl.export.source import Bundle
 from compliancectl.export.words import counted, line, unjudged
+from compliancectl.markup import cell, escaped, quoted
 from compliancectl.model.result import ControlOutcome, ControlResult
 
 SHOWN = 5
@@ -184,38 +185,16 @@ def mail(found: Difference) -> str:
 
 def issue(found: Difference) -> str:
     """A GitHub issue body: what turned, and the whole list of what is open, so that one issue can be kept up to date."""
-    text = [f"**{_code_free(headline(found))}**", ""]
+    text = [f"**{escaped(headline(found))}**", ""]
     for heading, lines in _paragraphs(found):
-        text += [f"### {_code_free(heading)}", "", *(f"- {_quoted(entry)}" for entry in lines), ""]
+        text += [f"### {escaped(heading)}", "", *(f"- {quoted(entry)}" for entry in lines), ""]
     if found.gaps:
         text += ["### Open", "", "| Control | Severity | Outcome | Owner |", "|---|---|---|---|"]
-        text += [f"| {c.id} {_cell(c.title)} | {c.severity} | {c.outcome} | {_cell(c.owner)} |" for c in found.gaps]
+        text += [f"| {c.id} {cell(c.title)} | {c.severity} | {c.outcome} | {cell(c.owner)} |" for c in found.gaps]
         text.append("")
     body = "\n".join([*text, _foot(found), ""])
     most = 65_000
     return body if len(body) <= most else body[:most] + "\n… (cut: the bundle has the whole list)\n"
-
-
-def _quoted(text: str) -> str:
-    """Evidence text as code, in which nothing is a mention, a link or markup."""
-    fence = "`" * (max((len(run) for run in _backticks(text)), default=0) + 1)
-    return f"{fence} {text} {fence}"
-
-
-def _backticks(text: str) -> list[str]:
-    runs: list[str] = []
-    for number, sign in enumerate(text):
-        if sign == "`":
-            runs = [*runs[:-1], runs[-1] + sign] if number and text[number - 1] == "`" else [*runs, sign]
-    return runs
-
-
-def _code_free(text: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_[]<>#@|" else c for c in text)
-
-
-def _cell(text: str) -> str:
-    return _code_free(line(text))
 
 
 FORMS = {"slack": slack, "mail": mail, "issue": issue}

@@ -32,6 +32,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.history import History
     from compliancectl.model.ledger import Coverage, Entry
     from compliancectl.model.manifest import BundleRecord, Statement, Verification
+    from compliancectl.model.package import PeriodStatement
     from compliancectl.model.period import Period
     from compliancectl.model.redaction import Disclosure
     from compliancectl.model.reperform import Reperformance
@@ -40,6 +41,7 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.review import Campaign, Review
     from compliancectl.model.roadmap import Roadmap
     from compliancectl.model.sample import Sample
+    from compliancectl.model.shard import ShardRecord
 
     control = _of(ControlForm, "Control", "validation")
     control["anyOf"] = [{"required": ["tests"]}, {"required": ["evidence"]}]
@@ -53,7 +55,9 @@ def schemas() -> dict[str, bytes]:
         "history": (History, "What `history` finds"),
         "certificate": (Certificate, "What an engine other than DuckDB is certified for: catalog/engine.json"),
         "period": (Period, "What `period` finds"),
+        "period-statement": (PeriodStatement, "The in-toto statement that is signed: the manifest of a period package"),
         "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
+        "shard": (ShardRecord, "`shard.json`: which part of a run a folder holds"),
         "claims-result": (ClaimsResult, "What `claims --format json` prints"),
         "gaps": (Gaps, "What `gaps --format json` prints"),
         "review-campaign": (Campaign, "campaign.json: what an access review asks, and whom"),

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from compliancectl import canonical, clock
+from compliancectl import canonical, clock, shards
 from compliancectl.errors import FileError, NotReadyError, Status
 from compliancectl.model.base import Wire
 from compliancectl.model.control import MAX_AGE_HOURS, Frequency
@@ -143,7 +143,7 @@ def read_run(folder: Path) -> RunRecord:
     """Read `run.json`.
 
     Raises:
-        NotReadyError: if there is none, or collection did not finish.
+        NotReadyError: if there is none, it is a part of one, or collection did not finish.
         FileError: if it is damaged.
     """
     path = folder / "run.json"
@@ -151,6 +151,7 @@ def read_run(folder: Path) -> RunRecord:
         raise NotReadyError(
             "There is no collected evidence here: run.json is missing.", hint="Run `collect` first.", file=folder
         )
+    shards.refuse(folder)
     run = _read(path, RunRecord)
     if run.status == "open" or run.finished_at is None:
         raise NotReadyError(

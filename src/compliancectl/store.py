@@ -89,9 +89,14 @@ def read_run(folder: Path) -> RunRecord:
     return _read(RunRecord, file)
 
 
+def item_id(source: str, feed: str, target: str) -> str:
+    """Id of the item of a feed and target."""
+    return f"{source}/{slug(feed)}/{slug(target)}"
+
+
 def item_folder(run: Path, source: str, feed: str, target: str) -> Path:
     """Where the item of a feed and target lies."""
-    return run / EVIDENCE / source / slug(feed) / slug(target)
+    return run / EVIDENCE / item_id(source, feed, target)
 
 
 def read_items(run: Path) -> tuple[EvidenceItem, ...]:

@@ -11,7 +11,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "src"
 PACKAGE = "compliancectl"
 FILES = sorted(SRC.glob("compliancectl/**/*.py"))
-VERBS = {f"{PACKAGE}.{name}" for name in ("collect", "evaluate", "bundle", "verify", "replay", "diff")}
+VERBS = {f"{PACKAGE}.{name}" for name in ("collect", "evaluate", "bundle", "verify", "replay", "diff", "merge")}
 
 OWNERS = {
     "duckdb": ["query"],

@@ -10,6 +10,8 @@ from typing import Any
 import daily
 import pytest
 
+from compliancectl import resources
+from compliancectl.load import load_frameworks
 from compliancectl.model.control import Control
 from compliancectl.model.evidence import Window
 from compliancectl.seal import keys
@@ -55,13 +57,15 @@ def add_evidence(day: daily.Day, number: int, since: datetime) -> None:
     day.add("cloud.bucket", [] if denied else [{"resource": "exports", "public": False}], denied=denied)
 
 
-def run_night(place: Path, number: int, since: datetime, controls: list[Control], key: Path) -> Path:
-    """Collect, judge and seal one night."""
+def run_night(
+    place: Path, number: int, since: datetime, controls: list[Control], key: Path, *, last: bool = False
+) -> Path:
+    """Collect, judge and seal one night; the last one holds all that a report needs."""
     end = night(number)
     period = Window(start=end - timedelta(days=90), end=end)
     day = daily.Day(place / "run" / f"{number:03}", end, f"larkspur-{end:%Y%m%dT%H%M%SZ}", period)
     add_evidence(day, number, since)
-    daily.judge(day, controls)
+    daily.judge(day, controls, frameworks=load_frameworks(resources.controls_folder() / "frameworks") if last else ())
     return daily.seal(day, place / "bundles" / f"{end:%Y-%m-%d}", key)
 
 
@@ -73,7 +77,8 @@ def make_year(place: Path, days: int) -> Year:
     since = START
     for number in range(days + 1):
         if number not in NO_RUNS:
-            run_night(place, number, since, after if number >= EDITED_FROM else before, pair.private)
+            controls = after if number >= EDITED_FROM else before
+            run_night(place, number, since, controls, pair.private, last=number == days - 1)
             since = night(number)
     return Year(place / "bundles", pair.public, days)
 

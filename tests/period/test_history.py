@@ -13,7 +13,8 @@ import pytest
 
 from compliancectl import clock
 from compliancectl.cli import app
-from compliancectl.history import read, sparkline, thinned
+from compliancectl.errors import FileError
+from compliancectl.history import glance, read, sparkline
 from compliancectl.model.evidence import Window
 from compliancectl.seal import keys
 
@@ -38,6 +39,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if number in (1, 2):
             shutil.rmtree(out)
     return place / "bundles"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the index goes."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "compliancectl" / "history"
 
 
 def test_history_has_each_run_once_in_the_order_of_time(folder: Path) -> None:
@@ -74,10 +82,14 @@ def test_trend_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_bad_run_is_not_lost_between_good_ones(folder: Path) -> None:
-    point = read(folder).controls[0].points
-    shown = thinned(point, 2)
-    assert [p.run_id for p in shown] == ["run-1", "run-2"]
-    assert thinned(point, 5) == list(point)
+    line = glance(folder, 2).lines[0]
+    assert line.points == (("deviations", 2), ("deviations", 5)), "of two runs, and of three, the worst"
+    whole = [(point.outcome, point.items.failed + point.items.unknown) for point in read(folder).controls[0].points]
+    assert list(glance(folder, 5).lines[0].points) == list(glance(folder, 99).lines[0].points) == whole
+    later = glance(folder, 5, since=START + timedelta(days=3), only=["TST-01"])
+    assert (later.runs, [line.control for line in later.lines], later.lines[0].points) == (
+        2, ["TST-01"], (("no deviations", 0), ("deviations", 1)),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -108,3 +120,35 @@ def test_results_that_cannot_be_read(folder: Path, tmp_path: Path, capsys: pytes
     assert app.run(["trend", str(copy)]) == 2
     said: Any = capsys.readouterr()
     assert said.out == "" and "cannot be read" in said.err
+
+
+def test_what_was_read_is_not_read_again_unless_it_changed(folder: Path, tmp_path: Path) -> None:
+    here, index = Path(shutil.copytree(folder, tmp_path / "bundles")), tmp_path / "index.parquet"
+    first = read(here, index=index)
+    assert first == read(here) and index.is_file()
+    written = index.stat().st_mtime_ns
+    assert read(here, index=index) == first and index.stat().st_mtime_ns == written, "nothing was new"
+    # An exchanged bundle is read anew, one that is gone is no longer told, one that is damaged is not overlooked.
+    results = here / "3" / "results" / "results.json"
+    results.write_bytes(results.read_bytes().replace(b'"run-3"', b'"run-3b"'))
+    shutil.rmtree(here / "4")
+    assert [run.run_id for run in read(here, index=index).runs] == ["run-0", "run-1", "run-2", "run-3b"]
+    assert [run.run_id for run in read(here, index=index, only=["TST-01"], since=START + timedelta(1)).runs] == [
+        "run-1", "run-2", "run-3b",
+    ]  # fmt: skip
+    index.write_bytes(b"no index")
+    assert len(read(here, index=index).runs) == 4, "a damaged index is as good as none"
+    results.write_text("no results")
+    with pytest.raises(FileError, match="cannot be read"):
+        read(here, index=index)
+
+
+def test_the_commands_keep_an_index_and_do_without_one(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(["history", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert len(list(cache.glob("*.parquet"))) == 1 and len(list(cache.iterdir())) == 1
+    assert app.run(["history", str(folder)]) == 0 and capsys.readouterr().out == said
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/nowhere")
+    assert app.run(["history", str(folder)]) == 0 and capsys.readouterr().out == said

@@ -81,3 +81,28 @@ def test_nothing_turned(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_the_order_matters(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["notify", str(folder / "1"), str(folder / "0")]) == 2
     assert "earlier one first" in capsys.readouterr().err
+
+
+def test_a_page_for_a_ci_step(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["summary", str(folder / "1")]) == 0
+    page = capsys.readouterr().out
+    assert "**2 controls:** ✕ deviations: 1 · ○ inconclusive: 1. Some evidence could not be collected." in page
+    assert page.index("### ✕ TST-01") < page.index("### ○ TST-04") < page.index("All controls")
+    assert "| ✕ | TST-01 Branches are protected | high | deviations | 2 of 3 pass |" in page
+    (entry,) = [text for text in page.splitlines() if EVIL in text]
+    assert entry.startswith("- ```` ") and entry.endswith(" ````")  # nothing in it is markup or a mention
+
+
+def test_annotations_are_one_command_a_line_whatever_the_evidence_says(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(["summary", str(folder / "1"), "--as", "annotations"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("::error title=TST-01 Branches are protected (high)%3A deviations::")
+    assert second.startswith("::warning title=TST-04 Buckets are private (medium)%3A inconclusive::")
+    assert "No permission." in second
+
+
+def test_a_summary_is_of_a_bundle_that_verifies(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["summary", str(folder / "none")]) == 2
+    assert "does not exist" in capsys.readouterr().err

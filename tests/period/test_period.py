@@ -15,7 +15,7 @@ from compliancectl import clock
 from compliancectl.cli import app
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Period
-from compliancectl.period_spans import gaps, missed, slots
+from compliancectl.period.spans import gaps, missed, slots
 from compliancectl.seal import keys
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -15,6 +15,7 @@ from compliancectl.evaluate import evaluate
 from compliancectl.load import load_control
 from compliancectl.model.control import Control
 from compliancectl.model.evidence import Completeness, EvidenceItem, RejectedRow, RunRecord, TableRows, Window
+from compliancectl.model.framework import Framework
 from compliancectl.model.manifest import Operator
 from compliancectl.model.result import Results
 from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, Table
@@ -205,9 +206,12 @@ class Day:
         return self.folder
 
 
-def judge(day: Day, controls: Sequence[Control], waivers: Sequence[Waiver] = ()) -> Results:
-    """Finish a run and judge it."""
-    return evaluate(day.finish(), controls, TABLES, waivers=waivers, limits=Limits(memory="256MB", threads=1))
+def judge(
+    day: Day, controls: Sequence[Control], waivers: Sequence[Waiver] = (), frameworks: Sequence[Framework] = ()
+) -> Results:
+    """Finish a run and judge it; with `frameworks`, a report can be made of it."""
+    limits = Limits(memory="256MB", threads=1)
+    return evaluate(day.finish(), controls, TABLES, waivers=waivers, frameworks=frameworks, limits=limits)
 
 
 def seal(day: Day, out: Path, key: Path, archive: Path | None = None) -> Path:

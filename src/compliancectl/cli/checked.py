@@ -21,19 +21,21 @@ TrustFile = Annotated[
 
 
 def check(bundle: Path, key: Path | None, policy: Path | None) -> None:
-    """Verify a bundle; say on stderr if nobody said whose signature to accept.
+    """Verify a bundle or a period package; say on stderr if nobody said whose signature to accept.
 
     Raises:
         UsageError: there is nothing at `bundle`.
         VerifyError: the first step that fails.
     """
+    from compliancectl.period.check import is_package, verify_package
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 
     if not bundle.exists():
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
+    trusted = trust.load(policy, (key,) if key else ())
     with console.step(f"verifying {bundle}"):
-        found = verify(bundle, trust=trust.load(policy, (key,) if key else ()))
+        found = verify_package(bundle, trust=trusted) if is_package(bundle) else verify(bundle, trust=trusted)
     if found.failure is not None:
         raise found.failure
     if found.signer is None or found.signer.name is None:

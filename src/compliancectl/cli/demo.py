@@ -114,15 +114,12 @@ def _assess(sandbox: Sandbox, output: Path, paper: Paper) -> int:
     from compliancectl.seal.keys import new_key
 
     key = new_key(output / "keys" / "demo").private
-    return pipeline.run_all(
-        open_project(sandbox.scope_file),
-        pipeline.Outputs(output),
-        key=key,
-        resume=False,
-        deadline_s=60.0,
-        as_of=None,
-        kinds=("assessment",),
-        paper=paper.value,
+    project, outputs = open_project(sandbox.scope_file), pipeline.Outputs(output)
+    return pipeline.whole(
+        project,
+        outputs,
+        lambda: pipeline.gather_stage(project, outputs.run, resume=False, deadline_s=60.0),
+        pipeline.Ending(key, kinds=("assessment",), paper=paper.value),
     )
 
 

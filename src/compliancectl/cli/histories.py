@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from compliancectl.cli.options import Format, OutputFormat
 
 if TYPE_CHECKING:
-    from compliancectl.model.history import History
+    from compliancectl.query.history import Overview
 
 app = typer.Typer()
 WIDTH = 60
@@ -25,21 +26,23 @@ def history(folder: Folder, control: Control = None, since: Since = None, format
     """Show how each control came out, run by run: ● no deviations, ✕ deviations, ○ inconclusive, – no occurrences.
 
     With more runs than fit on a line, each sign stands for several runs and is the worst of them. Results are read as
-    they are and not verified; `compliancectl period` verifies.
+    they are and not verified; `compliancectl period` verifies. What was read is kept in the cache folder
+    (XDG_CACHE_HOME), so that only new runs are read the next time.
     """
     from compliancectl.cli.console import SYMBOLS, out, safe
-    from compliancectl.history import thinned
+    from compliancectl.history import glance, read
 
-    found = _read(folder, control, since)
+    asked = _asked(control, since, folder)
     if format is Format.json:
+        found = read(folder, **asked)
         typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
         return 0
-    console = out()
-    _head(found)
-    for each in found.controls:
-        signs = "".join(_sign(*SYMBOLS[point.outcome]) for point in thinned(each.points, WIDTH))
+    console, seen = out(), glance(folder, WIDTH, **asked)
+    _head(seen)
+    for each in seen.lines:
+        signs = "".join(_sign(*SYMBOLS[outcome]) for outcome, _ in each.points)
         turns = f"turned {each.turns} times" if each.turns != 1 else "turned once"
-        console.print(f"  {each.id:<8} {signs}  {safe(each.title)}  [dim]{turns}[/dim]")
+        console.print(f"  {each.control:<8} {signs}  {safe(each.title)}  [dim]{turns}[/dim]")
     return 0
 
 
@@ -55,10 +58,11 @@ def trend(folder: Folder, control: Control = None, since: Since = None, format: 
     """
     from compliancectl import clock
     from compliancectl.cli.console import out, safe
-    from compliancectl.history import sparkline, thinned
+    from compliancectl.history import glance, read, sparkline
 
-    found = _read(folder, control, since)
+    asked = _asked(control, since, folder)
     if format is Format.json:
+        found = read(folder, **asked)
         data = [
             {
                 "control": each.id,
@@ -71,27 +75,29 @@ def trend(folder: Folder, control: Control = None, since: Since = None, format: 
         ]
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return 0
-    console = out()
-    _head(found)
-    for each in found.controls:
-        numbers = [point.items.failed + point.items.unknown for point in each.points]
-        shown = [point.items.failed + point.items.unknown for point in thinned(each.points, WIDTH)]
-        went = f"{numbers[0]:,} → {numbers[-1]:,}, at most {max(numbers):,}"
-        console.print(f"  {each.id:<8} {sparkline(shown)}│  {safe(each.title)}  [dim]{went}[/dim]")
+    console, seen = out(), glance(folder, WIDTH, **asked)
+    _head(seen)
+    for each in seen.lines:
+        went = f"{each.first:,} → {each.last:,}, at most {each.most:,}"
+        bars = sparkline([items for _, items in each.points])
+        console.print(f"  {each.control:<8} {bars}│  {safe(each.title)}  [dim]{went}[/dim]")
     return 0
 
 
-def _head(found: History) -> None:
+def _head(found: Overview) -> None:
     from compliancectl import clock
     from compliancectl.cli.console import out, safe
 
-    first, last = found.runs[0], found.runs[-1]
-    count = f"{len(found.runs)} runs" if len(found.runs) != 1 else "1 run"
-    out().print(f"{safe(found.system)}: {count}, {clock.text(first.as_of)} to {clock.text(last.as_of)}\n")
+    count = f"{found.runs} runs" if found.runs != 1 else "1 run"
+    system = safe(found.subjects[0][1])
+    out().print(f"{system}: {count}, {clock.text(found.start)} to {clock.text(found.end)}\n")
 
 
-def _read(folder: Path, control: list[str] | None, since: str | None) -> History:
+def _asked(control: list[str] | None, since: str | None, folder: Path) -> dict[str, Any]:
+    """What both commands ask of a history."""
+    from compliancectl.canonical import sha256
     from compliancectl.cli.periods import instant
-    from compliancectl.history import read
 
-    return read(folder, since=instant("--since", since) if since else None, only=control or ())
+    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compliancectl" / "history"
+    index = kept / f"{sha256(str(folder.resolve()).encode())[:16]}.parquet"
+    return {"since": instant("--since", since) if since else None, "only": control or (), "index": index}

@@ -24,14 +24,14 @@ _MARKS = {"verified": "[green]●[/green]", "not established": "[yellow]○[/yel
 
 def is_package(path: Path) -> bool:
     """True for a folder that is no bundle and holds some."""
-    from compliancectl.period_capture import bundles
+    from compliancectl.period.capture import bundles
 
     return path.is_dir() and not (path / "SHA256SUMS").exists() and any(True for _ in bundles(path))
 
 
 def run_package(path: Path, trust: Trust | None, *, subset: bool, now: datetime, as_json: bool, book: Book) -> int:
     """Verify every bundle of a package, and hold them against the ledger; prints, and returns the exit code."""
-    from compliancectl.period_capture import bundles
+    from compliancectl.period.capture import bundles
     from compliancectl.verify import verify
 
     names_ledger = trust is not None and trust.ledger is not None
@@ -67,7 +67,7 @@ def _for_each(trust: Trust | None) -> Trust | None:
 
 def _statements(path: Path) -> set[str]:
     """Digests of the statements of the bundles; the same bundle may be there as a folder and as a ZIP."""
-    from compliancectl.period_capture import bundles
+    from compliancectl.period.capture import bundles
 
     found = set()
     for bundle in bundles(path):

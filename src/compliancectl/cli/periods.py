@@ -14,20 +14,36 @@ from compliancectl.cli.options import Format, OutputFormat
 
 if TYPE_CHECKING:
     from compliancectl.model.period import LedgerEntry, Period, PeriodControl
-    from compliancectl.period_capture import Capture
+    from compliancectl.period.capture import Capture
 
 app = typer.Typer()
+KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
 SHOWN = 10
 """Deviations printed per test; the rest are in the JSON."""
 
 
-@app.command(epilog="Example: compliancectl period evidence --from 2026-01-01 --to 2027-01-01 -o period.json")
+@app.command(
+    epilog="Example: compliancectl period evidence --from 2026-01-01 --to 2027-01-01 --package 2026 --zip 2026.zip"
+)
 def period(
     folder: Annotated[Path, typer.Argument(help="Folder with the bundles, at any depth.", metavar="FOLDER")],
     start: Annotated[str, typer.Option("--from", help="First day of the period (UTC).", metavar="DATE")],
     end: Annotated[str, typer.Option("--to", help="Day after its last (UTC).", metavar="DATE")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the findings as JSON.", metavar="FILE")
+    ] = None,
+    package: Annotated[
+        Path | None,
+        typer.Option("--package", help="Also seal it as a period package: a new folder.", metavar="DIR"),
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--zip", help="With --package: also write the same bytes as a ZIP.", metavar="FILE")
+    ] = None,
+    signing_key: Annotated[
+        str | None,
+        typer.Option(
+            "--sign-with", help="With --package: private key, as `bundle` takes it.", envvar=KEY_VARIABLE, metavar="KEY"
+        ),
     ] = None,
     key: SignerKey = None,
     trust: TrustFile = None,
@@ -39,24 +55,45 @@ def period(
     outcomes as a timeline, its populations united without doubles, each deviation with its duration, and whether the
     control or its parameters changed. Evidence about events must cover the period without a gap.
 
+    A package holds the findings, every population united, the exceptions, the ledger of runs and the last bundle;
+    `compliancectl sample` draws from it, `compliancectl report type2` reports on it, `compliancectl verify` checks it.
+
     Exit code 0: no deviations. 1: deviations. 3: captures are missing or inconclusive. 4: a bundle does not verify.
     """
     from compliancectl import canonical, disk
+    from compliancectl.cli import pipeline
+    from compliancectl.errors import UsageError
     from compliancectl.export import new_file
-    from compliancectl.period import judge
+    from compliancectl.period.judge import judge
 
     opens, closes = instant("--from", start), instant("--to", end)
+    if archive is not None and package is None:
+        raise UsageError("--zip packs a package, and none is made", hint="Give --package too.")
+    signer = pipeline.signing_key(signing_key) if package is not None else None
     captures, refused, verdicts = _read(folder, key, trust)
     found = judge(captures, refused, opens, closes, verdicts)
     if output is not None:
         disk.refuse_sealed(output)
         with new_file(output) as stream:
             stream.write(canonical.to_bytes(found.to_json()) + b"\n")
+    if package is not None and signer is not None:
+        _seal(found, captures, folder, package, archive, signer)
     if format is Format.json:
         typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:
         _show(found)
     return found.exit_code
+
+
+def _seal(
+    found: Period, captures: list[Capture], folder: Path, package: Path, archive: Path | None, signer: Path | str
+) -> None:
+    from compliancectl.cli import console, pipeline
+    from compliancectl.period.package import write
+
+    with console.step("sealing the period"):
+        digest = write(found, captures, folder, package, key=signer, operator=pipeline.operator(), archive=archive)
+    typer.echo(f"Sealed in {package}; SHA-256 of its SHA256SUMS: {digest}", err=True)
 
 
 def instant(option: str, text: str) -> datetime:
@@ -81,7 +118,7 @@ def _read(
     from compliancectl.cli import console
     from compliancectl.errors import UsageError
     from compliancectl.model.period import LedgerEntry
-    from compliancectl.period_capture import Reader, bundles
+    from compliancectl.period.capture import Reader, bundles
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from compliancectl.engines.base import Engine
     from compliancectl.model.certificate import Certificate
     from compliancectl.model.manifest import Operator, Verification
+    from compliancectl.model.shard import ShardRecord
 
 Paper = Literal["A4", "Letter"]
 Form = Literal["pdf", "html"]
@@ -120,6 +121,7 @@ def collect_stage(
     resume: bool,
     deadline_s: float,
     max_calls: int | None = None,
+    part: ShardRecord | None = None,
     openings: Path | None = None,
 ) -> RunRecord:
     """Collect with progress on stderr."""
@@ -139,6 +141,7 @@ def collect_stage(
             resume=resume,
             deadline_s=deadline_s,
             max_calls=max_calls,
+            part=part,
             openings=openings,
             tell=view.tell,
         )
@@ -217,6 +220,7 @@ def report_stage(
     form: Form = "pdf",
     brand: Path | None = None,
     earlier: tuple[Path, ...] = (),
+    samples: tuple[Path, ...] = (),
 ) -> None:
     """Write one report."""
     from compliancectl.report import render
@@ -225,7 +229,7 @@ def report_stage(
     with disk.output_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with console.step(f"writing the {kind} report"):
-        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier)
+        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier, samples=samples)
 
 
 def refuse_altered(bundle: Path) -> None:
@@ -234,6 +238,7 @@ def refuse_altered(bundle: Path) -> None:
     Raises:
         VerifyError: if a step of the verification fails.
     """
+    from compliancectl.period.check import is_package, verify_package
     from compliancectl.verify import verify
 
     if bundle.is_dir() and not (bundle / "SHA256SUMS").exists():
@@ -241,7 +246,7 @@ def refuse_altered(bundle: Path) -> None:
     if not bundle.exists():
         return  # the report says so, with its own hint
     with console.step("verifying the bundle"):
-        failure = verify(bundle).failure
+        failure = (verify_package(bundle) if is_package(bundle) else verify(bundle)).failure
     if failure is not None:
         raise failure
 
@@ -319,44 +324,61 @@ def _is_collected(project: Project, folder: Path) -> bool:
     return record.status == "complete" and record.scope_sha256 == project.scope.sha256
 
 
-def run_all(
-    project: Project,
-    outputs: Outputs,
-    *,
-    key: Path | str,
-    authority: str | None = None,
-    book: Journal | None = None,
-    resume: bool,
-    deadline_s: float,
-    max_calls: int | None = None,
-    openings: Path | None = None,
-    as_of: datetime | None,
-    kinds: tuple[str, ...],
-    paper: Paper,
-    exit_code: Callable[[Results], int] = lambda results: results.exit_code,
-) -> int:
-    """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies)."""
+@dataclass(frozen=True)
+class Ending:
+    """What becomes of a run once it is collected."""
+
+    key: Path | str
+    kinds: tuple[str, ...]
+    paper: Paper
+    as_of: datetime | None = None
+    authority: str | None = None
+    book: Journal | None = None
+    exit_code: Callable[[Results], int] = lambda results: results.exit_code
+
+
+def whole(project: Project, outputs: Outputs, gather: Callable[[], object], ending: Ending) -> int:
+    """All stages in one go; prints the summary and the paths, returns the exit code (the highest that applies).
+
+    Args:
+        project: the scope and what it selects.
+        outputs: where everything goes.
+        gather: brings the evidence to `outputs.run`: collects it, or joins its shards.
+        ending: how to judge, seal, enter and report.
+    """
     from compliancectl.cli import summary
     from compliancectl.cli.verification import describe
     from compliancectl.seal import signers
 
     refuse_sealed(outputs)
-    key_id = signers.load(key).key_id  # a wrong key must be found before an hour of collection, not after
+    key_id = signers.load(ending.key).key_id  # a wrong key must be found before an hour of collection, not after
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
+    book = ending.book
     opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible
-    if not (resume and _is_collected(project, outputs.run)):
-        collect_stage(
-            project, outputs.run, resume=resume, deadline_s=deadline_s, max_calls=max_calls, openings=openings
-        )
-    results = evaluate_stage(project, outputs.run, as_of)
-    bundle_stage(outputs.run, outputs.bundle, key, outputs.archive, authority)
+    gather()
+    results = evaluate_stage(project, outputs.run, ending.as_of)
+    bundle_stage(outputs.run, outputs.bundle, ending.key, outputs.archive, ending.authority)
     if book and opened is not None:
         book.seal(opened, store.read_run(outputs.run), results, outputs.bundle)
-    for kind in kinds:
-        report_stage(kind, outputs.bundle, outputs.reports / f"{kind}.pdf", paper)
+    for kind in ending.kinds:
+        report_stage(kind, outputs.bundle, outputs.reports / f"{kind}.pdf", ending.paper)
     verification = verify_stage(outputs.archive, key_id)
     summary.show(results)
-    summary.paths(outputs.bundle, outputs.archive, *(outputs.reports / f"{kind}.pdf" for kind in kinds))
+    summary.paths(outputs.bundle, outputs.archive, *(outputs.reports / f"{kind}.pdf" for kind in ending.kinds))
     describe(verification)
-    return max(exit_code(results), verification.exit_code)
+    return max(ending.exit_code(results), verification.exit_code)
+
+
+def gather_stage(
+    project: Project,
+    folder: Path,
+    *,
+    resume: bool,
+    deadline_s: float,
+    max_calls: int | None = None,
+    openings: Path | None = None,
+) -> None:
+    """Collect, unless that is done and only a later stage was interrupted."""
+    if not (resume and _is_collected(project, folder)):
+        collect_stage(project, folder, resume=resume, deadline_s=deadline_s, max_calls=max_calls, openings=openings)

@@ -37,6 +37,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("report", "Write a PDF from a bundle.", "stages"),
             Command("verify", "Check a bundle; needs nothing but the bundle.", "stages"),
             Command("run", "Collect, evaluate, bundle, report and verify in one go.", "stages"),
+            Command("merge", "Join the shards of a run, then do the rest of it.", "stages"),
         ),
     ),
     (
@@ -50,6 +51,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("period", "Judge an observation period from the chain of its runs.", "periods"),
             Command("history", "Show how each control came out, run by run.", "histories"),
             Command("trend", "Show how many items do not pass, run by run.", "histories"),
+            Command("summary", "Write a bundle as Markdown or annotations for a CI step.", "summaries"),
             Command("notify", "Write what turned between two bundles as a message.", "notices"),
         ),
     ),

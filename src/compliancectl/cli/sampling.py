@@ -41,19 +41,23 @@ def sample(
 ) -> int:
     """Draw a sample from a sealed population and write the attribute sheet for the tester.
 
+    From a bundle, or from the population of a whole period: a package that `compliancectl period --package` sealed.
+
     Items are drawn in the order of md5(seed || resource), so whoever has the bundle and the seed draws the same ones;
     the SQL that does so is printed and written into the sheet. Excluded items are not in the frame. Sizes without --size:
     hourly 40, daily 25, weekly 8, monthly 3, quarterly 2, annual 1.
     """
     from compliancectl.errors import UsageError
     from compliancectl.export.source import opened
+    from compliancectl.period.check import is_package
+    from compliancectl.period.reading import as_bundle
     from compliancectl.sample import Wanted, draw
 
     if output is not None and output.suffix not in _SUFFIXES:
         raise UsageError(f"{output.name}: the sheet is written as .csv, .xlsx or .json", hint="Name it so.")
     checked.check(bundle, key, trust)
     id, _, test = control.partition(".")
-    with opened(bundle) as source:
+    with as_bundle(bundle) if is_package(bundle) else opened(bundle) as source:
         found = draw(source, Wanted(id, seed, test=test or None, size=size, by=by))
     if output is not None:
         _write(found, output)

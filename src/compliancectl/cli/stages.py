@@ -1,4 +1,4 @@
-"""`collect`, `evaluate`, `bundle`, `report`, `verify`, and `run` for all of them."""
+"""`collect`, `evaluate`, `bundle`, `report`, `verify`, `run` for all of them, and `merge` for a run in parts."""
 
 from __future__ import annotations
 
@@ -64,6 +64,21 @@ Openings = Annotated[
     ),
 ]
 
+Ledger = Annotated[
+    Path | None,
+    typer.Option("--ledger", help="Ledger to enter the run in.", envvar=pipeline.LEDGER_VARIABLE, metavar="DIR"),
+]
+LedgerKey = Annotated[
+    Path | None,
+    typer.Option("--ledger-key", help="The ledger's private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"),
+]
+Reports = Annotated[list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", help="Collect only this part, as in 3/10.", envvar="COMPLIANCECTL_SHARD", metavar="K/N"),
+]
+
 
 @app.command(epilog="Example: compliancectl collect --only 'BCP-*' -o runs/today")
 def collect(
@@ -74,24 +89,31 @@ def collect(
     resume: Resume = False,
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
+    shard: ShardOption = None,
     openings: Openings = None,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
     Every feed and target ends in one evidence item: collected, partial, denied, failed or skipped, with the reason.
     Exit code 3 when any is not collected.
+
+    With --shard only a part is collected; `compliancectl merge` joins the parts. In a task of a Cloud Run Job with
+    several tasks, and in a job of a GitHub matrix by the action's `shard: matrix`, the part is known without it.
     """
+    from compliancectl.cli import sharding
     from compliancectl.cli.project import open_project
 
+    part = sharding.part(shard)
     project = open_project(scope, only, framework)
-    folder = pipeline.new_output(output, "run")
+    folder = pipeline.new_output(output, f"run-{part.shard.number:04}" if part else "run")
     record = pipeline.collect_stage(
-        project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, openings=openings
+        project, folder, resume=resume, deadline_s=deadline, max_calls=max_calls, part=part, openings=openings
     )
     typer.echo(folder)
     if record.status == "complete":
         return 0
-    typer.echo(f"Mend the cause, then go on: compliancectl collect --resume --output {folder}", err=True)
+    again = f"{f'--shard {part.shard} ' if part else ''}--resume --output {folder}"
+    typer.echo(f"Mend the cause, then go on: compliancectl collect {again}", err=True)
     return 3
 
 
@@ -155,6 +177,10 @@ def report(
         list[Path] | None,
         typer.Option("--earlier", help="An assessment of before: says since when. May be repeated.", metavar="BUNDLE"),
     ] = None,
+    sample: Annotated[
+        list[Path] | None,
+        typer.Option("--sample", help="For `type2`: a sample drawn from the package (JSON).", metavar="FILE"),
+    ] = None,
 ) -> int:
     """Write a report from a bundle: a tagged PDF for the archive, or HTML to work in.
 
@@ -163,7 +189,16 @@ def report(
     for each in (bundle, *(earlier or ())):
         pipeline.refuse_altered(each)
     form: pipeline.Form = "html" if html else "pdf"
-    pipeline.report_stage(kind, bundle, output, paper.value, form=form, brand=brand, earlier=tuple(earlier or ()))
+    pipeline.report_stage(
+        kind,
+        bundle,
+        output,
+        paper.value,
+        form=form,
+        brand=brand,
+        earlier=tuple(earlier or ()),
+        samples=tuple(sample or ()),
+    )
     typer.echo(output)
     return 0
 
@@ -238,47 +273,73 @@ def run(
     key: Key = None,
     timestamp: Authority = None,
     as_of: AsOf = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option("--ledger", help="Ledger to enter the run in.", envvar=pipeline.LEDGER_VARIABLE, metavar="DIR"),
-    ] = None,
-    ledger_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--ledger-key", help="The ledger's private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"
-        ),
-    ] = None,
+    ledger: Ledger = None,
+    ledger_key: LedgerKey = None,
     paper: PaperSize = Paper.a4,
-    report: Annotated[
-        list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")
-    ] = None,
-    no_report: Annotated[
-        bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")
-    ] = False,
+    report: Reports = None,
+    no_report: NoReport = False,
     fail_on: FailOnOption = FailOn.inconclusive,
     least: LeastOption = Least.low,
 ) -> int:
     """Collect, evaluate, seal, report and verify in one go."""
+    from compliancectl.cli import sharding
     from compliancectl.cli.project import open_project
 
-    if report and no_report:
-        raise UsageError("--report and --no-report are both given", hint="Keep one of them.")
+    sharding.refuse_task()
     signer, book = pipeline.signing_key(key), pipeline.journal(ledger, ledger_key)
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
-    instant = pipeline.instant(as_of)
-    return pipeline.run_all(
+    exit_code = Policy(fail_on, least).exit_code
+    kinds, instant = _kinds(report, no_report), pipeline.instant(as_of)
+    ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
+    return pipeline.whole(
         project,
         outputs,
-        key=signer,
-        authority=timestamp,
-        book=book,
-        resume=resume,
-        deadline_s=deadline,
-        max_calls=max_calls,
-        openings=openings,
-        as_of=instant,
-        kinds=() if no_report else tuple(report or ("assessment",)),
-        paper=paper.value,
-        exit_code=Policy(fail_on, least).exit_code,
+        lambda: pipeline.gather_stage(
+            project, outputs.run, resume=resume, deadline_s=deadline, max_calls=max_calls, openings=openings
+        ),
+        ending,
     )
+
+
+@app.command(epilog="Example: compliancectl merge shards/run-0001 shards/run-0002 -o evidence/2026-08-22 --key key.pem")
+def merge(
+    shards: Annotated[
+        list[Path], typer.Argument(help="Every folder that `collect --shard` wrote.", metavar="SHARD...")
+    ],
+    scope: ScopeFile = DEFAULT_SCOPE,
+    output: Output = None,
+    only: Only = None,
+    framework: Frameworks = None,
+    key: Key = None,
+    timestamp: Authority = None,
+    as_of: AsOf = None,
+    ledger: Ledger = None,
+    ledger_key: LedgerKey = None,
+    paper: PaperSize = Paper.a4,
+    report: Reports = None,
+    no_report: NoReport = False,
+    fail_on: FailOnOption = FailOn.inconclusive,
+    least: LeastOption = Least.low,
+) -> int:
+    """Join the shards of one run, then evaluate, seal, report and verify.
+
+    The results are those of a run that was not divided, byte for byte. Refused: a shard that is missing or there twice,
+    and shards that differ in scope, version, selection or plan, are of different runs, or begun more than a day apart.
+    """
+    from compliancectl.cli.project import open_project
+    from compliancectl.merge import join
+
+    signer, book = pipeline.signing_key(key), pipeline.journal(ledger, ledger_key)
+    project = open_project(scope, only, framework)
+    outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
+    exit_code = Policy(fail_on, least).exit_code
+    kinds, instant = _kinds(report, no_report), pipeline.instant(as_of)
+    ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
+    return pipeline.whole(project, outputs, lambda: join(shards, outputs.run), ending)
+
+
+def _kinds(report: list[str] | None, no_report: bool) -> tuple[str, ...]:
+    if report and no_report:
+        raise UsageError("--report and --no-report are both given", hint="Keep one of them.")
+    return () if no_report else tuple(report or ("assessment",))

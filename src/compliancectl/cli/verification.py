@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from compliancectl.errors import UsageError, VerifyError
 
 if TYPE_CHECKING:
     from compliancectl.model.manifest import StepResult, Verification
+    from compliancectl.model.trust import Trust
 
 _MARKS = {"ok": "[green]●[/green]", "failed": "[red]✕[/red]", "skipped": "[yellow]○[/yellow]"}
 _SENTENCES = {
@@ -34,6 +36,7 @@ def run_verify(
 ) -> int:
     """Verify and print; returns the exit code."""
     from compliancectl import clock
+    from compliancectl.period.check import is_package
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 
@@ -43,6 +46,8 @@ def run_verify(
     if packages.is_package(path):
         return packages.run_package(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
     tell = (lambda step: None) if as_json else StepPrinter().tell
+    if is_package(path):
+        return _run_package(path, trusted, tell, as_json=as_json)
     verification = verify(path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, tell=tell)
     if entry_key is not None and verification.run is not None:
         enter(book.folder, entry_key, "verify", path, verification.verdict)
@@ -51,6 +56,27 @@ def run_verify(
     else:
         describe(verification)
     return verification.exit_code
+
+
+def _run_package(path: Path, trusted: Trust | None, tell: Callable[[StepResult], None], *, as_json: bool) -> int:
+    """Verify a period package, then the bundle that it encloses; returns the higher exit code."""
+    from compliancectl.period.check import verify_package
+    from compliancectl.period.reading import last_bundle
+    from compliancectl.verify import verify
+
+    found = [verify_package(path, trust=trusted, tell=tell)]
+    if found[0].failure is None:
+        if not as_json:
+            describe(found[0])
+            console.out().print("\nThe last bundle, which it encloses:")
+        with last_bundle(path) as file:
+            inner = verify(file, trust=trusted, tell=StepPrinter().tell if not as_json else lambda step: None)
+        found.append(inner.model_copy(update={"path": f"{path}: {file.name}"}))
+    if as_json:
+        print(json.dumps([each.to_json() for each in found], indent=2, ensure_ascii=False))  # noqa: T201
+    else:
+        describe(found[-1])
+    return max(each.exit_code for each in found)
 
 
 def check_first(path: Path, key: Path | None, policy: Path | None) -> int:

@@ -25,7 +25,7 @@ from typing import Literal, get_args
 
 from compliancectl import canonical, resources
 from compliancectl.errors import OutputError, UsageError
-from compliancectl.report import book, pdf, source, template, views
+from compliancectl.report import book, pdf, source, subject, template, views
 from compliancectl.report.brand import load as load_brand
 from compliancectl.report.pdf import Paper
 from compliancectl.report.template import Kind
@@ -69,6 +69,7 @@ def render(
     paper: Paper = "A4",
     brand: Path | None = None,
     earlier: Sequence[Path] = (),
+    samples: Sequence[Path] = (),
     folder: Path | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ReportRecord:
@@ -84,6 +85,7 @@ def render(
         paper: `A4` or `Letter`; HTML has no use for it.
         brand: folder with the organisation's `brand.yaml` and blocks of its own.
         earlier: assessments of before, for kinds that say since when something is so.
+        samples: samples that were drawn from the package, for kinds about a period.
         folder: where the kinds of reports are; left out, the shipped ones.
         progress: is told what is going on.
 
@@ -101,11 +103,11 @@ def render(
     _check_output(out)
     own, screen = load_brand(brand), form == "html"
     progress("reading")
-    read = source.load(bundle, screen=screen, tables=views.tables(chosen.views))
+    read = subject.load(bundle, chosen.views, screen=screen, tables=views.tables(chosen.views))
     moment = generated or read.results.as_of
     content = book.compose(read, generated=moment, paper=paper, classification=own.confidentiality)
     progress("composing")
-    made = views.make(chosen.views, views.Ground(bundle, read, content, tuple(earlier)))
+    made = views.make(chosen.views, views.Ground(bundle, read, content, tuple(earlier), tuple(samples)))
     glyphs = EVERY_CHARACTER if screen else pdf.glyphs(reports / "shared" / "fonts")
     html = template.html(chosen, reports, {"book": content, **made}, glyphs, brand=own, screen=screen)
     if screen:
@@ -113,6 +115,7 @@ def render(
     else:
         progress("laying out pages")
         enclosures = _enclosures(read, content) if chosen.internals else []
+        enclosures += [extra for view in made.values() for extra in getattr(view, "enclosures", ())]
         laid = pdf.write(html, reports, identifier=content.identifier, created=moment, enclosures=enclosures)
     progress("writing")
     _write(out, laid.data)

@@ -93,6 +93,8 @@ def control_sentence(control: ControlResult, counts: Counts) -> str:
         case "inconclusive":
             open_tests = [t.id for t in control.tests if t.outcome == "inconclusive"]
             failed = f" Deviations at {counts.failed:,} of {count(judged, 'item')}." if counts.failed else ""
+            if not open_tests:  # every test says something, but not for every capture that was due
+                return f"Could not be determined for the whole period.{failed}"
             return f"Could not be determined: {count(len(open_tests), 'test')} of {len(control.tests)} inconclusive ({listed(open_tests)}).{failed}"
         case "no occurrences":
             return f"Nothing occurred to which the control applies, in {tests}."

@@ -19,6 +19,7 @@ VIEWS: dict[str, str] = {
     "claims": "compliancectl.report.claims",
     "gaps": "compliancectl.report.gaps",
     "isolation": "compliancectl.report.isolation",
+    "period_view": "compliancectl.report.period_view",
     "privacy": "compliancectl.report.privacy",
     "school": "compliancectl.report.school",
 }
@@ -35,6 +36,8 @@ class Ground:
     book: Book
     earlier: tuple[Path, ...]
     """Bundles or run folders of before, as the caller gave them."""
+    samples: tuple[Path, ...] = ()
+    """Samples (JSON) that were drawn from the package."""
 
 
 def tables(names: Sequence[str]) -> tuple[str, ...]:

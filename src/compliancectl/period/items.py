@@ -10,10 +10,10 @@ from datetime import datetime
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Coverage, Deviation, PeriodTest
 from compliancectl.model.result import Counts, ItemOutcome
-from compliancectl.period_capture import Capture, CapturedControl, CapturedTest
-from compliancectl.period_spans import gaps
+from compliancectl.period.capture import Capture, CapturedControl, CapturedTest
+from compliancectl.period.spans import gaps
 
-Judged = tuple[datetime, CapturedTest]
+Judged = tuple[Capture, CapturedTest]
 _RANK: dict[ItemOutcome, int] = {"fail": 0, "unknown": 1, "waived": 2, "pass": 3, "excluded": 4}
 _COUNTS = {"pass": "passed", "fail": "failed"}
 
@@ -56,10 +56,7 @@ def judge_test(
         seen: the captures within the period that have the control, in the order of time.
         outside: runs outside the period; they count when the evidence is about events of the period.
     """
-    inside = [(capture.as_of, found) for capture, held in seen for found in held.tests if found.id == test]
-    events = any(found.windows for _, found in inside)
-    beyond = _beyond(outside, control, test, start, end) if events else []
-    captures = sorted([*inside, *beyond], key=lambda pair: pair[0])
+    captures, events = judged(start, end, control, test, seen, outside)
     united = _unite(captures, events=events)
     for resource, deviation in united.open.items():
         united.closed.append(_deviation(resource, deviation, None, end, events=events))
@@ -74,9 +71,24 @@ def judge_test(
     )
 
 
+def judged(
+    start: datetime,
+    end: datetime,
+    control: str,
+    test: str,
+    seen: Sequence[tuple[Capture, CapturedControl]],
+    outside: Iterable[Capture],
+) -> tuple[list[Judged], bool]:
+    """The captures whose items make up the population of a test, in the order of time; and whether these are events."""
+    inside = [(capture, found) for capture, held in seen for found in held.tests if found.id == test]
+    events = any(found.windows for _, found in inside)
+    beyond = _beyond(outside, control, test, start, end) if events else []
+    return sorted([*inside, *beyond], key=lambda pair: (pair[0].as_of, pair[0].run_id)), events
+
+
 def _beyond(outside: Iterable[Capture], control: str, test: str, start: datetime, end: datetime) -> list[Judged]:
     return [
-        (capture.as_of, found)
+        (capture, found)
         for capture in outside
         if control in capture.controls
         for found in capture.controls[control].tests
@@ -86,14 +98,14 @@ def _beyond(outside: Iterable[Capture], control: str, test: str, start: datetime
 
 def _unite(captures: Sequence[Judged], *, events: bool) -> _United:
     united = _United()
-    for at, found in captures:
+    for capture, found in captures:
+        at = capture.as_of
         population = found.population
         if population is None:
             continue  # what could not be judged neither ends a deviation nor begins one
         united.occurrences += len(population.outcomes)
         for resource, outcome in population.outcomes.items():
-            before = united.outcomes.get(resource)
-            if before is None or _RANK[outcome] < _RANK[before]:
+            if worse(outcome, united.outcomes.get(resource)):
                 united.outcomes[resource] = outcome
         if not events:
             _close(united, population.outcomes, at)
@@ -101,6 +113,11 @@ def _unite(captures: Sequence[Judged], *, events: bool) -> _United:
             known = united.open.setdefault(resource, _Open(sentence, at, at, 0))
             known.last, known.captures = at, known.captures + 1
     return united
+
+
+def worse(outcome: ItemOutcome, before: ItemOutcome | None) -> bool:
+    """True if this outcome of an item counts instead of the one before."""
+    return before is None or _RANK[outcome] < _RANK[before]
 
 
 def _close(united: _United, outcomes: dict[str, ItemOutcome], at: datetime) -> None:

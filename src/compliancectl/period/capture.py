@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -141,12 +142,22 @@ class Reader:
 
 
 def bundles(folder: Path) -> Iterator[Path]:
-    """Every bundle below a folder, sorted: folders that hold a SHA256SUMS, and ZIP files."""
+    """Every bundle below a folder, sorted: folders that hold a SHA256SUMS, and ZIP files. Period packages are none."""
     if (folder / sums.NAME).exists():
-        yield folder
+        if not (folder / "period.json").is_file():
+            yield folder
         return
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
             yield from bundles(entry)
-        elif entry.suffix == ".zip" and entry.is_file():
+        elif entry.suffix == ".zip" and entry.is_file() and not is_packed(entry):
             yield entry
+
+
+def is_packed(file: Path) -> bool:
+    """True if a ZIP is a period package, by the names in it; one that cannot be read is left to verification."""
+    try:
+        with zipfile.ZipFile(file) as found:
+            return any(name.endswith("/period.json") and name.count("/") == 1 for name in found.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False

@@ -1,4 +1,4 @@
-"""The observation period, judged from the chain of its runs.
+"""Judges an observation period by the chain of its runs.
 
 Nothing is judged anew: every statement rests on what a sealed run said. What is added is what one run cannot see:
 whether there were enough of them, how long something was so, what was never captured, and whether a control was the
@@ -32,9 +32,9 @@ from compliancectl.model.period import (
     Unread,
 )
 from compliancectl.model.result import ControlOutcome
-from compliancectl.period_capture import Capture, CapturedControl
-from compliancectl.period_items import judge_test
-from compliancectl.period_spans import missed, slots
+from compliancectl.period.capture import Capture, CapturedControl
+from compliancectl.period.items import judge_test
+from compliancectl.period.spans import missed, slots
 
 Seen = tuple[Capture, CapturedControl]
 _RANK: tuple[ControlOutcome, ...] = ("inconclusive", "deviations", "no deviations", "no occurrences")
@@ -72,25 +72,15 @@ def judge(
     """
     if start >= end:
         raise UsageError("the period ends before it begins", hint="Give --from and --to in this order.")
-    ordered, doubles = _distinct(captures)
-    subjects = sorted({capture.subject for capture in ordered})
-    if len(subjects) > 1:
-        names = "; ".join(", ".join(subject) for subject in subjects)
-        raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
-    chain = Chain(
-        start,
-        end,
-        tuple(c for c in ordered if start <= c.as_of < end),
-        tuple(c for c in ordered if not start <= c.as_of < end),
-    )
-    if not chain.inside:
-        raise NotReadyError("no run within the period verifies", hint="Look at --from and --to, and at the folder.")
+    chain, doubles = chained(captures, start, end)
+    ordered = sorted([*chain.inside, *chain.outside], key=_time)
+    organization, system, environment = ordered[0].subject
     ids = sorted({id for capture in chain.inside for id in capture.controls})
     controls = tuple(_control(chain, id) for id in ids)
     return Period(
-        organization=subjects[0][0],
-        system=subjects[0][1],
-        environment=subjects[0][2],
+        organization=organization,
+        system=system,
+        environment=environment,
         start=start,
         end=end,
         tool_version=compliancectl.__version__,
@@ -105,6 +95,24 @@ def judge(
     )
 
 
+def chained(captures: Iterable[Capture], start: datetime, end: datetime) -> tuple[Chain, list[Capture]]:
+    """The chain of a period; and the bundles that are there again.
+
+    Raises:
+        UsageError: bundles of several systems lie together.
+        NotReadyError: there is no capture within the period.
+    """
+    ordered, doubles = _distinct(captures)
+    subjects = sorted({capture.subject for capture in ordered})
+    if len(subjects) > 1:
+        names = "; ".join(", ".join(subject) for subject in subjects)
+        raise UsageError(f"bundles of several systems lie together: {names}", hint="Give each a folder of its own.")
+    inside = tuple(c for c in ordered if start <= c.as_of < end)
+    if not inside:
+        raise NotReadyError("no run within the period verifies", hint="Look at --from and --to, and at the folder.")
+    return Chain(start, end, inside, tuple(c for c in ordered if not start <= c.as_of < end)), doubles
+
+
 def worst(outcomes: Iterable[ControlOutcome]) -> ControlOutcome:
     """Inconclusive before deviations before no deviations; none at all is inconclusive."""
     found = set(outcomes)
@@ -115,10 +123,14 @@ def _distinct(captures: Iterable[Capture]) -> tuple[list[Capture], list[Capture]
     """Each bundle once, in the order of time; and those that are there again (a folder beside its ZIP)."""
     seen: dict[str, Capture] = {}
     doubles: list[Capture] = []
-    for capture in sorted(captures, key=lambda c: (c.as_of, c.run_id, c.bundle)):
+    for capture in sorted(captures, key=_time):
         if seen.setdefault(capture.bundle_sha256, capture) is not capture:
             doubles.append(capture)
     return list(seen.values()), doubles
+
+
+def _time(capture: Capture) -> tuple[datetime, str, str]:
+    return capture.as_of, capture.run_id, capture.bundle
 
 
 def _entry(capture: Capture, chain: Chain, verdicts: dict[str, Any], why_not: str | None) -> LedgerEntry:

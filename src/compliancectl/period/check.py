@@ -1,0 +1,232 @@
+"""Verification of a period package: the steps of `verify` that concern a seal, and the package's own records.
+
+The last bundle that is enclosed is a bundle like any other; whoever verifies a package verifies it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pydantic
+
+from compliancectl import canonical, clock
+from compliancectl.model.manifest import TITLES, Signer, StepResult, Verification, VerifyStep
+from compliancectl.model.package import PeriodStatement
+from compliancectl.model.period import Period
+from compliancectl.model.trust import Trust
+from compliancectl.period.capture import is_packed
+from compliancectl.period.package import LAST, PERIOD
+from compliancectl.period.populations import file_name
+from compliancectl.seal import Problem, Skipped, container, dsse, keys, names, sums
+from compliancectl.seal.archive import Archive
+from compliancectl.seal.container import Container, Folder
+
+SEAL = ("evidence.intoto.jsonl", "signer.pub.pem", "statement.json", "statement.pae", "statement.sig")
+_LIMIT = 256 * 1024**2
+_PIECE = 1024**2
+
+
+def is_package(path: Path) -> bool:
+    """True if a folder or ZIP is a period package, by the names in it."""
+    if path.is_dir():
+        return (path / PERIOD).is_file() and (path / sums.NAME).is_file()
+    return path.is_file() and is_packed(path)
+
+
+@contextmanager
+def members(path: Path) -> Iterator[Container]:
+    """The files of a package."""
+    with Archive(path) if path.is_file() else Folder(path) as found:
+        yield found
+
+
+def verify_package(
+    path: Path, *, trust: Trust | None = None, tell: Callable[[StepResult], None] = lambda step: None
+) -> Verification:
+    """Verify a package, folder or ZIP; nothing is written. What is wrong is in the steps and is not raised."""
+    checker = _Checker(path, trust)
+    done: list[StepResult] = []
+    for step, take in checker.steps():
+        if any(result.outcome == "failed" for result in done):
+            message = "Not taken: an earlier step failed."
+            done.append(StepResult(number=step, title=TITLES[step], outcome="skipped", message=message))
+        else:
+            done.append(_take(step, take))
+        tell(done[-1])
+    listed = len(checker.listed)
+    return Verification(path=str(path), steps=tuple(done), signer=checker.signer, listed=listed, present=listed)
+
+
+def _take(step: VerifyStep, take: Callable[[], str]) -> StepResult:
+    title = TITLES[step]
+    try:
+        return StepResult(number=step, title=title, outcome="ok", message=take())
+    except Skipped as skipped:
+        return StepResult(number=step, title=title, outcome="skipped", message=skipped.message, hint=skipped.hint)
+    except Problem as problem:
+        said = f"{problem.member} {problem.message}" if problem.member else problem.message
+        return StepResult(
+            number=step, title=title, outcome="failed", message=f"{said}.", hint=problem.hint, file=problem.member
+        )
+    except OSError as error:
+        message = f"The package cannot be read: {error.strerror or error}."
+        return StepResult(number=step, title=title, outcome="failed", message=message)
+
+
+class _Checker:
+    """Holds what earlier steps have established for later ones."""
+
+    def __init__(self, path: Path, trust: Trust | None) -> None:
+        self.path, self.trust = path, trust
+        self.listed: dict[str, str] = {}
+        self.signer: Signer | None = None
+        self.sizes: set[str] = set()
+        self.listing = b""
+        self.envelope: dsse.Envelope
+        self.statement: PeriodStatement
+
+    def steps(self) -> tuple[tuple[VerifyStep, Callable[[], str]], ...]:
+        return (
+            (VerifyStep.CONTAINER, self._container),
+            (VerifyStep.NAMES, self._names),
+            (VerifyStep.SUMS, self._sums),
+            (VerifyStep.UNLISTED, self._unlisted),
+            (VerifyStep.STATEMENT, self._statement),
+            (VerifyStep.SIGNATURE, self._signature),
+            (VerifyStep.SIGNER, self._signer),
+            (VerifyStep.SUBJECT, self._subject),
+            (VerifyStep.DIGESTS, self._digests),
+            (VerifyStep.RECORDS, self._records),
+        )
+
+    def _read(self, name: str) -> bytes:
+        with members(self.path) as found:
+            return container.read(found, name, limit=_LIMIT)
+
+    def _container(self) -> str:
+        with members(self.path) as found:
+            self.sizes = set(found.sizes)
+        return f"{len(self.sizes)} plain files."
+
+    def _names(self) -> str:
+        for name in sorted(self.sizes):
+            if reason := names.problem(name):
+                raise Problem(f"The name {name!r} {reason}")
+        if pair := names.clash(self.sizes):
+            raise Problem(f"{pair[0]} and {pair[1]} are one file on some systems")
+        return "No name is unsafe, and none collides with another."
+
+    def _sums(self) -> str:
+        self.listing = self._read(sums.NAME)
+        self.listed = sums.parse(self.listing)
+        return f"{len(self.listed)} files are listed."
+
+    def _unlisted(self) -> str:
+        seal = {f"seal/{name}" for name in SEAL}
+        if extra := sorted(self.sizes - self.listed.keys() - seal - {sums.NAME}):
+            raise Problem("is not listed in SHA256SUMS", member=extra[0])
+        if gone := sorted((self.listed.keys() | seal) - self.sizes):
+            raise Problem("is missing", member=gone[0])
+        return f"All {len(self.listed)} listed files are present, and no other."
+
+    def _statement(self) -> str:
+        payload = self._read("seal/statement.json")
+        self.envelope = dsse.parse(self._read("seal/evidence.intoto.jsonl"), member="seal/evidence.intoto.jsonl")
+        for name, data in (
+            ("seal/statement.json", self.envelope.payload),
+            ("seal/statement.pae", self.envelope.pae),
+            ("seal/statement.sig", self.envelope.signature),
+        ):
+            if self._read(name) != data:
+                raise Problem("is not what the signed envelope holds", member=name)
+        try:
+            self.statement = PeriodStatement.model_validate_json(payload)
+        except pydantic.ValidationError as error:
+            raise Problem(f"is no statement about a period: {error.errors()[0]['msg']}", member="seal") from error
+        if canonical.to_bytes(json.loads(payload)) != payload:
+            raise Problem("is not in RFC 8785 form", member="seal/statement.json")
+        return "statement.json, statement.pae and the envelope say the same."
+
+    def _signature(self) -> str:
+        pem = self._read("seal/signer.pub.pem")
+        key = keys.parse_public(pem)
+        if key is None or keys.public_pem(key) != pem:
+            raise Problem("is not an ECDSA P-256 public key, plainly written", member="seal/signer.pub.pem")
+        if dsse.key_id(key) != self.envelope.key_id or not dsse.verify(self.envelope, key):
+            raise Problem("The signature is not by the enclosed key over this statement")
+        self.signer = Signer(key_id=self.envelope.key_id)
+        return f"Made with the key {self.envelope.key_id}."
+
+    def _signer(self) -> str:
+        if self.trust is None:
+            raise Skipped(
+                f"Signed by key {self.envelope.key_id}, which you have not said you trust.",
+                "Obtain the signer's public key from them and give it with --key, or list it in a trust file.",
+            )
+        known = self.trust.find(self.envelope.key_id)
+        if not known:
+            raise Problem(f"Signed by key {self.envelope.key_id}, which is not one that you trust")
+        self.signer = Signer(key_id=self.envelope.key_id, name=known[0].name)
+        return f"You trust this key as {known[0].name!r}."
+
+    def _subject(self) -> str:
+        (subject,) = self.statement.subject
+        if subject.name != sums.NAME or subject.digest.sha256 != canonical.sha256(self.listing):
+            raise Problem("is not the list that was signed", member=sums.NAME)
+        return f"SHA256SUMS has the digest that was signed, {subject.digest.sha256}."
+
+    def _digests(self) -> str:
+        with members(self.path) as found:
+            for name, expected in self.listed.items():
+                digest = hashlib.sha256()
+                with found.open(name) as stream:
+                    while piece := stream.read(_PIECE):
+                        digest.update(piece)
+                if digest.hexdigest() != expected:
+                    raise Problem("was altered", member=name)
+        return f"{len(self.listed)} files have the digests that are listed."
+
+    def _records(self) -> str:
+        try:
+            period = Period.model_validate_json(self._read(PERIOD))
+        except pydantic.ValidationError as error:
+            raise Problem(f"does not have its declared form: {error.errors()[0]['msg']}", member=PERIOD) from error
+        said = self.statement.predicate
+        counted = [entry for entry in period.ledger if entry.counted]
+        pairs = (
+            ("the system", (said.organization, said.system), (period.organization, period.system)),
+            ("the period", (said.period.start, said.period.end), (period.start, period.end)),
+            ("the outcome", said.outcome, period.outcome),
+            ("the bundles", (said.bundles, said.captures), (len(period.ledger), len(counted))),
+            ("the last bundle", said.last_bundle.sha256, counted[-1].bundle_sha256 if counted else None),
+        )
+        for what, mine, theirs in pairs:
+            if mine != theirs:
+                raise Problem(f"and the statement differ in {what}", member=PERIOD)
+        for control in period.controls:
+            for test in control.tests:
+                self._population(file_name(control.id, test.id), test.population.model_dump())
+        if LAST not in self.listed:
+            raise Problem("is missing", member=LAST)
+        return f"{clock.text(period.start)} to {clock.text(period.end)}, {len(counted)} captures; counts agree."
+
+    def _population(self, name: str, stated: dict[str, int]) -> None:
+        words = {"pass": "passed", "fail": "failed"}
+        counts = dict.fromkeys(stated, 0)
+        last = None
+        with members(self.path) as found:
+            if name not in found.sizes:
+                raise Problem("is missing", member=name)
+            with found.open(name) as stream:
+                for line in stream:
+                    item = json.loads(line)
+                    if last is not None and item["resource"] <= last:
+                        raise Problem("is not sorted, or holds an item twice", member=name)
+                    last = item["resource"]
+                    counts[words.get(item["outcome"], item["outcome"])] += 1
+        if counts != stated:
+            raise Problem("does not hold as many items as period.json counts", member=name)

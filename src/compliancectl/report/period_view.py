@@ -1,0 +1,233 @@
+"""What a report on a period says beyond an assessment: timelines, exceptions, populations, samples, the run ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pydantic
+
+from compliancectl.errors import FileError, UsageError
+from compliancectl.model.period import Deviation, LedgerEntry, Period, PeriodControl, PeriodTest
+from compliancectl.model.sample import Sample
+from compliancectl.period import reading
+from compliancectl.period.package import PERIOD
+from compliancectl.period.populations import file_name
+from compliancectl.report import text
+from compliancectl.report.pdf import Enclosure
+from compliancectl.report.views import Ground
+
+TABLES: tuple[str, ...] = ()
+SHOWN = 40
+"""Exceptions printed per test; exceptions.csv, which is enclosed, has all."""
+WIDTH = 1000.0
+_LEAST = 2.0
+"""Width of the shortest stretch, so that one bad day in a year can be seen."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A part of a timeline."""
+
+    outcome: str
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A control over the period."""
+
+    marks: tuple[Mark, ...]
+    gaps: tuple[Mark, ...]
+    """Slots without a capture, over the marks."""
+    text: str
+
+
+@dataclass(frozen=True)
+class TestOver:
+    """One test over the period."""
+
+    result: PeriodTest
+    exceptions: tuple[tuple[Deviation, str], ...]
+    """(deviation, how long it lasted in words), the first of them."""
+    more: int
+    extent: str
+    """`2 of 412 items`."""
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ControlOver:
+    """One control over the period."""
+
+    result: PeriodControl
+    timeline: Timeline
+    continuity: tuple[str, ...]
+    """One sentence for each stretch and gap, in the order of time."""
+    state: bool
+    """True if it is about how something is, false if about events."""
+    tests: tuple[TestOver, ...]
+
+    @property
+    def exceptions(self) -> int:
+        return sum(len(test.result.deviations) for test in self.tests)
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """A sample with a letter for each attribute."""
+
+    sample: Sample
+    letters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class PeriodView:
+    """The period as templates print it."""
+
+    period: Period
+    controls: tuple[ControlOver, ...]
+    ticks: tuple[tuple[float, str], ...]
+    """(position, month) on every timeline."""
+    captures: int
+    refused: tuple[LedgerEntry, ...]
+    not_counted: tuple[LedgerEntry, ...]
+    longest_gap: str | None
+    samples: tuple[SampleView, ...]
+    enclosures: tuple[Enclosure, ...]
+
+
+def view(ground: Ground) -> PeriodView:
+    """Make the view of a package.
+
+    Raises:
+        UsageError: a sample was not drawn from this package.
+        FileError: a sample cannot be read.
+    """
+    package = reading.read(ground.path)
+    period, digests = package.period, package.digests
+    counted = [entry for entry in period.ledger if entry.counted]
+    files = (
+        (PERIOD, "What was found in the chain of runs"),
+        ("ledger.csv", "Every bundle that was found"),
+        ("exceptions.csv", "Every deviation of the period"),
+        ("populations.csv", "Sizes and digests of the populations"),
+    )
+    return PeriodView(
+        period=period,
+        controls=tuple(_control(control, period, digests) for control in period.controls),
+        ticks=tuple(_ticks(period.start, period.end)),
+        captures=len(counted),
+        refused=tuple(entry for entry in period.ledger if entry.verdict == "does not verify"),
+        not_counted=tuple(e for e in period.ledger if not e.counted and e.verdict != "does not verify"),
+        longest_gap=_longest([entry.as_of for entry in counted if entry.as_of]),
+        samples=tuple(_sample(path, package.sums_sha256) for path in ground.samples),
+        enclosures=tuple(Enclosure(name, said, "Data", reading.member(ground.path, name)) for name, said in files),
+    )
+
+
+def _control(control: PeriodControl, period: Period, digests: dict[str, str]) -> ControlOver:
+    return ControlOver(
+        result=control,
+        timeline=_timeline(control, period),
+        continuity=tuple(_sentences(control, period.end)),
+        state=any(test.kind == "state" for test in control.tests),
+        tests=tuple(_test(control.id, test, digests) for test in control.tests),
+    )
+
+
+def _test(control: str, test: PeriodTest, digests: dict[str, str]) -> TestOver:
+    name = file_name(control, test.id)
+    failed = len({item.resource for item in test.deviations})
+    return TestOver(
+        result=test,
+        exceptions=tuple((item, _lasted(item)) for item in test.deviations[:SHOWN]),
+        more=max(0, len(test.deviations) - SHOWN),
+        extent=f"{failed:,} of {text.count(test.population.total, 'item')}",
+        file=name,
+        sha256=digests[name],
+    )
+
+
+def _lasted(item: Deviation) -> str:
+    if item.hours is None:
+        return "an event"
+    span = days(timedelta(hours=item.hours))
+    return f"{span}, open at the end of the period" if item.until is None else f"at most {span}"
+
+
+def days(span: timedelta) -> str:
+    """`9 days`, `9 days 4 hours`, `7 hours`."""
+    hours = int(span.total_seconds() // 3600)
+    parts = [text.count(hours // 24, "day")] if hours >= 24 else []
+    parts += [text.count(hours % 24, "hour")] if hours % 24 or not parts else []
+    return " ".join(parts)
+
+
+def _timeline(control: PeriodControl, period: Period) -> Timeline:
+    def mark(outcome: str, start: datetime, end: datetime) -> Mark:
+        whole = (period.end - period.start).total_seconds()
+        x = WIDTH * (start - period.start).total_seconds() / whole
+        wide = max(_LEAST, WIDTH * (end - start).total_seconds() / whole)
+        return Mark(outcome, round(min(x, WIDTH - wide), 2), round(wide, 2))
+
+    order = ("no occurrences", "no deviations", "inconclusive", "deviations")
+    marks = [mark(part.outcome, part.start, part.end) for part in control.timeline]
+    return Timeline(
+        marks=tuple(sorted(marks, key=lambda m: (order.index(m.outcome), m.x))),
+        gaps=tuple(mark("gap", gap.start, gap.end) for gap in control.missed),
+        text=" ".join(_sentences(control, period.end)),
+    )
+
+
+def _sentences(control: PeriodControl, end: datetime) -> Iterator[str]:
+    """How it was over time, in words."""
+    told: list[tuple[datetime, str]] = []
+    for part in control.timeline:
+        span = f"{part.start:%Y-%m-%d} to {part.end:%Y-%m-%d}"
+        said = f"{text.sentence(part.outcome)[:-1]} from {span}, {text.count(part.captures, 'capture')}."
+        told.append((part.start, f"{said} {text.sentence(part.reason)}" if part.reason else said))
+    for gap in control.missed:
+        again = f"; captured again from {gap.end:%Y-%m-%d}" if gap.end < end else ""
+        span = f"{gap.start:%Y-%m-%d} to {gap.end:%Y-%m-%d}"
+        told.append((gap.start, f"No capture from {span}: {text.count(gap.slots, 'capture')} missing{again}."))
+    for change in control.changes:
+        what = {"added": "The control was added", "removed": "The control was removed"}.get(
+            change.kind, f"Its {change.kind} changed"
+        )
+        told.append((change.at, f"{what} with the run of {change.at:%Y-%m-%d}."))
+    for _, sentence in sorted(told, key=lambda pair: pair[0]):
+        yield sentence
+
+
+def _ticks(start: datetime, end: datetime) -> Iterator[tuple[float, str]]:
+    whole = (end - start).total_seconds()
+    at = start
+    while at < end:
+        if at.day == 1 or at == start:
+            yield round(WIDTH * (at - start).total_seconds() / whole, 2), text.MONTHS[at.month - 1][:3]
+        month = at.year * 12 + at.month
+        at = at.replace(year=month // 12, month=month % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _longest(instants: Sequence[datetime]) -> str | None:
+    gaps = [after - before for before, after in pairwise(instants)]
+    return days(max(gaps)) if gaps else None
+
+
+def _sample(path: Path, package: str) -> SampleView:
+    try:
+        sample = Sample.model_validate_json(path.read_bytes())
+    except (OSError, pydantic.ValidationError) as error:
+        said = str(error).splitlines()[0]
+        hint = "Write it with `compliancectl sample … -o sample.json`."
+        raise FileError(f"this is no sample: {said}", file=path, hint=hint) from None
+    if sample.bundle_sha256 != package:
+        raise UsageError(f"{path} was not drawn from this package", hint="Draw it from the package itself.")
+    letters = tuple((chr(97 + n % 26), check) for n, check in enumerate(sample.checks))
+    return SampleView(sample, letters)
