@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from cloudbox import LOGS, PROD, Box, Collected
 
 from compliancectl import plugins
 from compliancectl.collectors.gcp.config import CONSTRAINTS
+from compliancectl.errors import UsageError
 from compliancectl.query.rows import read_rows
+from compliancectl.sandbox import company
+from compliancectl.sandbox.run import running
 
 ROOT = "organizations/558124370021"
 FOLDER = "folders/610000000001"
@@ -147,3 +151,19 @@ def test_the_budget_of_requests_ends_a_run_honestly(box: Box) -> None:
     assert len(box.cloud.web.log) - 1 + len(box.cloud.logs.log) <= 3 + 1  # and the token, and who asks
     spent = [item for item in found.items.values() if item.status != "collected"]
     assert spent and all("the budget of 3 requests" in item.reason and "--max-calls" in item.hint for item in spent)
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_company_has_as_many_projects_as_it_is_told(tmp_path: Path, count: int) -> None:
+    with running(company.load(projects=count), tmp_path / "company", only=("gcp",)) as sandbox:
+        grown = Box(sandbox, tmp_path)
+        found = grown.collect("gcp.project", "gcp.log_bucket", "gcp.log_sink")
+        assert statuses(found) == {"collected"} and len(rows(found, "gcp.project")) == count
+        kept = {bucket["resource"] for bucket in rows(found, "gcp.log_bucket")}
+        (trail,) = [sink for sink in rows(found, "gcp.log_sink") if sink["name"] == "audit-trail"]
+        assert trail["destination_bucket"] in kept
+
+
+def test_a_size_that_the_company_cannot_have_is_refused() -> None:
+    with pytest.raises(UsageError, match="1 to 500 projects, not 501"):
+        company.load(projects=501)

@@ -15,6 +15,8 @@ from compliancectl.sandbox.google.contract import Method, apis
 
 LISTS = [method for api in apis().values() for method in api.methods if method.page]
 TABLES = {
+    "artifactregistry.projects.locations.list": "gcp.artifact_repository",
+    "artifactregistry.projects.locations.repositories.list": "gcp.artifact_repository",
     "cloudasset.analyzeOrgPolicyGovernedContainers": "gcp.org_policy",
     "cloudasset.assets.list": "gcp.bucket",
     "cloudasset.searchAllResources": "gcp.data_store",
@@ -39,6 +41,9 @@ TABLES = {
     "cloudscheduler.projects.locations.list": "gcp.scheduler_job",
     "compute.firewalls.list": "gcp.firewall_rule",
     "compute.networks.list": "gcp.firewall_rule",
+    "essentialcontacts.folders.contacts.list": "gcp.essential_contact",
+    "essentialcontacts.organizations.contacts.list": "gcp.essential_contact",
+    "essentialcontacts.projects.contacts.list": "gcp.essential_contact",
     "containeranalysis.projects.occurrences.list": "gcp.vulnerability",
     "redis.projects.locations.instances.list": "gcp.redis_instance",
     "run.projects.locations.jobs.executions.list": "gcp.run_execution",
@@ -57,6 +62,11 @@ OF_ROOTS = [
     "policyanalyzer.organizations.locations.activityTypes.activities.query",
 ]
 """Asked of an organisation."""
+ALONE = {
+    "essentialcontacts.projects.contacts.list": {"organization": None},
+    "essentialcontacts.folders.contacts.list": {"organization": None, "projects": [], "folders": ["610000000001"]},
+}
+"""Asked of a folder or project when the scope names no organisation."""
 
 
 def request_line(method: Method) -> str:
@@ -70,7 +80,8 @@ def answered(box: Box, method: str, body: Any, table: str) -> Collected:
     box.misbehave(request_line(found), status=200, body=json.dumps(body).encode())
     if method.startswith("cloudresourcemanager"):  # asked when the inventory refuses
         box.cloud.state.denied.add("cloudasset.assets.listResource")
-    collected = box.collect(table, projects=[] if method in OF_ROOTS else [PROD])
+    scope: dict[str, Any] = {"projects": [] if method in OF_ROOTS else [PROD], **ALONE.get(method, {})}
+    collected = box.collect(table, **scope)
     assert any(re.search(request_line(found), f"{r.method} {r.path}") for r in box.cloud.web.log), "it was not asked"
     return collected
 

@@ -304,6 +304,9 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
                 assert {line.outcome for line in session.doctor()} == {"ok"}
             items = store.read_items(folder / name)
             assert {item.status for item in items} == {"collected"}, [i.reason for i in items if i.reason]
+        write_scope(sandbox, sources={"gcp": {**part.scope, "organization": None}})
+        alone = open_project(sandbox.scope_file)
+        collect(alone.scope, alone.collectors, ["gcp.essential_contact"], folder / "alone")
         part.state.denied.add("cloudasset.assets.listResource")
         collect(project.scope, project.collectors, ["gcp.project"], folder / "walk")
         assert part.server.bugs == []

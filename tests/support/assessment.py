@@ -18,7 +18,7 @@ from compliancectl.query.rows import read_rows
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import environment, running
 
-SOURCES = {"google": "gcp", "github": "github", "postgres": "postgres", "documents": "documents"}
+SOURCES = {"google": "gcp", "github": "github", "postgres": "postgres", "documents": "documents", "edge": "probes"}
 """File of the company's definition → collector."""
 ATTESTATION, MEASURED = "document.attestation", ("sha256", "bytes", "media_type")
 """The table of all documents, and its columns that no control reads."""

@@ -30,6 +30,10 @@ def demo(
         list[str] | None,
         typer.Option("--fault", help="Make one fact about the company wrong; may be repeated.", metavar="NAME"),
     ] = None,
+    projects: Annotated[
+        int | None,
+        typer.Option("--projects", help="Grow the company to so many Google Cloud projects, 1 to 500.", metavar="N"),
+    ] = None,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the faults and stop.")] = False,
     paper: PaperSize = Paper.a4,
 ) -> int:
@@ -43,7 +47,7 @@ def demo(
     if list_faults:
         _list(definition.faults().values())
         return 0
-    company = definition.load(fault or ())
+    company = definition.load(fault or (), projects=projects)
     _make_room(output)
     return _run(company, output, paper)
 
@@ -69,6 +73,7 @@ _AREAS = {
     "postgres": "PostgreSQL",
     "github": "GitHub",
     "documents": "Documents",
+    "edge": "Public edge",
     "company": "What the company declares",
 }
 """File of the company's definition → heading, in the order in which the faults are listed."""

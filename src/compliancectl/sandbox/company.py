@@ -20,6 +20,8 @@ from compliancectl.errors import UsageError
 from compliancectl.sandbox.yamlfile import read_yaml
 
 FOLDER = Path(__file__).parent / "company"
+ASSETS_EACH = 20
+"""About how many assets a project of a grown company holds."""
 _TOKEN = re.compile(r"@([+-]\d+)([dhm])(?: (\d\d):(\d\d))?")
 _UNIT = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -54,6 +56,8 @@ class Company:
     """Extra statements that faults run in the database."""
     faults: tuple[Fault, ...]
     """The faults that are on."""
+    projects: int | None = None
+    """How many projects on Google Cloud it was grown to; None: those of the definition."""
 
 
 def faults() -> dict[str, Fault]:
@@ -73,11 +77,16 @@ def faults() -> dict[str, Fault]:
     return dict(sorted(found.items()))
 
 
-def load(on: Iterable[str] = (), now: datetime | None = None) -> Company:
+def load(on: Iterable[str] = (), now: datetime | None = None, projects: int | None = None) -> Company:
     """Load the company with the named faults switched on.
 
+    Args:
+        on: names of faults.
+        now: what relative times start from; None: the clock.
+        projects: how many projects on Google Cloud it has; None: those of the definition.
+
     Raises:
-        UsageError: if a fault does not exist.
+        UsageError: if a fault does not exist, or the company cannot have so many projects.
     """
     known = faults()
     chosen = []
@@ -88,13 +97,26 @@ def load(on: Iterable[str] = (), now: datetime | None = None) -> Company:
     sections = {file.stem: _read(file) for file in sorted(FOLDER.glob("*.yaml"))}
     for fault in chosen:
         _apply(sections[fault.section], fault)
+    if projects is not None:
+        _grow(sections["google"], projects)
     moment = (now or clock.now()).replace(microsecond=0)
     return Company(
         now=moment,
         sections={name: resolve(section, moment) for name, section in sections.items()},
         sql=tuple(f.sql for f in chosen if f.sql),
         faults=tuple(chosen),
+        projects=projects,
     )
+
+
+def _grow(google: Any, projects: int) -> None:
+    """Projects of the same kinds as those that there are, with a few assets each."""
+    from compliancectl.sandbox.google.fleet import grow
+
+    try:
+        grow(google, projects, assets=ASSETS_EACH * projects)
+    except ValueError as error:
+        raise UsageError(f"{error}", hint="Choose a number in between with --projects.") from None
 
 
 def resolve(value: Any, now: datetime) -> Any:

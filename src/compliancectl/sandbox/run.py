@@ -45,12 +45,12 @@ def running(company: Company, folder: Path, only: tuple[str, ...] = ()) -> Itera
     Args:
         company: what the servers answer with.
         folder: where keys, data and the scope file go; made if it is not there.
-        only: collector names (`gcp`, `postgres`, `github`, `documents`); empty means all.
+        only: collector names (`gcp`, `postgres`, `github`, `documents`, `probes`); empty means all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(company, folder, folder / "compliancectl.yaml")
     try:
-        _start(sandbox, only or ("documents", "gcp", "github", "postgres"))
+        _start(sandbox, only or ("documents", "gcp", "github", "postgres", "probes"))
         write_scope(sandbox)
         yield sandbox
     finally:
@@ -86,6 +86,8 @@ def _start(sandbox: Sandbox, names: tuple[str, ...]) -> None:
         _part(sandbox, "github", "github")
     if "documents" in names:
         _part(sandbox, "documents", "documents")
+    if "probes" in names:
+        _part(sandbox, "probes", "edge")
 
 
 def _lead_through_cloud_sql(sandbox: Sandbox) -> None:

@@ -12,10 +12,12 @@ from compliancectl.collectors.gcp.config import GcpConfig
 from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
     accounts,
+    activity,
     artifacts,
     assets,
     balancers,
     certificates,
+    contacts,
     dns,
     flow_logs,
     iam,
@@ -46,10 +48,12 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     config = GcpConfig
     feeds = (
         *accounts.FEEDS,
+        *activity.FEEDS,
         *artifacts.FEEDS,
         *assets.FEEDS,
         *balancers.FEEDS,
         *certificates.FEEDS,
+        *contacts.FEEDS,
         *dns.FEEDS,
         *flow_logs.FEEDS,
         *iam.FEEDS,

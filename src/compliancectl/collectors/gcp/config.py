@@ -13,6 +13,7 @@ from compliancectl.model.base import Model
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.:-]{4,61}[a-z0-9]$")]
 FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
+ServiceAccount = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")]
 
 CONSTRAINTS = (
     "constraints/compute.disableSerialPortAccess",
@@ -49,6 +50,8 @@ class GcpConfig(Model):
     """Patterns of project ids that are out of scope, whatever `include` says."""
     quota_project: ProjectId | None = None
     """Project that pays for quota; absent: what the credentials say."""
+    impersonate: ServiceAccount | None = None
+    """Service account to act as; the ambient credentials must be allowed to (roles/iam.serviceAccountTokenCreator)."""
     constraints: tuple[str, ...] = CONSTRAINTS
     """Organisation policy constraints to read, e.g. `constraints/sql.restrictPublicIp`."""
     staff_domains: tuple[str, ...] = ()
@@ -57,6 +60,8 @@ class GcpConfig(Model):
     """Labels whose values are evidence; the values of other labels are redacted."""
     log_days: int = Field(default=366, ge=1, le=400)
     """How far back restore operations are looked for in the audit log, in days (Google keeps 400)."""
+    log_max_entries: int = Field(default=500_000, ge=1000)
+    """Most audit log entries that are read to be counted, over one period; if more are expected, none is read."""
     endpoints: dict[str, str] = {}
     """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
     max_calls: int | None = Field(default=None, ge=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from compliancectl.collectors.calls import TryAgain, speaks_http, why
@@ -44,7 +44,7 @@ class TokenRequest:
 
 
 def default_credentials(quota_project: str | None) -> Credentials:
-    """Application Default Credentials.
+    """Application Default Credentials, workload identity federation among them.
 
     Raises:
         Denied: if there are none, or they cannot be read.
@@ -53,6 +53,9 @@ def default_credentials(quota_project: str | None) -> Credentials:
     from google.auth import exceptions
 
     try:
+        federated = _federated(quota_project)
+        if federated is not None:
+            return federated
         credentials, _ = google.auth.default(scopes=[SCOPE], quota_project_id=quota_project)
     except exceptions.GoogleAuthError as error:
         raise Denied(f"no usable Google credentials: {_first(error)}", hint=LOGIN) from None
@@ -62,6 +65,46 @@ def default_credentials(quota_project: str | None) -> Credentials:
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON of another form than a key's
         raise Denied(f"the Google credentials have an unknown form ({error})", hint=LOGIN) from None
     return credentials
+
+
+def _federated(quota_project: str | None) -> Credentials | None:
+    """Credentials of a workload identity pool, when the file of the environment describes such.
+
+    `google.auth.default` would look the project of the pool up besides, at a fixed address and on no record.
+    """
+    import json
+    import os
+    from pathlib import Path
+
+    from google.auth import identity_pool
+
+    file = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if not file:
+        return None
+    try:
+        said = json.loads(Path(file).read_bytes())
+    except (OSError, ValueError):
+        return None  # what is wrong with it, the library says in its own words
+    source = said.get("credential_source", {}) if isinstance(said, dict) else {}
+    if not isinstance(source, dict) or said.get("type") != "external_account" or not {"file", "url"} & set(source):
+        return None
+    found: Any = identity_pool.Credentials.from_info(said, scopes=[SCOPE])
+    return cast("Credentials", found.with_quota_project(quota_project) if quota_project else found)
+
+
+def acting_as(credentials: Credentials, account: str, endpoint: str, quota_project: str | None) -> Credentials:
+    """Credentials of a service account, lent to whoever holds `credentials`, for an hour at a time."""
+    from google.auth import impersonated_credentials
+
+    lent: Any = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+        source_credentials=credentials,
+        target_principal=account,
+        target_scopes=[SCOPE],
+        lifetime=3600,
+        quota_project_id=quota_project,
+        iam_endpoint_override=f"{endpoint}/v1/projects/-/serviceAccounts/{account}:generateAccessToken",
+    )
+    return cast("Credentials", lent)
 
 
 def refresh(credentials: Credentials, request: TokenRequest) -> None:

@@ -45,6 +45,26 @@ Where projects are looked for, the role also needs:
 
 {below}
 
+No key needs to be made. People act as the service account with their own login and `impersonate:
+compliance-reader@PROJECT.iam.gserviceaccount.com` in the scope:
+
+```sh
+gcloud iam service-accounts add-iam-policy-binding compliance-reader@PROJECT.iam.gserviceaccount.com \\
+  --member=user:PERSON --role=roles/iam.serviceAccountTokenCreator
+```
+
+CI acts as it through workload identity federation: make a pool and a provider, let the repository use the account, and point
+GOOGLE_APPLICATION_CREDENTIALS to the file that gcloud writes, which holds no secret:
+
+```sh
+gcloud iam service-accounts add-iam-policy-binding compliance-reader@PROJECT.iam.gserviceaccount.com \\
+  --member=principalSet://iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/attribute.repository/OWNER/NAME \\
+  --role=roles/iam.workloadIdentityUser
+gcloud iam workload-identity-pools create-cred-config \\
+  projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER \\
+  --service-account=compliance-reader@PROJECT.iam.gserviceaccount.com --credential-source-file=token.jwt --output-file=federation.json
+```
+
 What each table needs:
 
 {tables}

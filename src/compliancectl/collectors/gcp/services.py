@@ -24,6 +24,9 @@ class Service:
 
 
 SERVICES: dict[str, Service] = {
+    "artifactregistry": Service(
+        "artifactregistry.googleapis.com", "Artifact Registry API", "roles/artifactregistry.reader"
+    ),
     "certificatemanager": Service(
         "certificatemanager.googleapis.com", "Certificate Manager API", "roles/certificatemanager.viewer"
     ),
@@ -34,7 +37,13 @@ SERVICES: dict[str, Service] = {
         "containeranalysis.googleapis.com", "Container Analysis API", "roles/containeranalysis.occurrences.viewer"
     ),
     "dns": Service("dns.googleapis.com", "Cloud DNS API", "roles/dns.reader"),
+    "essentialcontacts": Service(
+        "essentialcontacts.googleapis.com", "Essential Contacts API", "roles/essentialcontacts.viewer"
+    ),
     "iam": Service("iam.googleapis.com", "Identity and Access Management API", "roles/iam.securityReviewer"),
+    "iamcredentials": Service(
+        "iamcredentials.googleapis.com", "IAM Service Account Credentials API", "roles/iam.serviceAccountTokenCreator"
+    ),
     "kmsinventory": Service("kmsinventory.googleapis.com", "KMS Inventory API", "roles/cloudkms.viewer"),
     "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
     "monitoring": Service("monitoring.googleapis.com", "Cloud Monitoring API", "roles/monitoring.viewer"),

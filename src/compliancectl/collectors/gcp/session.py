@@ -14,7 +14,7 @@ from compliancectl import clock
 from compliancectl.collectors.base import Context, Diagnosis, Session
 from compliancectl.collectors.calls import Answer, TryAgain, call
 from compliancectl.collectors.gcp.config import GcpConfig
-from compliancectl.collectors.gcp.oauth import TokenRequest, default_credentials, refresh, refused
+from compliancectl.collectors.gcp.oauth import TokenRequest, acting_as, default_credentials, refresh, refused
 from compliancectl.collectors.gcp.pace import Pace
 from compliancectl.collectors.gcp.redact import REDACTED
 from compliancectl.collectors.gcp.verdict import Asked, judge, unauthenticated
@@ -164,14 +164,18 @@ class GcpSession(Session):
     # -- credentials ----------------------------------------------------------------------------------------------
 
     def credentials(self) -> Credentials:
-        """Application Default Credentials.
+        """Application Default Credentials, or those of the service account that they impersonate.
 
         Raises:
             Denied: if there are none, or they cannot be read.
         """
         with self._lock:
             if self._credentials is None:
-                self._credentials = default_credentials(self.config.quota_project)
+                found = default_credentials(self.config.quota_project)
+                if self.config.impersonate:
+                    endpoint = self.endpoint("iamcredentials")
+                    found = acting_as(found, self.config.impersonate, endpoint, self.config.quota_project)
+                self._credentials = found
             return self._credentials
 
     def token(self) -> str:

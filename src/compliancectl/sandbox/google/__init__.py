@@ -8,6 +8,7 @@ from typing import Any
 
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google.cloud import Cloud
+from compliancectl.sandbox.google.contacts import Contacts
 from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.network import Networks
@@ -16,6 +17,7 @@ from compliancectl.sandbox.google.resources import Resources
 from compliancectl.sandbox.google.server import GoogleServer
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
+from compliancectl.sandbox.google.supply import Supply
 from compliancectl.sandbox.google.tls import Authority
 from compliancectl.sandbox.google.tokens import TokenService
 from compliancectl.sandbox.web import WebServer
@@ -63,7 +65,8 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     sql = CloudSql(state, authority)
     cloud = Cloud(state)
     resources = Resources(state)
-    parts = (sql, cloud, Networks(state), resources, Inventory(state, sql, cloud, resources))
+    inventory = Inventory(state, sql, cloud, resources)
+    parts = (sql, cloud, Networks(state), resources, Supply(state), Contacts(state), inventory)
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
     server.web.start()
@@ -94,8 +97,9 @@ def _scope(company: Company, state: State, url: str, logs_url: str) -> dict[str,
     from compliancectl.collectors.gcp.services import SERVICES
 
     endpoints = {name: f"{url}/{service.host}" for name, service in sorted(SERVICES.items())} | {"logging": logs_url}
+    named = {} if company.projects else {"projects": sorted(state.projects, reverse=True)}
     return {
-        "projects": sorted(state.projects, reverse=True),
+        **named,
         "organization": state.data["organization"],
         "staff_domains": [company.sections["company"]["domain"]],
         "endpoints": endpoints,

@@ -36,7 +36,6 @@ class Cloud:
             "run.projects.locations.services.revisions.get": self.revision,
             "run.projects.locations.jobs.executions.list": self.executions,
             "redis.projects.locations.instances.list": self.redis,
-            "containeranalysis.projects.occurrences.list": self.occurrences,
             "cloudresourcemanager.projects.testIamPermissions": self.test_permissions,
             "cloudresourcemanager.folders.testIamPermissions": self.test_permissions,
             "cloudresourcemanager.organizations.testIamPermissions": self.test_permissions,
@@ -77,6 +76,8 @@ class Cloud:
             },
             "softDeletePolicy": {"retentionDurationSeconds": str(it.get("soft_delete_days", 0) * 86400)},
         }
+        if it.get("versioning"):
+            record["versioning"] = {"enabled": True}
         if "delete_after_days" in it:
             record["lifecycle"] = {
                 "rule": [{"action": {"type": "Delete"}, "condition": {"age": it["delete_after_days"]}}]
@@ -212,8 +213,10 @@ class Cloud:
             "createTime": it["created"],
             "updateTime": it["created"],
             "creator": it["creator"],
-            "lastModifier": it["creator"],
+            "lastModifier": it["deployer"],
             "ingress": it["ingress"],
+            "sshEnabled": it.get("ssh", False),
+            "binaryAuthorization": {"useDefault": True} if it.get("admission", True) else {},
             "defaultUriDisabled": it.get("default_uri_disabled", False),
             "invokerIamDisabled": it.get("invoker_iam_disabled", False),
             "labels": it.get("labels", {}),
@@ -283,13 +286,6 @@ class Cloud:
         project = call.path["project"]
         return {"instances": [redis_instance(project, name, it) for name, it in self._here(call, "redis")]}
 
-    def occurrences(self, call: Call) -> dict[str, Any]:
-        """Containeranalysis occurrences.list."""
-        if call.first("filter") not in (None, 'kind="VULNERABILITY"'):
-            raise errors.invalid("The sandbox knows only the filter for vulnerabilities.")
-        found = self._of(call, "vulnerabilities")
-        return {"occurrences": [_occurrence(call.path["project"], cve, found[cve]) for cve in sorted(found)]}
-
 
 def redis_instance(project: str, name: str, it: dict[str, Any]) -> dict[str, Any]:
     """One cache."""
@@ -316,24 +312,6 @@ def _container(it: dict[str, Any]) -> dict[str, Any]:
         for name, secret in sorted(it.get("secrets", {}).items())
     ]
     return {"name": "app", "image": it["image"], "env": env}
-
-
-def _occurrence(project: str, cve: str, it: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": f"projects/{project}/occurrences/{_uuid(cve + it['digest'])}",
-        "kind": "VULNERABILITY",
-        "resourceUri": f"https://{it['image']}@{it['digest']}",
-        "noteName": f"projects/goog-vulnz/notes/{cve}",
-        "createTime": it["found"],
-        "updateTime": it["found"],
-        "vulnerability": {
-            "severity": it["severity"],
-            "effectiveSeverity": it["severity"],
-            "shortDescription": cve,
-            **({"fixAvailable": True} if it.get("fix") else {}),
-            "packageIssue": [{"affectedPackage": it["package"], "effectiveSeverity": it["severity"]}],
-        },
-    }
 
 
 def _uuid(text: str) -> str:

@@ -11,12 +11,14 @@ def grow(google: dict[str, Any], projects: int, *, instances: int = 0, assets: i
 
     Args:
         google: the section `google` of a loaded company; changed in place.
-        projects: how many there are afterwards, 500 at most.
+        projects: how many there are afterwards, 1 to 500; one keeps its own audit logs.
         instances: how many Cloud SQL instances the added projects hold, in pairs of a primary and its replica.
         assets: about how many assets there are afterwards, most of them buckets and firewall rules.
     """
-    if not len(google["projects"]) <= projects <= 500:
-        raise ValueError(f"the company can have {len(google['projects'])} to 500 projects, not {projects}")
+    if not 1 <= projects <= 500:
+        raise ValueError(f"the company can have 1 to 500 projects, not {projects}")
+    if projects == 1:
+        _keep_own_logs(google)
     model = google["projects"]["larkspur-prod"]
     added = projects - len(google["projects"])
     share = max(0, -(-assets // max(1, added)) - 6)  # six more are the project, its network, sinks and log buckets
@@ -27,6 +29,14 @@ def grow(google: dict[str, Any], projects: int, *, instances: int = 0, assets: i
             project["sql"] = _pair(name, model)
         google["projects"][name] = project
     return sum(_count(project) for project in google["projects"].values())
+
+
+def _keep_own_logs(google: dict[str, Any]) -> None:
+    """Move the bucket of audit logs into the one project that stays."""
+    logs = google["projects"].pop("larkspur-logs")
+    google["projects"]["larkspur-prod"]["log_buckets"]["audit"] = logs["log_buckets"]["audit"]
+    sink = google["log_sinks"]["audit-trail"]
+    sink["destination"] = sink["destination"].replace("larkspur-logs", "larkspur-prod")
 
 
 def _project(name: str, number: int, model: dict[str, Any], share: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from compliancectl.sandbox.google.resources import SPECS, Resources
 from compliancectl.sandbox.google.server import Call
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
+from compliancectl.sandbox.google.supply import repository
 
 OLDEST = timedelta(days=35)
 _POLICY_ONLY = ("Folder", "Organization")
@@ -169,16 +170,29 @@ class Inventory:
         above = self.state.ancestors(root)[0]
         kinds = sorted(set(call.query.get("assetTypes", [])) & set(_SCHEMAS))
         found = [entry for kind in kinds for entry in self._of(kind) if above in entry.ancestors]
+        found += self._elsewhere(above, set(call.query.get("assetTypes", [])))
         return {"results": Pages(found, self._result)}
+
+    def _elsewhere(self, above: str, kinds: set[str]) -> list[Entry]:
+        """What only a search finds: kinds of which nothing but name and place is ever asked."""
+        found = []
+        for project, it in sorted(self.state.projects.items()):
+            ancestors = self.state.ancestors(f"projects/{project}")
+            for name, one in sorted(it.get("data_assets", {}).items()):
+                full = f"//{one['type'].partition('/')[0]}/projects/{project}/{name}"
+                if above in ancestors and one["type"] in kinds:
+                    found.append(Entry(one["type"], full, ancestors, partial(dict, location=one["location"])))
+        return found
 
     def _result(self, entry: Entry) -> dict[str, Any]:
         data = entry.data()
+        placed = re.search(r"/locations/([^/]+)/", entry.name)
         record = {
             "name": entry.name,
             "assetType": entry.kind,
             "project": entry.ancestors[0],
             "displayName": entry.name.rpartition("/")[2],
-            "location": str(data.get("location", data.get("region", "global"))).lower(),
+            "location": str(data.get("location", data.get("region", placed.group(1) if placed else "global"))).lower(),
             "createTime": "2024-02-01T09:00:00Z",
             "labels": data.get("labels", data.get("settings", {}).get("userLabels", {})),
         }
@@ -286,8 +300,11 @@ class Inventory:
                 for name, one in sorted(it.get(f"run_{plural}", {}).items()):
                     yield f"{base}/locations/{one['region']}/{plural}/{name}", _nothing
             case "artifactregistry", _:
-                if it.get("run_services") or it.get("run_jobs"):
-                    yield f"{base}/locations/europe/repositories/app", _nothing
+                for name, one in sorted(it.get("artifact_repositories", {}).items()):
+                    yield (
+                        f"{base}/locations/{one['location']}/repositories/{name}",
+                        partial(repository, project, name, one),
+                    )
             case "serviceusage", _:
                 for name in self.state.enabled(project):
                     full = f"projects/{number}/services/{name}"

@@ -124,8 +124,10 @@ def _all(state: State, project: str) -> Iterator[tuple[datetime, dict[str, Any]]
 
 
 def _wanted(it: dict[str, Any], text: str) -> bool:
-    """An entry of pgAudit is asked for by its type, others by their method."""
-    return "PgAuditEntry" in text if it.get("pgaudit") else f'"{it["method"]}"' in text
+    """An entry of pgAudit is asked for by its type; others by their method, or all of them."""
+    if it.get("pgaudit") or "PgAuditEntry" in text:
+        return bool(it.get("pgaudit")) and "PgAuditEntry" in text
+    return "methodName=" not in text or f'"{it["method"]}"' in text
 
 
 def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number: int) -> Any:
@@ -134,13 +136,14 @@ def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number:
     from google.logging.type import log_severity_pb2
 
     audit = audit_log_pb2.AuditLog(
-        service_name="cloudsql.googleapis.com",
+        service_name=it.get("service", "cloudsql.googleapis.com"),
         method_name=it["method"],
-        resource_name=f"projects/{project}/instances/{it['instance']}",
+        resource_name=it.get("target", f"projects/{project}/instances/{it.get('instance')}"),
     )
     audit.authentication_info.principal_email = it["principal"]
     audit.request_metadata.caller_ip = it.get("caller_ip", "")
     audit.request.update({"body": it.get("request", {})})
+    audit.status.code = it.get("code", 0)
     log, labels = "activity", {}
     if it.get("pgaudit"):
         log = "data_access"
@@ -154,7 +157,9 @@ def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number:
         receive_timestamp=at + timedelta(seconds=1),
         severity=log_severity_pb2.NOTICE,
         proto_payload=_pack(audit),
-        operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True},
+        operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True}
+        if "operation" in it
+        else None,
     )
 
 

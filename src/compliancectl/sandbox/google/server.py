@@ -56,7 +56,7 @@ class GoogleServer:
         if request.path == tokens.PATH:
             return self.tokens.issue(request)
         try:
-            response = self._answer(request)
+            response = self.tokens.answer(request) or self._answer(request)
         except errors.Refused as refused:
             response = refused.response
         except Exception as bug:

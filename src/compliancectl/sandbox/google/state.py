@@ -10,6 +10,7 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google import errors
 
 _TITLES = {
+    "artifactregistry.googleapis.com": "Artifact Registry API",
     "certificatemanager.googleapis.com": "Certificate Manager API",
     "cloudasset.googleapis.com": "Cloud Asset API",
     "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",
@@ -20,6 +21,7 @@ _TITLES = {
     "policyanalyzer.googleapis.com": "Policy Analyzer API",
     "secretmanager.googleapis.com": "Secret Manager API",
     "containeranalysis.googleapis.com": "Container Analysis API",
+    "essentialcontacts.googleapis.com": "Essential Contacts API",
     "dns.googleapis.com": "Cloud DNS API",
     "logging.googleapis.com": "Cloud Logging API",
     "monitoring.googleapis.com": "Cloud Monitoring API",
@@ -33,6 +35,7 @@ _TITLES = {
 }
 
 _HELD = {
+    "artifactregistry.googleapis.com": ("artifact_repositories",),
     "cloudscheduler.googleapis.com": ("scheduler_jobs",),
     "compute.googleapis.com": ("networks",),
     "redis.googleapis.com": ("redis",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +26,24 @@ class Authority:
         """The authority's own certificate."""
         return _pem(self._certificate)
 
-    def server(self, folder: Path, name: str, addresses: tuple[str, ...], hosts: tuple[str, ...]) -> tuple[Path, Path]:
-        """Make a server key and certificate; returns their files (key, certificate)."""
+    def server(
+        self,
+        folder: Path,
+        name: str,
+        addresses: tuple[str, ...],
+        hosts: tuple[str, ...],
+        *,
+        expires: datetime | None = None,
+    ) -> tuple[Path, Path]:
+        """Make a server key and certificate, good for a day or until it `expires`; returns their files."""
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization as s
 
         key = _new_key()
         names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
         names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        builder = self._builder(name, key.public_key()).add_extension(x509.SubjectAlternativeName(names), False)
+        builder = self._builder(name, key.public_key(), expires=expires)
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
         key_file, certificate_file = folder / f"{name}.key", folder / f"{name}.crt"
         key_file.touch(mode=0o600)
         key_file.write_bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
@@ -57,7 +66,9 @@ class Authority:
         builder = self._builder("Sandbox CA", self._key.public_key())
         return self._finish(builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True))
 
-    def _builder(self, name: str, public_key: Any, hours: int = 24) -> CertificateBuilder:
+    def _builder(
+        self, name: str, public_key: Any, hours: int = 24, expires: datetime | None = None
+    ) -> CertificateBuilder:
         from cryptography import x509
 
         now = clock.now()
@@ -67,8 +78,8 @@ class Authority:
             .issuer_name(_name("Sandbox CA"))
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(hours=hours))
+            .not_valid_before(min(now, expires or now) - timedelta(minutes=5))
+            .not_valid_after(expires or now + timedelta(hours=hours))
         )
 
     def _finish(self, builder: CertificateBuilder) -> Certificate:

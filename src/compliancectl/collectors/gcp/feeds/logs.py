@@ -48,7 +48,11 @@ def log_pages(
     context: Mapping[str, str],
     tally: Tally,
 ) -> Iterator[Page]:
-    """Read a list over gRPC to its end."""
+    """Read a list over gRPC to its end, page by page.
+
+    Raises:
+        CollectError: if a page cannot be read, tokens repeat, or there are more pages than the limit.
+    """
     from google.cloud.logging_v2 import types
 
     seen: set[str] = set()
@@ -225,7 +229,8 @@ def entry_filter(window: Window) -> str:
     )
 
 
-def _entry_drops(session: GcpSession) -> tuple[Drop, ...]:
+def entry_drops(session: GcpSession) -> tuple[Drop, ...]:
+    """What leaves entries before anything is made of them."""
     payload = "entries[].protoPayload"
     outside = people_outside(session.config.staff_domains, session.context.people)
     return (
@@ -278,7 +283,7 @@ def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str
         "ListLogEntriesRequest",
         fields,
         "entries",
-        _entry_drops(session),
+        entry_drops(session),
         context,
         tally,
     ):

@@ -11,7 +11,7 @@ from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages, single
 from compliancectl.collectors.gcp.places import locations, regions
-from compliancectl.collectors.gcp.redact import Drop
+from compliancectl.collectors.gcp.redact import Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession, Request
 from compliancectl.collectors.gcp.shaping import (
     columns,
@@ -68,6 +68,19 @@ SERVICE = Table(
         Column("image", TEXT, "Image as it was asked for.", f"{_r}:containers[].image"),
         Column("digest", TEXT, "Digest that runs: `sha256:…`.", f"{_r}:containerStatuses[].imageDigest"),
         Column("ingress", TEXT, "Which traffic reaches the service.", f"{_s}:ingress"),
+        Column(
+            "deployed_by",
+            TEXT,
+            "Service account that last changed the service; `(redacted)`: a person did.",
+            f"{_s}:lastModifier",
+        ),
+        Column("ssh", BOOL, "People may open a shell in its containers.", f"{_s}:sshEnabled"),
+        Column(
+            "admission",
+            TEXT,
+            "What decides which images may run: `default policy`, the name of a policy, or `none`.",
+            f"{_s}:binaryAuthorization",
+        ),
         Column("created", TIME, "When the revision was made.", f"{_r}:createTime"),
         Column(
             "default_uri_disabled",
@@ -101,7 +114,8 @@ SERVICE = Table(
     key=("resource",),
     permissions=("run.locations.list", "run.revisions.get", "run.services.list"),
     drops=(
-        "creator, lastModifier, annotations, labels: personal data",
+        "creator, annotations, labels: personal data",
+        "lastModifier when it is a person: personal data",
         "environment values, arguments and commands of containers: may hold secrets",
     ),
 )
@@ -116,8 +130,9 @@ def _container_drops(prefix: str) -> tuple[Drop, ...]:
 
 
 def _person_drops(prefix: str) -> tuple[Drop, ...]:
-    names = ("annotations", "client", "creator", "labels", "lastModifier")
-    return tuple(Drop(f"{prefix}{name}", "personal") for name in names)
+    names = ("annotations", "client", "creator", "labels")
+    modifier = Drop(f"{prefix}lastModifier", "personal", people_outside(()))  # service accounts stay
+    return (*(Drop(f"{prefix}{name}", "personal") for name in names), modifier)
 
 
 _SERVICE_DROPS = (
@@ -207,18 +222,22 @@ def _services_in(session: GcpSession, project: str, places: list[str], tally: Ta
                 for revision in _live(service):
                     reply, data = single(session, Request(asked, f"v2/{revision}"), tally, _REVISION_DROPS, {})
                     tally.items += len(data["containers"])
-                    yield replace(
-                        reply,
-                        context={
-                            "project": project,
-                            "part": "revision",
-                            "service": str(service.get("name")),
-                            "ingress": str(service.get("ingress", "")),
-                            "default_uri_disabled": str(service.get("defaultUriDisabled") is True),
-                            "invoker_iam_disabled": str(service.get("invokerIamDisabled") is True),
-                        },
-                    )
+                    yield replace(reply, context={"project": project, "part": "revision", **_about(service)})
     return tally.completeness("regions, the services of each, and their live revisions")
+
+
+def _about(service: Mapping[str, Any]) -> dict[str, str]:
+    """What a revision does not say of itself; an empty text is NULL."""
+    admission = service.get("binaryAuthorization", {})
+    return {
+        "service": str(service.get("name")),
+        "ingress": str(service.get("ingress", "")),
+        "deployed_by": str(service.get("lastModifier", "")),
+        "ssh": "yes" if service.get("sshEnabled") else "no",
+        "default_uri_disabled": str(service.get("defaultUriDisabled") is True),
+        "invoker_iam_disabled": str(service.get("invokerIamDisabled") is True),
+        "admission": "default policy" if admission.get("useDefault") else str(admission.get("policy") or "none"),
+    }
 
 
 def _live(service: Mapping[str, Any]) -> list[str]:
@@ -254,6 +273,9 @@ def _shape_services(data: Mapping[str, Any], context: Mapping[str, str]) -> Iter
                     "image": image,
                     "digest": _digest(digests.get(name)) or _digest(image),
                     "ingress": context["ingress"] or None,
+                    "deployed_by": context["deployed_by"] or None,
+                    "ssh": context["ssh"] == "yes",
+                    "admission": context["admission"],
                     "default_uri_disabled": context["default_uri_disabled"] == "True",
                     "invoker_iam_disabled": context["invoker_iam_disabled"] == "True",
                     "vpc": _vpc(data.get("vpcAccess", {})),

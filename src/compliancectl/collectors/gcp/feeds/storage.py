@@ -14,6 +14,7 @@ from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import (
     columns,
     describe,
+    dig,
     full_name,
     pairs,
     project_column,
@@ -41,7 +42,12 @@ BUCKET = Table(
             "iamConfiguration.uniformBucketLevelAccess.enabled",
             "Access is controlled by IAM alone, not by object lists.",
         ),
-        _c("versioning", BOOL, "versioning.enabled", "Older versions of objects are kept."),
+        _c(
+            "versioning",
+            BOOL,
+            "versioning.enabled",
+            "Older versions of objects are kept; Google leaves it out when not.",
+        ),
         _c(
             "retention_seconds",
             INT,
@@ -101,6 +107,7 @@ def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]
                 {
                     "project": context["project"],
                     "resource": full_name("//storage.googleapis.com/", record.get("name")),
+                    "versioning": dig(record, "versioning.enabled") or False,
                     "delete_after_days": _delete_after_days(record),
                     "labels": pairs(record.get("labels")),
                 },

@@ -38,12 +38,16 @@ API = Table(
 )
 
 DATA_TYPES = (
+    "aiplatform.googleapis.com/Dataset",
     "aiplatform.googleapis.com/Index",
     "alloydb.googleapis.com/Cluster",
     "artifactregistry.googleapis.com/Repository",
     "bigquery.googleapis.com/Dataset",
+    "bigquerydatatransfer.googleapis.com/TransferConfig",
     "bigtableadmin.googleapis.com/Instance",
     "compute.googleapis.com/Disk",
+    "compute.googleapis.com/Snapshot",
+    "datastream.googleapis.com/Stream",
     "discoveryengine.googleapis.com/DataStore",
     "file.googleapis.com/Instance",
     "firestore.googleapis.com/Database",
@@ -53,7 +57,7 @@ DATA_TYPES = (
     "spanner.googleapis.com/Instance",
     "sqladmin.googleapis.com/Instance",
 )
-"""Kinds of resources that can hold data of customers. Buckets, of which there may be many, have a table of their own."""
+"""Kinds of resources that can hold data of customers, or carry it elsewhere. Buckets, of which there may be many, have a table of their own."""
 
 STORE = Table(
     "gcp.data_store",
