@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test postgres-versions year spark kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
+.PHONY: help demo test postgres-versions year spark faults kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ $(VENV)/.spark: requirements/spark.lock | $(VENV)/.dev
 	@sh requirements/system.sh java
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/spark.lock
 	@touch $@
+
+faults: setup-dev ## try every fault of the company alone; `make test` tries those that do not touch together (minutes)
+	$(BIN)/python -m pytest tests/system/test_faults.py -m "faults or not faults" -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
 
 kills: setup-dev ## kill -9 a run at fifty moments, and look at what is left (minutes; not part of `make test`)
 	$(BIN)/python -m pytest tests/system/test_kill.py -m "kills or not kills" --timeout 3600

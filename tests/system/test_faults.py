@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fault_groups
 import pytest
 from assessment import SOURCES, Assessment, reassess
 
@@ -31,19 +32,43 @@ def test_the_company_without_faults_keeps_every_promise(healthy: Assessment) -> 
     assert len(healthy.results.controls) >= 17 and healthy.results.exit_code == 0
 
 
+@pytest.mark.parametrize("names", fault_groups.together(FAULTS.values()), ids=lambda names: "+".join(names)[:60])
+def test_faults_turn_what_they_name_and_nothing_else(
+    names: tuple[str, ...], healthy: Assessment, tmp_path: Path
+) -> None:
+    """Faults that have nothing in common are switched on together; only if that comes out otherwise, one by one."""
+    turned, reasons = turned_by(names, healthy, tmp_path / "together")
+    if len(names) == 1 or turned != expected(names):
+        for name in names if len(names) > 1 else ():
+            turned, reasons = turned_by((name,), healthy, tmp_path / name)
+            assert turned == expected((name,)), (name, reasons)
+        assert len(names) > 1 or turned == expected(names), reasons
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_turns_what_it_names_and_nothing_else(name: str, healthy: Assessment, tmp_path: Path) -> None:
-    fault = FAULTS[name]
-    broken = definition.load([name], now=healthy.company.now)
-    found = reassess(broken, tmp_path, healthy, SOURCES.get(fault.section, "documents"))
+def test_a_fault_alone_turns_what_it_names_and_nothing_else(name: str, healthy: Assessment, tmp_path: Path) -> None:
+    turned, reasons = turned_by((name,), healthy, tmp_path / "alone")
+    assert turned == expected((name,)), reasons
+
+
+def turned_by(names: tuple[str, ...], healthy: Assessment, folder: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Test → checks that turn when these faults are on, and why tests could not be judged."""
+    folder.mkdir()
+    broken = definition.load(names, now=healthy.company.now)
+    found = reassess(broken, folder, healthy, SOURCES.get(FAULTS[names[0]].section, "documents"))
     before, after = bad_checks(healthy.results), bad_checks(found.results)
     turned = {
         test: sorted(check for check, count in checks.items() if count > before[test].get(check, 0))
         for test, checks in after.items()
     }
-    expected = {test: sorted(checks) for test, checks in fault.turns.items()}
     reasons = [f"{c.id}.{t.id}: {t.reason}" for c in found.results.controls for t in c.tests if t.reason]
-    assert {test: checks for test, checks in turned.items() if checks} == expected, reasons
+    return {test: checks for test, checks in turned.items() if checks}, reasons
+
+
+def expected(names: tuple[str, ...]) -> dict[str, list[str]]:
+    """Test → checks that these faults say they turn."""
+    return {test: sorted(checks) for name in names for test, checks in FAULTS[name].turns.items()}
 
 
 def test_every_check_has_a_fault_that_turns_it(healthy: Assessment) -> None:
