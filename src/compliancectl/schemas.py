@@ -25,7 +25,6 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.load.waivers import WaiversForm
     from compliancectl.model.certificate import Certificate
     from compliancectl.model.claim import ClaimsResult
-    from compliancectl.model.depot import Hold, Kept, Tombstone
     from compliancectl.model.diff import Diff
     from compliancectl.model.evidence import EvidenceItem, RunRecord
     from compliancectl.model.gap import Gaps
@@ -34,7 +33,6 @@ def schemas() -> dict[str, bytes]:
     from compliancectl.model.manifest import BundleRecord, Statement, Verification
     from compliancectl.model.package import PeriodStatement
     from compliancectl.model.period import Period
-    from compliancectl.model.redaction import Disclosure
     from compliancectl.model.reperform import Reperformance
     from compliancectl.model.replay import Replay
     from compliancectl.model.result import ItemResult, Results
@@ -64,10 +62,7 @@ def schemas() -> dict[str, bytes]:
         "review": (Review, "What `reviews check --format json` prints"),
         "roadmap": (Roadmap, "What `roadmap --format json` prints"),
         "reperformance": (Reperformance, "What `reperform --format json` prints"),
-        "kept": (Kept, "What a store writes about a bundle (`record.json`)"),
-        "hold": (Hold, "What a store writes about a legal hold"),
-        "tombstone": (Tombstone, "What a store leaves of a purged bundle"),
-        "disclosure": (Disclosure, "What `redactions open` writes"),
+        **_handed_on(),
         "verification": (Verification, "What `verify --format json` prints"),
         "replay": (Replay, "What `replay --format json` prints"),
         "diff": (Diff, "What `diff --format json` prints"),
@@ -84,6 +79,19 @@ def schemas() -> dict[str, bytes]:
     for name, (model, title) in written.items():
         found[f"docs/schema/{name}.schema.json"] = _of(model, title, "serialization")
     return {path: (json.dumps(found[path], indent=2, ensure_ascii=False) + "\n").encode() for path in sorted(found)}
+
+
+def _handed_on() -> dict[str, tuple[type[BaseModel], str]]:
+    """What is written about a bundle after it was sealed."""
+    from compliancectl.model.depot import Hold, Kept, Tombstone
+    from compliancectl.model.redaction import Disclosure
+
+    return {
+        "kept": (Kept, "What a store writes about a bundle (`record.json`)"),
+        "hold": (Hold, "What a store writes about a legal hold"),
+        "tombstone": (Tombstone, "What a store leaves of a purged bundle"),
+        "disclosure": (Disclosure, "What `redactions open` writes"),
+    }
 
 
 def _trust() -> dict[str, Any]:
