@@ -124,9 +124,8 @@ def collect(
         run = _Run(folder, started, replace(context, max_calls=max_calls, write_probes=write_probes), tell)
         people = stack.enter_context(redaction.people(openings))
         run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
-        tasks = [
-            t for t in _open_sessions(stack, run, collectors, sections, feeds) if chosen(t.id) or t.session is None
-        ]
+        opened = _open_sessions(stack, run, collectors, sections, feeds)
+        tasks = [task for task in opened if chosen(task.id) or task.session is None]
         _execute(run, _share(run, tasks, part) if part else tasks)
         return _close(run)
 
@@ -164,7 +163,7 @@ def _prepare(
     """Write an open `run.json`, or open that of an earlier try again."""
     names = tuple(f"{source}.{feed.name}" for source, feed in feeds)
     if (folder / store.RUN_FILE).exists():
-        _same_part(folder, part)
+        shards.refuse_other(folder, part)
         return _continue(folder, scope, names, resume)
     now = clock.now()
     record = RunRecord(
@@ -188,14 +187,6 @@ def _prepare(
         shards.write(folder, part)
     (folder / store.EVIDENCE).mkdir()
     return record
-
-
-def _same_part(folder: Path, part: ShardRecord | None) -> None:
-    found = shards.read(folder)
-    here, asked = found.shard if found else None, part.shard if part else None
-    if here != asked:
-        what, hint = f"shard {here}" if here else "a whole run", "Choose a new folder with --output."
-        raise UsageError(f"{folder} holds {what}, not {f'shard {asked}' if asked else 'a whole run'}", hint=hint)
 
 
 def _share(run: _Run, tasks: list[Task], part: ShardRecord) -> list[Task]:
@@ -405,6 +396,5 @@ def _close(run: _Run) -> RunRecord:
 
 
 def _note(run: _Run, text: str) -> None:
-    label = getattr(run.current, "label", None)
-    if label is not None:
+    if (label := getattr(run.current, "label", None)) is not None:
         run.tell(Event("note", label[0], label[1], note=text))

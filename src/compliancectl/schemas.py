@@ -7,6 +7,7 @@ committed ones against the models. A schema says what a form can say; the loader
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,58 +18,53 @@ CONTROL = "controls/control.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+_WRITTEN = {
+    "run": ("evidence.RunRecord", "run.json: one run of collect"),
+    "evidence": ("evidence.EvidenceItem", "evidence/<source>/<feed>/<target>/item.json: one evidence item"),
+    "results": ("result.Results", "results/results.json: what the checks said"),
+    "item": ("result.ItemResult", "results/items/*.jsonl: one item of a population, a line each"),
+    "bundle": ("manifest.BundleRecord", "bundle.json: what is handed over"),
+    "statement": ("manifest.Statement", "The in-toto statement that is signed: the manifest of a bundle"),
+    "history": ("history.History", "What `history` finds"),
+    "certificate": (
+        "certificate.Certificate",
+        "What an engine other than DuckDB is certified for: catalog/engine.json",
+    ),
+    "period": ("period.Period", "What `period` finds"),
+    "period-statement": (
+        "package.PeriodStatement",
+        "The in-toto statement that is signed: the manifest of a period package",
+    ),
+    "sample": ("sample.Sample", "What `sample` draws: items, and how to draw them again"),
+    "shard": ("shard.ShardRecord", "`shard.json`: which part of a run a folder holds"),
+    "claims-result": ("claim.ClaimsResult", "What `claims --format json` prints"),
+    "gaps": ("gap.Gaps", "What `gaps --format json` prints"),
+    "review-campaign": ("review.Campaign", "campaign.json: what an access review asks, and whom"),
+    "review": ("review.Review", "What `reviews check --format json` prints"),
+    "roadmap": ("roadmap.Roadmap", "What `roadmap --format json` prints"),
+    "reperformance": ("reperform.Reperformance", "What `reperform --format json` prints"),
+    "verification": ("manifest.Verification", "What `verify --format json` prints"),
+    "replay": ("replay.Replay", "What `replay --format json` prints"),
+    "diff": ("diff.Diff", "What `diff --format json` prints"),
+    "ledger-entry": ("ledger.Entry", "entries.jsonl of a ledger, a line each"),
+    "coverage": ("ledger.Coverage", "What `ledger coverage --format json` prints"),
+    "kept": ("depot.Kept", "What a store writes about a bundle (`record.json`)"),
+    "hold": ("depot.Hold", "What a store writes about a legal hold"),
+    "tombstone": ("depot.Tombstone", "What a store leaves of a purged bundle"),
+    "disclosure": ("redaction.Disclosure", "What `redactions open` writes"),
+}
+"""Name of the schema → model below `compliancectl.model`, and what it describes."""
+
+
 def schemas() -> dict[str, bytes]:
     """Every schema as it is committed, by path from the top of the tree."""
     from compliancectl.load.claims import ClaimsForm
     from compliancectl.load.forms import ControlForm
     from compliancectl.load.scope import ScopeForm
     from compliancectl.load.waivers import WaiversForm
-    from compliancectl.model.certificate import Certificate
-    from compliancectl.model.claim import ClaimsResult
-    from compliancectl.model.diff import Diff
-    from compliancectl.model.evidence import EvidenceItem, RunRecord
-    from compliancectl.model.gap import Gaps
-    from compliancectl.model.history import History
-    from compliancectl.model.ledger import Coverage, Entry
-    from compliancectl.model.manifest import BundleRecord, Statement, Verification
-    from compliancectl.model.package import PeriodStatement
-    from compliancectl.model.period import Period
-    from compliancectl.model.reperform import Reperformance
-    from compliancectl.model.replay import Replay
-    from compliancectl.model.result import ItemResult, Results
-    from compliancectl.model.review import Campaign, Review
-    from compliancectl.model.roadmap import Roadmap
-    from compliancectl.model.sample import Sample
-    from compliancectl.model.shard import ShardRecord
 
     control = _of(ControlForm, "Control", "validation")
     control["anyOf"] = [{"required": ["tests"]}, {"required": ["evidence"]}]
-    written: dict[str, tuple[type[BaseModel], str]] = {
-        "run": (RunRecord, "run.json: one run of collect"),
-        "evidence": (EvidenceItem, "evidence/<source>/<feed>/<target>/item.json: one evidence item"),
-        "results": (Results, "results/results.json: what the checks said"),
-        "item": (ItemResult, "results/items/*.jsonl: one item of a population, a line each"),
-        "bundle": (BundleRecord, "bundle.json: what is handed over"),
-        "statement": (Statement, "The in-toto statement that is signed: the manifest of a bundle"),
-        "history": (History, "What `history` finds"),
-        "certificate": (Certificate, "What an engine other than DuckDB is certified for: catalog/engine.json"),
-        "period": (Period, "What `period` finds"),
-        "period-statement": (PeriodStatement, "The in-toto statement that is signed: the manifest of a period package"),
-        "sample": (Sample, "What `sample` draws: items, and how to draw them again"),
-        "shard": (ShardRecord, "`shard.json`: which part of a run a folder holds"),
-        "claims-result": (ClaimsResult, "What `claims --format json` prints"),
-        "gaps": (Gaps, "What `gaps --format json` prints"),
-        "review-campaign": (Campaign, "campaign.json: what an access review asks, and whom"),
-        "review": (Review, "What `reviews check --format json` prints"),
-        "roadmap": (Roadmap, "What `roadmap --format json` prints"),
-        "reperformance": (Reperformance, "What `reperform --format json` prints"),
-        **_handed_on(),
-        "verification": (Verification, "What `verify --format json` prints"),
-        "replay": (Replay, "What `replay --format json` prints"),
-        "diff": (Diff, "What `diff --format json` prints"),
-        "ledger-entry": (Entry, "entries.jsonl of a ledger, a line each"),
-        "coverage": (Coverage, "What `ledger coverage --format json` prints"),
-    }
     found = {
         CONTROL: control,
         "docs/schema/claims.schema.json": _of(ClaimsForm, "Claims", "validation"),
@@ -76,22 +72,11 @@ def schemas() -> dict[str, bytes]:
         "docs/schema/scope.schema.json": _of(ScopeForm, "Scope", "validation"),
         "docs/schema/trust.schema.json": _trust(),
     }
-    for name, (model, title) in written.items():
-        found[f"docs/schema/{name}.schema.json"] = _of(model, title, "serialization")
+    for name, (place, title) in _WRITTEN.items():
+        module, _, model = place.partition(".")
+        written: type[BaseModel] = getattr(import_module(f"compliancectl.model.{module}"), model)
+        found[f"docs/schema/{name}.schema.json"] = _of(written, title, "serialization")
     return {path: (json.dumps(found[path], indent=2, ensure_ascii=False) + "\n").encode() for path in sorted(found)}
-
-
-def _handed_on() -> dict[str, tuple[type[BaseModel], str]]:
-    """What is written about a bundle after it was sealed."""
-    from compliancectl.model.depot import Hold, Kept, Tombstone
-    from compliancectl.model.redaction import Disclosure
-
-    return {
-        "kept": (Kept, "What a store writes about a bundle (`record.json`)"),
-        "hold": (Hold, "What a store writes about a legal hold"),
-        "tombstone": (Tombstone, "What a store leaves of a purged bundle"),
-        "disclosure": (Disclosure, "What `redactions open` writes"),
-    }
 
 
 def _trust() -> dict[str, Any]:

@@ -97,3 +97,16 @@ def refuse(folder: Path) -> None:
             f"{folder} holds shard {found.shard} of a run, not a run",
             hint="Join all shards with `compliancectl merge`.",
         )
+
+
+def refuse_other(folder: Path, part: ShardRecord | None) -> None:
+    """Leave a folder alone that holds another part than the one asked for.
+
+    Raises:
+        UsageError: it does.
+    """
+    found = read(folder)
+    here, asked = found.shard if found else None, part.shard if part else None
+    if here != asked:
+        what, hint = f"shard {here}" if here else "a whole run", "Choose a new folder with --output."
+        raise UsageError(f"{folder} holds {what}, not {f'shard {asked}' if asked else 'a whole run'}", hint=hint)
