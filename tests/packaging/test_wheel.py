@@ -58,7 +58,9 @@ def test_the_wheel_holds_the_controls_and_reports_byte_for_byte_and_nothing_hidd
         names = archive.namelist()
         held = {n.removeprefix(f"{SHIPPED}/"): archive.read(n) for n in names if n.startswith(SHIPPED)}
     here = {**visible(ROOT / "controls"), **visible(ROOT / "reports")}
-    here = {name: data for name, data in here.items() if not name.startswith("reports/samples/")}  # to look at, not to run
+    here = {
+        name: data for name, data in here.items() if not name.startswith("reports/samples/")
+    }  # to look at, not to run
     assert held == {name: data for name, data in here.items() if not name.rpartition("/")[2].startswith(".")}
     assert not [name for name in names if any(part.startswith(".") for part in name.split("/"))]
     assert {name.partition("/")[0] for name in names} == {"compliancectl", names[-1].partition("/")[0]}
