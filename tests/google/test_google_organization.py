@@ -103,7 +103,7 @@ def test_a_project_that_refuses_does_not_hide_the_others(box: Box) -> None:
     item = box.collect("gcp.bucket", projects=[]).item("buckets", ROOT)
     assert (item.status, item.cause) == ("partial", "permission")
     assert item.reason.startswith(f"1 of 2 projects could not be read, {LOGS}: projects/{LOGS} refused storage.buckets")
-    assert item.tables[0].rows == 2
+    assert item.tables[0].rows == 3
 
 
 def test_a_project_without_a_consolidated_policy_is_asked(box: Box) -> None:

@@ -52,7 +52,10 @@ def test_why_a_table_could_not_be_read_is_said_once(lines: list[str]) -> None:
     tests = [line.strip() for line in lines if "not judged, because" in line]
     assert tests == [
         f"○ {test}: not judged, because of gcp.bucket (denied)"
-        for test in ("export-buckets", "buckets", "stores", "buckets-private", "audit-sink", "copies")
+        for test in (
+            *("export-buckets", "buckets", "stores", "buckets-private", "audit-sink", "copies"),
+            *("content-buckets", "locations"),
+        )
     ]
     (reason,) = [line for line in lines if "storage.buckets.list" in line]
     assert reason.startswith("  ○ gcp.bucket: gcp/buckets/larkspur-logs is denied: ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
@@ -108,7 +108,7 @@ def _from_assets(session: GcpSession, inventory: Inventory, how: Everywhere) -> 
 
 def below(drop: Drop, key: str) -> Drop:
     """The same redaction where an asset carries the record."""
-    return Drop(drop.path.replace(f"{key}[]", "assets[].resource.data", 1), drop.kind, drop.replace)
+    return replace(drop, path=drop.path.replace(f"{key}[]", "assets[].resource.data", 1))
 
 
 def _holders(

@@ -76,6 +76,20 @@ class Kind:
             yield from found
 
 
+@dataclass(frozen=True)
+class _OfKind(Drop):
+    """A redaction of one kind, where the inventory lists several: what one must not say, another may."""
+
+    pattern: re.Pattern[str] = re.compile("")
+
+    def __call__(self, data: Any) -> int:
+        found = data.get("assets", []) if isinstance(data, dict) else []
+        if not isinstance(found, list):
+            return 0
+        of = [a for a in found if isinstance(a, dict) and self.pattern.fullmatch(str(a.get("assetType")))]
+        return super().__call__({"assets": of})
+
+
 def kinds_feed(
     name: str, description: str, tables: tuple[Table, ...], kinds: tuple[Kind, ...], audited: Audited
 ) -> GcpFeed:
@@ -106,8 +120,8 @@ def kinds_feed(
             yield from of[0].rows(asset["resource"]["data"], context["project"])
 
     def drops(session: GcpSession) -> tuple[Drop, ...]:
-        every = [drop for kind in kinds for drop in kind.drops(session)]
-        return tuple(Drop(f"items[].{drop.path}", drop.kind, drop.replace) for drop in every)
+        every = [(kind, drop) for kind in kinds for drop in kind.drops(session)]
+        return tuple(_OfKind(f"items[].{drop.path}", drop.kind, drop.replace, kind.pattern) for kind, drop in every)
 
     return feed(
         name,
