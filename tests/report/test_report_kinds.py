@@ -181,7 +181,8 @@ def said(company, tmp_path_factory):
     return words
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"assessment", "isolation"}))  # isolation: with a brand, below
+# isolation: with a brand, below; type2: of a period, not of a run
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"assessment", "isolation", "type2"}))
 def test_every_kind_is_a_tagged_archival_pdf_that_never_judges(company, tmp_path, kind) -> None:
     record = render(kind, company, tmp_path / "report.pdf", paper="Letter")
     assert record.remarks == ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from compliancectl.sandbox.company import Fault
 
-MOST = 6
+MOST = 14
 
 
 @dataclass

@@ -37,7 +37,13 @@ def test_faults_turn_what_they_name_and_nothing_else(
     names: tuple[str, ...], healthy: Assessment, tmp_path: Path
 ) -> None:
     """Faults that have nothing in common are switched on together; only if that comes out otherwise, one by one."""
-    turned, reasons = turned_by(names, healthy, tmp_path / "together")
+    try:
+        turned, reasons = turned_by(names, healthy, tmp_path / "together")
+    except Exception:
+        # Statements of two faults may get into each other's way; alone they must not.
+        if len(names) == 1:
+            raise
+        turned, reasons = {}, []
     if len(names) == 1 or turned != expected(names):
         for name in names if len(names) > 1 else ():
             turned, reasons = turned_by((name,), healthy, tmp_path / name)

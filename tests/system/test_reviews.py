@@ -18,7 +18,11 @@ from compliancectl.reviews import grants
 from compliancectl.sandbox import company as definition
 
 Rows = list[dict[str, str]]
-REVIEWERS = ("--reviewer", "github=amara-okafor,bruno-keller", "--reviewer", "postgres=bruno-keller,amara-okafor")
+GOOGLE = ("--reviewer", "gcp=platform-lead")
+REVIEWERS = (
+    *("--reviewer", "github=amara-okafor,bruno-keller", "--reviewer", "postgres=bruno-keller,amara-okafor"),
+    *GOOGLE,
+)
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +215,8 @@ def test_the_review_is_read_aloud(campaign: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--reviewer", "github=amara-okafor"], "amara-okafor would review their own access to github"),
-        (["--reviewer", "github=x"], "nobody reviews the access to postgres"),
+        ([*GOOGLE, "--reviewer", "github=amara-okafor"], "amara-okafor would review their own access to github"),
+        ([*GOOGLE, "--reviewer", "github=x"], "nobody reviews the access to postgres"),
         (["--reviewer", "gitlab=x"], "no system is called 'gitlab'"),
         (["--reviewer", "github"], "'github' is not understood"),
     ],
@@ -225,7 +229,7 @@ def test_a_campaign_that_cannot_be_honest_is_not_begun(
 
 
 def test_another_name_of_a_reviewer_is_the_same_person(healthy: Assessment, tmp_path: Path) -> None:
-    arguments = ["--reviewer", "github=security,bruno-keller", "--reviewer", "postgres=bruno-keller", "--same"]
+    arguments = [*GOOGLE, "--reviewer", "github=security,bruno-keller", "--reviewer", "postgres=bruno-keller", "--same"]
     folder = tmp_path / "review"
     assert app.run(["reviews", "new", str(healthy.run), "-o", str(folder), *arguments, "security=amara-okafor"]) == 0
     rows = list(csv.DictReader((folder / "bruno-keller.csv").read_text().splitlines()))
