@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from compliancectl.sandbox.company import Fault
 
 MOST = 14
+APART = frozenset({"features-not-labelled"})
+"""Faults whose check looks at all items together, so that another fault hides them."""
 
 
 @dataclass
@@ -55,7 +57,7 @@ def together(faults: Iterable[Fault]) -> list[tuple[str, ...]]:
 def _needs_to_be_alone(fault: Fault) -> bool:
     """A source that is lost hides the others; an entry that leaves a list gives the rest other numbers."""
     lost = any("*" in checks for checks in fault.turns.values()) or fault.section == "company"
-    return lost or any(_parts(path)[-1].isdigit() for path in fault.remove)
+    return lost or fault.id in APART or any(_parts(path)[-1].isdigit() for path in fault.remove)
 
 
 def _parts(path: str) -> tuple[str, ...]:
