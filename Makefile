@@ -18,7 +18,7 @@ demo: setup ## set up, then run everything on the company in a box
 	$(BIN)/compliancectl demo
 
 test: setup-dev ## set up, then run lint, types and all tests (T=path K=expression)
-	@$(MAKE) --no-print-directory check > .cache/check.log 2>&1 & checking=$$!; \
+	@mkdir -p .cache; $(MAKE) --no-print-directory check > .cache/check.log 2>&1 & checking=$$!; \
 	$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)"); tested=$$?; \
 	wait $$checking; checked=$$?; cat .cache/check.log; exit $$((tested | checked))
 
