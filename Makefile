@@ -3,9 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# Two cores are enough for everything here; a third worker uses them while another one waits for a server.
-WORKERS ?= 3
-T ?= tests
+# Two cores are enough for everything here; more are used when they are there.
+WORKERS ?= 2
+# The longest tests first, so that no worker is left alone with one of them at the end.
+T ?= tests/system tests
 K ?=
 
 .DEFAULT_GOAL := help
