@@ -68,7 +68,7 @@ system-dev:
 	@sh requirements/system.sh dev || true
 
 # Without them the other tests still run; those that need them fail, and say why.
-.cache/contracts/.stamp: requirements/contracts.lock requirements/contracts.py | $(VENV)/.dev
+.cache/contracts/.stamp: requirements/contracts.lock requirements/contracts.py requirements/npm.py | $(VENV)/.dev
 	@$(BIN)/python requirements/contracts.py && touch $@ || echo "the tests that need this will fail" >&2
 
 $(VENV)/bin/python:

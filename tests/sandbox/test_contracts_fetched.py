@@ -25,7 +25,8 @@ class Registry:
         self.cache = folder / ".cache" / "contracts"
         (folder / "requirements").mkdir()
         (folder / "bin").mkdir()
-        shutil.copy(SCRIPT, folder / "requirements")
+        for script in (SCRIPT, SCRIPT.with_name("npm.py")):
+            shutil.copy(script, folder / "requirements")
         self.archive = folder / "package.tgz"
         with tarfile.open(self.archive, "w:gz") as opened:
             for name, data in (("package/schema.graphql", SCHEMA), ("package/index.js", b"throw 1")):

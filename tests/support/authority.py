@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from loopback import serving
 
 _CONFIG = """\
 [tsa]
@@ -84,15 +84,8 @@ class Authority:
     @contextmanager
     def serving(self) -> Iterator[Server]:
         """Serve on loopback until the block ends."""
-        server = Server(self)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with serving(Server(self)) as server:
             yield server
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 def _tlv(tag: int, value: bytes) -> bytes:

@@ -8,7 +8,6 @@ retained (403). It also wants a token, and notes what was asked.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import requests
 from gcp_storage_emulator.server import create_server
 from kms import TOKEN
+from loopback import serving
 
 BUCKET = "larkspur-evidence"
 
@@ -48,15 +48,10 @@ class Bucket(ThreadingHTTPServer):
         """Serve until the block ends."""
         emulator = create_server("127.0.0.1", 0, in_memory=True, default_bucket=BUCKET)
         emulator.start()
-        server = cls("http://{}:{}".format(*emulator._api._httpd.server_address))
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
         try:
-            yield server
+            with serving(cls("http://{}:{}".format(*emulator._api._httpd.server_address))) as server:
+                yield server
         finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
             emulator.stop()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from typing import Any
 import googleapiclient
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
+from loopback import serving
 
 NAME = "projects/larkspur-sec/locations/europe-west3/keyRings/evidence/cryptoKeys/seal/cryptoKeyVersions/1"
 _CONTRACT = Path(googleapiclient.__file__).parent / "discovery_cache/documents/cloudkms.v1.json"
@@ -90,15 +90,8 @@ class Kms(ThreadingHTTPServer):
     @contextmanager
     def serving(cls, folder: Path) -> Iterator[Kms]:
         """Serve until the block ends."""
-        server = cls(folder)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with serving(cls(folder)) as server:
             yield server
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ import typer
 
 from compliancectl.cli import checked
 from compliancectl.cli.checked import SignerKey, TrustFile
+from compliancectl.cli.output import give
 
 app = typer.Typer()
 
@@ -44,8 +45,6 @@ def notify(
     before, items that no longer are; a control that is no longer judged is named too. The exit code is 0 whether or not
     something turned.
     """
-    from compliancectl import disk
-    from compliancectl.export import new_file
     from compliancectl.export.source import opened
     from compliancectl.notify import FORMS, compare
 
@@ -56,12 +55,4 @@ def notify(
     if only_turns and not found.turns and not found.removed:
         typer.echo("Nothing turned.", err=True)
         return 0
-    text = FORMS[form.value](found)
-    if output is None:
-        typer.echo(text, nl=False)
-        return 0
-    disk.refuse_sealed(output)
-    with new_file(output) as stream:
-        stream.write(text.encode())
-    typer.echo(output)
-    return 0
+    return give(FORMS[form.value](found), output)

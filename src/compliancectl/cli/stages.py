@@ -304,12 +304,10 @@ def run(
     from compliancectl.cli.project import open_project
 
     sharding.refuse_task()
-    signer, book = pipeline.signing_key(key), pipeline.journal(ledger, ledger_key)
+    policy = Policy(fail_on, least)
+    ending = _ending(key, timestamp, as_of, ledger, ledger_key, paper, _kinds(report, no_report), policy)
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
-    exit_code = Policy(fail_on, least).exit_code
-    kinds, instant = _kinds(report, no_report), pipeline.instant(as_of)
-    ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
     return pipeline.whole(
         project,
         outputs,
@@ -348,13 +346,33 @@ def merge(
     from compliancectl.cli.project import open_project
     from compliancectl.merge import join
 
-    signer, book = pipeline.signing_key(key), pipeline.journal(ledger, ledger_key)
+    policy = Policy(fail_on, least)
+    ending = _ending(key, timestamp, as_of, ledger, ledger_key, paper, _kinds(report, no_report), policy)
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
-    exit_code = Policy(fail_on, least).exit_code
-    kinds, instant = _kinds(report, no_report), pipeline.instant(as_of)
-    ending = pipeline.Ending(signer, kinds, paper.value, instant, timestamp, book, exit_code)
     return pipeline.whole(project, outputs, lambda: join(shards, outputs.run), ending)
+
+
+def _ending(
+    key: str | None,
+    authority: str | None,
+    as_of: str | None,
+    ledger: Path | None,
+    ledger_key: Path | None,
+    paper: Paper,
+    kinds: tuple[str, ...],
+    policy: Policy,
+) -> pipeline.Ending:
+    """What `run` and `merge` do alike once the evidence is there."""
+    return pipeline.Ending(
+        key=pipeline.signing_key(key),
+        kinds=kinds,
+        paper=paper.value,
+        as_of=pipeline.instant(as_of),
+        authority=authority,
+        book=pipeline.journal(ledger, ledger_key),
+        exit_code=policy.exit_code,
+    )
 
 
 def _kinds(report: list[str] | None, no_report: bool) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import typer
 
 from compliancectl.cli import checked
 from compliancectl.cli.checked import BundlePath, SignerKey, TrustFile
+from compliancectl.cli.output import give
 
 app = typer.Typer()
 
@@ -39,19 +40,10 @@ def summary(
     controls. Annotations: deviations of high and critical controls are errors, all else that is open is a warning.
     The bundle is verified first. The exit code is 0 whatever the outcome.
     """
-    from compliancectl import disk
-    from compliancectl.export import new_file
     from compliancectl.export.source import opened
     from compliancectl.step_summary import FORMS
 
     checked.check(bundle, key, trust)
     with opened(bundle) as found:
         text = FORMS[form.value](found)
-    if output is None:
-        typer.echo(text, nl=False)
-        return 0
-    disk.refuse_sealed(output)
-    with new_file(output) as stream:
-        stream.write(text.encode())
-    typer.echo(output)
-    return 0
+    return give(text, output)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import compliancectl
 from compliancectl import canonical
@@ -43,7 +42,6 @@ def certify(
     """
     bench = Workbench(tables)
     try:
-        engine.declare(tables, {})
         found = []
         for control in sorted(controls, key=lambda c: c.id):
             progress(control.id)
@@ -103,7 +101,9 @@ def require(certificate: Certificate, engine: Engine, controls: Iterable[Control
 
 def _control(bench: Workbench, engine: Engine, control: Control, tables: Mapping[str, Table]) -> CertifiedControl:
     worlds, differences = 0, []
-    for called, bound, rows in prepared(bench, control):
+    examples = list(prepared(bench, control))
+    engine.declare({name: tables[name] for _, bound, _ in examples for name in bound.tables}, {})
+    for called, bound, rows in examples:
         try:
             engine.prepare(bound)
         except Refused as refused:
@@ -147,17 +147,13 @@ def _difference(ours: Answer | EngineFailed, theirs: Answer | EngineFailed) -> s
         return None if isinstance(ours, EngineFailed) else str(theirs)
     if isinstance(ours, EngineFailed):
         return f"DuckDB fails here, and this engine answers: {ours}"
-    mine, other = sorted(map(_text, ours)), sorted(map(_text, theirs))
+    mine, other = sorted(map(repr, ours)), sorted(map(repr, theirs))
     if mine == other:
         return None
     if len(mine) != len(other):
         return f"{len(mine)} items on DuckDB, {len(other)} here"
     first, second = next((a, b) for a, b in zip(mine, other, strict=True) if a != b)
     return f"{first} on DuckDB, {second} here"
-
-
-def _text(row: tuple[Any, ...]) -> str:
-    return repr(row)
 
 
 def _contract(control: Control, tables: Mapping[str, Table]) -> str:

@@ -16,13 +16,12 @@ from compliancectl import canonical, clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
-from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE, entry_drops, log_pages
+from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE, entry_fields, entry_pages
 from compliancectl.collectors.gcp.inventory import Inventory
 from compliancectl.collectors.gcp.listing import Page, Tally
 from compliancectl.collectors.gcp.redact import REDACTED
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, dig, project_column
-from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.errors import Truncated
 from compliancectl.model.evidence import Attempt, Window
 from compliancectl.model.table import DATE, INT, TEXT, TIME, Column, Table
@@ -130,27 +129,10 @@ def projected(entries: list[Any], window: Window) -> int:
 def _count(session: GcpSession, projects: list[str], tally: Tally) -> Fetched:
     """Read the entries of some projects, and yield one reply: their counts."""
     window, counts, attempts = _window(session), _Counts(), list[Attempt]()
-    fields = {
-        "resource_names": [f"projects/{project}" for project in projects],
-        "filter": _filter(window),
-        "order_by": "timestamp asc",
-        "page_size": PAGE,
-    }
-    asked = Asked("logging", "logging.logEntries.list", f"projects/{projects[0]}")
+    fields = entry_fields(projects, _filter(window))
     last: Reply | None = None
     started = clock.now()
-    for page in log_pages(
-        session,
-        asked,
-        "logging",
-        "list_log_entries",
-        "ListLogEntriesRequest",
-        fields,
-        "entries",
-        entry_drops(session),
-        {},
-        tally,
-    ):
+    for page in entry_pages(session, projects, fields, {}, tally):
         if not counts.pages and len(page.items) == PAGE:
             _affordable(session, projected(page.items, window))
         counts.add(page)

@@ -268,14 +268,17 @@ def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
 
 
-def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str], tally: Tally) -> Iterator[Reply]:
-    fields = {
-        "resource_names": [f"projects/{project}" for project in projects],
-        "filter": entry_filter(_window(session)),
-        "order_by": "timestamp asc",
-        "page_size": PAGE,
-    }
-    for page in log_pages(
+def entry_fields(projects: list[str], wanted: str) -> dict[str, Any]:
+    """What is asked of Cloud Logging for the entries of some projects that a filter takes, the oldest first."""
+    names = [f"projects/{project}" for project in projects]
+    return {"resource_names": names, "filter": wanted, "order_by": "timestamp asc", "page_size": PAGE}
+
+
+def entry_pages(
+    session: GcpSession, projects: list[str], fields: dict[str, Any], context: Mapping[str, str], tally: Tally
+) -> Iterator[Page]:
+    """Pages of audit log entries, without what is dropped from them."""
+    return log_pages(
         session,
         Asked("logging", "logging.logEntries.list", f"projects/{projects[0]}"),
         "logging",
@@ -286,7 +289,12 @@ def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str
         entry_drops(session),
         context,
         tally,
-    ):
+    )
+
+
+def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str], tally: Tally) -> Iterator[Reply]:
+    fields = entry_fields(projects, entry_filter(_window(session)))
+    for page in entry_pages(session, projects, fields, context, tally):
         yield page.reply
 
 
