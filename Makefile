@@ -5,8 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Two cores are enough for everything here; more are used when they are there.
 WORKERS ?= 2
-# The longest tests first, so that no worker is left alone with one of them at the end.
-T ?= tests/system tests
+T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
@@ -18,10 +17,8 @@ help: ## list these targets
 demo: setup ## set up, then run everything on the company in a box
 	$(BIN)/compliancectl demo
 
-test: setup-dev ## set up, then run lint, types and all tests (T=path K=expression)
-	@mkdir -p .cache; $(MAKE) --no-print-directory check > .cache/check.log 2>&1 & checking=$$!; \
-	$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)"); tested=$$?; \
-	wait $$checking; checked=$$?; cat .cache/check.log; exit $$((tested | checked))
+test: setup-dev check ## set up, then run lint, types and all tests (T=path K=expression)
+	$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
 
 year: setup-dev ## simulate a year of nightly runs and judge it (minutes; not part of `make test`)
 	$(BIN)/python -m pytest tests/period/test_year.py -m year
