@@ -35,8 +35,8 @@ Issues = Annotated[
 
 
 @app.command(
-    epilog="Examples: compliancectl notify evidence/yesterday.zip evidence/today.zip --as slack -o message.json"
-    "  ·  compliancectl notify evidence/today.zip --github-issue larkspur-learning/compliance --token-env ISSUES_TOKEN"
+    epilog="Example: compliancectl notify evidence/yesterday.zip evidence/today.zip --as slack -o message.json"
+    "; or compliancectl notify evidence/today.zip --github-issue larkspur-learning/compliance --token-env ISSUES_TOKEN"
 )
 def notify(
     bundles: Annotated[
