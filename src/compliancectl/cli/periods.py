@@ -65,7 +65,7 @@ def period(
     outcomes as a timeline, its populations united without doubles, each deviation with its duration, and whether the
     control or its parameters changed. Evidence about events must cover the period without a gap.
 
-    A package holds the findings, every population united, the exceptions, the ledger of runs and the last bundle;
+    A period package holds the findings, every population united, the exceptions, the ledger of runs and the last bundle;
     `compliancectl sample` draws from it, `compliancectl report type2` reports on it, `compliancectl verify` checks it.
 
     Bundles of a bucket are copied once, and held against what the service and the store's records say of them; what broke
