@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,36 +40,50 @@ class Stopped(Exception):
     """A statement did not finish; the message says why, in a sentence."""
 
 
-@contextmanager
-def within(limits: Limits, connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+class within:  # noqa: N801 - it reads as a word: `with within(limits, connection)`
     """Stop what runs on `connection` when its time is up or its memory is not enough.
+
+    No generator, whose end needs memory: under a ceiling that has been hit there may be none, and a process that keeps the
+    ceiling can no longer start a browser, a database or a thread.
 
     Raises:
         Stopped: if it was stopped.
         KeyboardInterrupt: if somebody else interrupted it.
     """
-    import duckdb
 
-    late = threading.Event()
+    def __init__(self, limits: Limits, connection: duckdb.DuckDBPyConnection) -> None:
+        self._limits, self._connection = limits, connection
+        self._late = threading.Event()
+        self._watchdog = threading.Timer(limits.seconds, self._stop)
+        self._watchdog.daemon = True
 
-    def stop() -> None:
-        late.set()
-        connection.interrupt()
+    def _stop(self) -> None:
+        self._late.set()
+        self._connection.interrupt()
 
-    watchdog = threading.Timer(limits.seconds, stop)
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        with _ceiling(2 * _bytes(limits.memory)):
-            yield
-    except duckdb.InterruptException as error:
-        if not late.is_set():
-            raise KeyboardInterrupt from error
-        raise Stopped(f"The SQL took longer than {limits.seconds:g} seconds and was stopped.") from error
-    except (duckdb.OutOfMemoryException, MemoryError) as error:
-        raise Stopped(f"The SQL needed more memory than {limits.memory} and was stopped.") from error
-    finally:
-        watchdog.cancel()
+    def __enter__(self) -> None:
+        self._watchdog.start()
+        try:
+            _ceiling.lower(self, 2 * _bytes(self._limits.memory))
+        except BaseException:
+            self._end()
+            raise
+
+    def _end(self) -> None:
+        _ceiling.lift(self)
+        self._watchdog.cancel()
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        import duckdb
+
+        self._end()
+        if isinstance(error, duckdb.InterruptException):
+            if not self._late.is_set():
+                raise KeyboardInterrupt from error
+            seconds = f"{self._limits.seconds:g} seconds"
+            raise Stopped(f"The SQL took longer than {seconds} and was stopped.") from error
+        if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+            raise Stopped(f"The SQL needed more memory than {self._limits.memory} and was stopped.") from error
 
 
 _STATM = Path("/proc/self/statm")
@@ -85,21 +97,42 @@ def _bytes(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-@contextmanager
-def _ceiling(room: int) -> Iterator[None]:
-    """Let this process take only `room` more bytes. Where the kernel does not tell what it has, nothing is limited."""
-    before = resource.getrlimit(resource.RLIMIT_DATA)
-    try:
-        # Sixth number: pages of data and stack, proc(5); the same that RLIMIT_DATA counts.
-        data = int(_STATM.read_text().split()[5]) * resource.getpagesize()
-    except OSError:
-        yield
-        return
-    highest = data + room
-    if before[0] != resource.RLIM_INFINITY:
-        highest = min(highest, before[0])
-    resource.setrlimit(resource.RLIMIT_DATA, (highest, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, before)
+class _Ceiling:
+    """How much this process may take while statements run; where the kernel does not tell what it has, there is no limit.
+
+    It belongs to the process, not to a statement: several may run at once, and what was allowed before the first is given
+    back when the last one ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[object] = set()
+        self._before = self._lowered = resource.getrlimit(resource.RLIMIT_DATA)
+
+    def lower(self, statement: object, room: int) -> None:
+        """Let this process take only `room` more bytes, until `lift` is called for this statement."""
+        with self._lock:
+            now = resource.getrlimit(resource.RLIMIT_DATA)
+            # A ceiling of our own that could not be given back, because an interruption came between, is not what was before.
+            if not self._running and now != self._lowered:
+                self._before = now
+            self._running.add(statement)
+            try:
+                # Sixth number: pages of data and stack, proc(5); the same that RLIMIT_DATA counts.
+                data = int(_STATM.read_text().split()[5]) * resource.getpagesize()
+            except OSError:
+                return
+            soft, hard = self._before
+            highest = data + room if soft == resource.RLIM_INFINITY else min(data + room, soft)
+            self._lowered = (highest, hard)
+            resource.setrlimit(resource.RLIMIT_DATA, self._lowered)
+
+    def lift(self, statement: object) -> None:
+        """Give back what was allowed before, unless another statement runs."""
+        with self._lock:
+            self._running.discard(statement)
+            if not self._running:
+                resource.setrlimit(resource.RLIMIT_DATA, self._before)
+
+
+_ceiling = _Ceiling()
