@@ -7,7 +7,7 @@ import resource
 import duckdb
 import pytest
 
-from compliancectl.query.limits import Limits, within
+from compliancectl.query.limits import Limits, Stopped, within
 
 
 def _allowed() -> tuple[int, int]:
@@ -44,3 +44,13 @@ def test_a_limit_set_from_outside_is_kept_and_given_back() -> None:
         assert _allowed() == own
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def test_each_statement_is_stopped_at_its_own_time_and_no_other() -> None:
+    patient, hasty = duckdb.connect(), duckdb.connect()
+    with within(Limits(seconds=600), patient):
+        for _ in range(2):
+            with pytest.raises(Stopped, match=r"longer than 0\.1 seconds"), within(Limits(seconds=0.1), hasty):
+                hasty.execute("SELECT count(*) FROM range(1000000000000)").fetchall()
+        assert patient.execute("SELECT 1").fetchall() == [(1,)]
+    assert hasty.execute("SELECT 2").fetchall() == [(2,)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import resource
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,16 +54,15 @@ class within:  # noqa: N801 - it reads as a word: `with within(limits, connectio
 
     def __init__(self, limits: Limits, connection: duckdb.DuckDBPyConnection) -> None:
         self._limits, self._connection = limits, connection
-        self._late = threading.Event()
-        self._watchdog = threading.Timer(limits.seconds, self._stop)
-        self._watchdog.daemon = True
+        self._late = False
 
-    def _stop(self) -> None:
-        self._late.set()
+    def stop(self) -> None:
+        """Called by the watchdog when the time is up."""
+        self._late = True
         self._connection.interrupt()
 
     def __enter__(self) -> None:
-        self._watchdog.start()
+        _watchdog.watch(self, self._limits.seconds)
         try:
             _ceiling.lower(self, 2 * _bytes(self._limits.memory))
         except BaseException:
@@ -71,14 +71,14 @@ class within:  # noqa: N801 - it reads as a word: `with within(limits, connectio
 
     def _end(self) -> None:
         _ceiling.lift(self)
-        self._watchdog.cancel()
+        _watchdog.leave(self)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         import duckdb
 
         self._end()
         if isinstance(error, duckdb.InterruptException):
-            if not self._late.is_set():
+            if not self._late:
                 raise KeyboardInterrupt from error
             seconds = f"{self._limits.seconds:g} seconds"
             raise Stopped(f"The SQL took longer than {seconds} and was stopped.") from error
@@ -95,6 +95,48 @@ def _bytes(text: str) -> int:
     if found is None:
         raise ValueError(f"{text!r} is no amount of memory such as 512MB")
     return int(found[1]) * _UNITS[found[2]]
+
+
+class _Watchdog:
+    """One thread for all statements: most end in less time than a thread of their own takes to start."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: dict[within, float] = {}
+        self._next = float("inf")
+        self._thread: threading.Thread | None = None
+
+    def watch(self, statement: within, seconds: float) -> None:
+        """Stop the statement in `seconds`, unless it leaves before."""
+        with self._changed:
+            due = self._due[statement] = time.monotonic() + seconds
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="watchdog of statements", daemon=True)
+                self._thread.start()
+            elif due < self._next:
+                self._changed.notify()
+
+    def leave(self, statement: within) -> None:
+        """After this the statement is not stopped, nor one that follows on its connection."""
+        with self._changed:
+            self._due.pop(statement, None)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                self._stop_late(now)
+                self._next = min(self._due.values(), default=float("inf"))
+                self._changed.wait(None if self._next == float("inf") else self._next - now)
+
+    def _stop_late(self, now: float) -> None:
+        # A function of its own, so that the thread keeps no statement, whose database would stay open, while it waits.
+        for statement in [each for each, due in self._due.items() if due <= now]:
+            del self._due[statement]
+            statement.stop()
+
+
+_watchdog = _Watchdog()
 
 
 class _Ceiling:
