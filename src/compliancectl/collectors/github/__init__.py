@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from compliancectl.collectors.base import Collector, Context
 from compliancectl.collectors.github import (
+    access,
+    access_tokens,
     actions,
     alerts,
     changes,
@@ -44,6 +46,8 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *proposals.FEEDS,
         *alerts.FEEDS,
         *credentials.FEEDS,
+        *access_tokens.FEEDS,
+        *access.FEEDS,
         *delivery.FEEDS,
         *contents.FEEDS,
     )

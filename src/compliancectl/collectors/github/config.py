@@ -65,6 +65,8 @@ class GitHubConfig(Model):
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
     app: AppAuth | None = None
     """When given, used instead of a token."""
+    tokens_app: AppAuth | None = None
+    """An App for the list of members' access tokens alone, which GitHub shows to no token; everything else is asked as ever."""
     cache: str | None = None
     """Folder, relative to the scope file, in which answers are kept between runs: of REST, for GitHub to confirm by 304;
     of GraphQL about the changes of a branch, for use while nothing has moved (see `reuse`)."""

@@ -1,8 +1,39 @@
-"""GraphQL documents about what repositories hold: files that are watched, and changes that bring a feature."""
+"""GraphQL documents about repositories: who can open them, files that are watched, changes that bring a feature."""
 
 from __future__ import annotations
 
 PAGE = "pageInfo { hasNextPage endCursor } totalCount"
+
+_PEOPLE = f"""
+{PAGE}
+nodes: edges {{
+  permission
+  node {{ login }}
+  permissionSources {{ permission roleName source {{ __typename ... on Team {{ slug }} }} }}
+}}
+"""
+"""What a person may do hangs at the edge, so that edges take the place of nodes."""
+
+COLLABORATORS = f"""
+query Collaborators($organization: String!, $after: String) {{
+  organization(login: $organization) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+      {PAGE}
+      nodes {{ name createdAt collaborators(first: 100, affiliation: ALL) {{ {_PEOPLE} }} }}
+    }}
+  }}
+}}
+"""
+
+MORE_COLLABORATORS = f"""
+query MoreCollaborators($organization: String!, $repository: String!, $after: String) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+    createdAt
+    collaborators(first: 100, after: $after, affiliation: ALL) {{ {_PEOPLE} }}
+  }}
+}}
+"""
 
 FEATURES = f"""
 query Features($query: String!, $after: String) {{

@@ -6,8 +6,10 @@ No document asks for the e-mail address or the name of a committer.
 from __future__ import annotations
 
 from compliancectl.collectors.github.content_documents import (
+    COLLABORATORS,
     FEATURES,
     FILES_AT_ONCE,
+    MORE_COLLABORATORS,
     PAGE,
     WATCHED,
     file_histories,
@@ -360,6 +362,8 @@ ALL = {
     "PROPOSALS": PROPOSALS,
     "ALERT_COUNTS": ALERT_COUNTS,
     "DEPLOY_KEY_COUNTS": DEPLOY_KEY_COUNTS,
+    "COLLABORATORS": COLLABORATORS,
+    "MORE_COLLABORATORS": MORE_COLLABORATORS,
     "FEATURES": FEATURES,
     "WATCHED": WATCHED,
     "FILE_HISTORIES": file_histories(FILES_AT_ONCE),

@@ -34,6 +34,7 @@ DROPS: Mapping[str, str] = {
     "description": "free text",
     "text": "free text",
     "title": "free text",
+    "token_name": "free text",
     "closure_request_reviewer_comment": "free text",
 }
 """Key in a JSON object of GitHub → class of what it holds."""
@@ -54,7 +55,7 @@ DROPPED_IN_WORDS = (
     "temp_clone_token, token: credentials",
     "email, billing_email, emails, gravatar_id: personal data of members and committers",
     "name, bio, blog, company, location, twitter_username of persons: personal data",
-    "description of repositories, rules and advisories, title of deploy keys, text of code scanning messages: free text, may quote code or name people",
+    "description of repositories, rules and advisories, title of deploy keys, name of access tokens, text of code scanning messages: free text, may quote code or name people",
     "of the address of a webhook: everything but scheme and host; its secret: only that there is one",
     "of a CODEOWNERS file: everything but patterns and owners, e-mail addresses of owners; of a security policy: everything but "
     "the addresses that it names; of templates and descriptions of changes: everything but the paths that they name",

@@ -77,6 +77,7 @@ class Rest:
             "repos/get-repo-rule-suites": lambda call: self.rules.suites([call.repository], call.query),
             "repos/list-deploy-keys": lambda call: self.machines.keys(call.repository),
             "orgs/list-app-installations": lambda call: self.machines.installations(),
+            "orgs/list-pat-grants": lambda call: self.machines.access_tokens(),
             "orgs/list-webhooks": lambda call: self.machines.hooks(),
             "repos/list-webhooks": lambda call: self.machines.hooks(call.repository),
             "repos/get-all-environments": lambda call: self.machines.environments(call.repository),
