@@ -19,6 +19,7 @@ from compliancectl.collectors.github import (
     contents,
     credentials,
     delivery,
+    deployments,
     organization,
     permissions,
     proposals,
@@ -49,6 +50,7 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *access_tokens.FEEDS,
         *access.FEEDS,
         *delivery.FEEDS,
+        *deployments.FEEDS,
         *contents.FEEDS,
     )
     workers = 10

@@ -53,6 +53,10 @@ class GitHubConfig(Model):
     """What each repository that is not production is: inside the boundary of the system, or consciously outside."""
     watched: dict[str, tuple[str, ...]] = {}
     """Repository → files and folders (with a slash at the end) of which evidence says who changed them last, and who agreed."""
+    apis: dict[str, str] = {}
+    """Production repository with an API → path of the file that describes its routes (OpenAPI)."""
+    deployed_to: str = "production"
+    """The environment that production is deployed through."""
     feature_label: str = Field(default="feature", pattern=r'^[^"]+$')
     """The label of pull requests that bring a new feature."""
     repositories: Repositories = Repositories()
