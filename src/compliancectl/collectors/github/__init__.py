@@ -16,6 +16,7 @@ from compliancectl.collectors.github import (
     actions,
     alerts,
     changes,
+    code,
     contents,
     credentials,
     delivery,
@@ -52,6 +53,7 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *delivery.FEEDS,
         *deployments.FEEDS,
         *contents.FEEDS,
+        *code.FEEDS,
     )
     workers = 10
 

@@ -57,6 +57,10 @@ class GitHubConfig(Model):
     """Production repository with an API → path of the file that describes its routes (OpenAPI)."""
     deployed_to: str = "production"
     """The environment that production is deployed through."""
+    context_variable: str | None = Field(default=None, pattern=r"^\w+\.\w+$")
+    """The variable of the database that says whose rows a session sees; code is searched for it."""
+    model_router: str | None = Field(default=None, pattern=r'^[^"\s]+$')
+    """Host of a router of AI models, e.g. `openrouter.ai`; code is searched for it."""
     feature_label: str = Field(default="feature", pattern=r'^[^"]+$')
     """The label of pull requests that bring a new feature."""
     repositories: Repositories = Repositories()

@@ -101,3 +101,18 @@ query FileHistories($organization: String!, $repository: String!{head}) {{
 
 FILES_AT_ONCE = 20
 """Files whose last change is asked for in one request."""
+
+
+def code_texts(count: int, kept: str) -> str:
+    """The document that asks for so many files of any repositories; `kept` says what is kept of their texts (see `redact`)."""
+    head = "".join(f", $n{place}: String!, $e{place}: String!" for place in range(count))
+    files = "\n".join(
+        f"  f{place}: repository(owner: $organization, name: $n{place}, followRenames: false) "
+        f"{{ name object(expression: $e{place}) {{ ... on Blob {{ oid {kept}: text }} }} }}"
+        for place in range(count)
+    )
+    return f"query CodeTexts($organization: String!{head}) {{\n{files}\n}}\n"
+
+
+TEXTS_AT_ONCE = 50
+"""Files that are asked for in one request."""

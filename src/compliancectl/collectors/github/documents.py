@@ -11,7 +11,9 @@ from compliancectl.collectors.github.content_documents import (
     FILES_AT_ONCE,
     MORE_COLLABORATORS,
     PAGE,
+    TEXTS_AT_ONCE,
     WATCHED,
+    code_texts,
     file_histories,
 )
 from compliancectl.collectors.github.question import Question
@@ -386,6 +388,7 @@ ALL = {
     "MORE_COLLABORATORS": MORE_COLLABORATORS,
     "FEATURES": FEATURES,
     "WATCHED": WATCHED,
+    **{f"CODE_TEXTS {kept}": code_texts(TEXTS_AT_ONCE, kept) for kept in ("settings", "routing")},
     "FILE_HISTORIES": file_histories(FILES_AT_ONCE),
     **{question.name: question.one for question in QUESTIONS},
     **{f"{question.name} of many": question.many(question.size) for question in QUESTIONS},
@@ -396,5 +399,8 @@ ALL = {
 def is_known(text: str) -> bool:
     """True for a document that may be sent: one of `ALL`, or a question put about fewer at once."""
     if text in ALL.values() or any(text == file_histories(count) for count in range(1, FILES_AT_ONCE)):
+        return True
+    few = range(1, TEXTS_AT_ONCE)
+    if any(text == code_texts(count, kept) for count in few for kept in ("settings", "routing")):
         return True
     return any(text == q.many(count) for q in QUESTIONS for count in range(2, q.size))
