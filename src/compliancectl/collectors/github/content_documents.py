@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from compliancectl.collectors.github.question import Question
+
 PAGE = "pageInfo { hasNextPage endCursor } totalCount"
 
 _PEOPLE = f"""
@@ -34,6 +36,26 @@ query MoreCollaborators($organization: String!, $repository: String!, $after: St
   }}
 }}
 """
+
+LAST_DEPLOYMENTS = Question(
+    "LastDeployments",
+    f"""
+    name
+    deployments(first: 10, environments: [$environment], orderBy: {{field: CREATED_AT, direction: DESC}}) {{
+      {PAGE}
+      nodes {{
+        databaseId
+        commitOid
+        createdAt
+        state
+        creator {{ __typename login }}
+        commit {{ oid file(path: $path) {{ type oid }} }}
+      }}
+    }}
+""",
+    (("environment", "String!"), ("path", "String!")),
+    size=100,
+)
 
 FEATURES = f"""
 query Features($query: String!, $after: String) {{

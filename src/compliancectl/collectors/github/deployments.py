@@ -8,7 +8,7 @@ from typing import Any
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github.columns import CONTENTS, DEPLOYMENTS, METADATA, column, table
 from compliancectl.collectors.github.common import audit_phrase, gone, login_of, repository_of
-from compliancectl.collectors.github.documents import LAST_DEPLOYMENTS
+from compliancectl.collectors.github.content_documents import LAST_DEPLOYMENTS
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, connection, data_of, facts_of, time_of
 from compliancectl.model.table import BOOL, TEXT, TIME
 

@@ -9,6 +9,7 @@ from compliancectl.collectors.github.content_documents import (
     COLLABORATORS,
     FEATURES,
     FILES_AT_ONCE,
+    LAST_DEPLOYMENTS,
     MORE_COLLABORATORS,
     PAGE,
     TEXTS_AT_ONCE,
@@ -293,26 +294,6 @@ RULESETS = Question(
     size=100,
 )
 
-LAST_DEPLOYMENTS = Question(
-    "LastDeployments",
-    f"""
-    name
-    deployments(first: 10, environments: [$environment], orderBy: {{field: CREATED_AT, direction: DESC}}) {{
-      {PAGE}
-      nodes {{
-        databaseId
-        commitOid
-        createdAt
-        state
-        creator {{ __typename login }}
-        commit {{ oid file(path: $path) {{ type oid }} }}
-      }}
-    }}
-""",
-    (("environment", "String!"), ("path", "String!")),
-    size=100,
-)
-
 ALL_PROPOSALS = f"""
 query AllProposals($organization: String!, $after: String) {{
   organization(login: $organization) {{
@@ -354,7 +335,16 @@ query AlertCounts($organization: String!, $after: String) {{
 }}
 """
 
-QUESTIONS = (DEFAULT_BRANCH, BRANCH_SIGNATURE, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS, LAST_DEPLOYMENTS)
+QUESTIONS = (
+    DEFAULT_BRANCH,
+    BRANCH_SIGNATURE,
+    PULL_REQUESTS,
+    COMMITS,
+    MERGED_COUNT,
+    BRANCH_RULES,
+    RULESETS,
+    LAST_DEPLOYMENTS,
+)
 """What is asked of one repository, or of many at once."""
 
 DEPLOY_KEY_COUNTS = f"""

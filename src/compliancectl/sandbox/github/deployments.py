@@ -53,4 +53,3 @@ def _commit(nodes: Nodes, name: str, it: dict[str, Any], commit: Commit) -> dict
         return {"name": path.rpartition("/")[2], "path": path, "type": "blob", "oid": sha(name, path)}
 
     return {**nodes.pulls.commit(name, commit), "file": file}
-
