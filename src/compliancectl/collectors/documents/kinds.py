@@ -341,7 +341,7 @@ REGISTERS: dict[str, Register] = {
             "access-review-register",
             "access_review",
             "One row per grant that was reviewed, as `compliancectl reviews check --register` writes them (kind `access-review-register`).",
-            "AR-1a2b3c4d5e6f,github,amara,remove,2026-05-20,no,2026-05-28",
+            "AR-1a2b3c4d5e6f,github,amara,remove,2026-05-20,no,2026-05-28,larkspur-learning/lesson-editor",
             _text("id", "Identity of the grant.", required=True),
             _text("system", "`github`, `postgres` or `gcp`.", required=True),
             _text("reviewer", "Who decided, or should have."),
@@ -349,6 +349,7 @@ REGISTERS: dict[str, Register] = {
             _time("decided", "When it was decided."),
             _bool("own", "Whether it was the reviewer's own access."),
             _time("gone", "When a later snapshot no longer had it; empty if none shows that."),
+            _text("place", "Where: an organisation, a repository, a database, a project."),
         ),
     )
 }
