@@ -36,6 +36,14 @@ def _github(row: Row) -> tuple[str, str, str]:
     return str(row["organization"]), str(row["login"]), str(row["role"])
 
 
+def _repository(row: Row) -> tuple[str, str, str] | None:
+    """What the organisation gives to all its members goes with the membership."""
+    if row["beyond_membership"] is False:
+        return None
+    given = ", ".join(row["given_by"]) if row["given_by"] is not None else row["permission"]
+    return f"{row['organization']}/{row['repository']}", str(row["login"]), str(given)
+
+
 def _postgres(row: Row) -> tuple[str, str, str] | None:
     if not row["can_login"]:
         return None
@@ -52,6 +60,7 @@ def _google(row: Row) -> tuple[str, str, str] | None:
 
 SOURCES = (
     Source("github.member", "github", _github),
+    Source("github.collaborator", "github", _repository),
     Source("postgres.role", "postgres", _postgres),
     Source("gcp.iam_binding", "gcp", _google),
 )
@@ -266,7 +275,7 @@ def register(campaign: Campaign, decisions: Iterable[Decision], later: Campaign 
     still = {row.id for row in later.rows} if later else set()
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(("id", "system", "reviewer", "decision", "decided", "own", "gone"))
+    writer.writerow(("id", "system", "reviewer", "decision", "decided", "own", "gone", "place"))
     for row in campaign.rows:
         decision = made.get(row.id)
         own = decision is not None and same_person(decision.decided_by, row.principal, campaign.aliases)
@@ -276,7 +285,7 @@ def register(campaign: Campaign, decisions: Iterable[Decision], later: Campaign 
             [
                 row.id, row.system, cell(decision.decided_by if decision else row.reviewer),
                 decision.decision if decision else "", decision.decided_on if decision else "", "yes" if own else "no",
-                later.collected_at.date() if gone and later else "",
+                later.collected_at.date() if gone and later else "", cell(row.place),
             ]
         )  # fmt: skip
     return stream.getvalue()

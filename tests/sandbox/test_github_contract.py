@@ -386,6 +386,7 @@ def test_every_document_that_is_sent_is_a_known_one(exchanges: list[Exchange]) -
         "BranchSignature",  # where something was kept by an earlier run
         "Checked",  # only by doctor
         "DefaultBranch",  # where the scope names no branch
+        "MoreCollaborators",  # beyond the first page
         "MoreChecks",  # beyond the first page
         "MoreMergeChecks",  # beyond the first page
         "MoreReviews",  # beyond the first page

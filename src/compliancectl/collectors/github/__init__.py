@@ -11,12 +11,16 @@ from contextlib import contextmanager
 
 from compliancectl.collectors.base import Collector, Context
 from compliancectl.collectors.github import (
+    access,
+    access_tokens,
     actions,
     alerts,
     changes,
+    code,
     contents,
     credentials,
     delivery,
+    deployments,
     organization,
     permissions,
     proposals,
@@ -44,8 +48,12 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
         *proposals.FEEDS,
         *alerts.FEEDS,
         *credentials.FEEDS,
+        *access_tokens.FEEDS,
+        *access.FEEDS,
         *delivery.FEEDS,
+        *deployments.FEEDS,
         *contents.FEEDS,
+        *code.FEEDS,
     )
     workers = 10
 

@@ -12,12 +12,16 @@ PULL_REQUESTS = "Repository permission `Pull requests`: read"
 CHECKS = "Repository permission `Checks`: read"
 STATUSES = "Repository permission `Commit statuses`: read"
 ENVIRONMENTS = "Repository permission `Actions`: read"
+DEPLOYMENTS = "Repository permission `Deployments`: read"
 HOOKS = "Repository permission `Webhooks`: read"
 ORGANIZATION_HOOKS = "Organization permission `Webhooks`: read"
 ADMINISTRATION = "Repository permission `Administration`: read"
 DEPENDABOT = "Repository permission `Dependabot alerts`: read"
 CODE_SCANNING = "Repository permission `Code scanning alerts`: read"
 SECRET_SCANNING = "Repository permission `Secret scanning alerts`: read"  # noqa: S105 - the name of a permission
+ACCESS_TOKENS = (
+    "Organization permission `Personal access tokens`: read, of a GitHub App (GitHub shows them to nothing else)"
+)
 MEMBERS = "Organization permission `Members`: read"
 ORGANIZATION = "Organization permission `Administration`: read"
 RULESETS = "Organization permission `Administration`: read and write (GitHub shows rulesets to nothing less)"

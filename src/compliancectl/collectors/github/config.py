@@ -53,6 +53,14 @@ class GitHubConfig(Model):
     """What each repository that is not production is: inside the boundary of the system, or consciously outside."""
     watched: dict[str, tuple[str, ...]] = {}
     """Repository → files and folders (with a slash at the end) of which evidence says who changed them last, and who agreed."""
+    apis: dict[str, str] = {}
+    """Production repository with an API → path of the file that describes its routes (OpenAPI)."""
+    deployed_to: str = "production"
+    """The environment that production is deployed through."""
+    context_variable: str | None = Field(default=None, pattern=r"^\w+\.\w+$")
+    """The variable of the database that says whose rows a session sees; code is searched for it."""
+    model_router: str | None = Field(default=None, pattern=r'^[^"\s]+$')
+    """Host of a router of AI models, e.g. `openrouter.ai`; code is searched for it."""
     feature_label: str = Field(default="feature", pattern=r'^[^"]+$')
     """The label of pull requests that bring a new feature."""
     repositories: Repositories = Repositories()
@@ -65,6 +73,8 @@ class GitHubConfig(Model):
     token_env: str = "GITHUB_TOKEN"  # noqa: S105 - the name of a variable
     app: AppAuth | None = None
     """When given, used instead of a token."""
+    tokens_app: AppAuth | None = None
+    """An App for the list of members' access tokens alone, which GitHub shows to no token; everything else is asked as ever."""
     cache: str | None = None
     """Folder, relative to the scope file, in which answers are kept between runs: of REST, for GitHub to confirm by 304;
     of GraphQL about the changes of a branch, for use while nothing has moved (see `reuse`)."""

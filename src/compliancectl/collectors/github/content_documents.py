@@ -1,8 +1,61 @@
-"""GraphQL documents about what repositories hold: files that are watched, and changes that bring a feature."""
+"""GraphQL documents about repositories: who can open them, files that are watched, changes that bring a feature."""
 
 from __future__ import annotations
 
+from compliancectl.collectors.github.question import Question
+
 PAGE = "pageInfo { hasNextPage endCursor } totalCount"
+
+_PEOPLE = f"""
+{PAGE}
+nodes: edges {{
+  permission
+  node {{ login }}
+  permissionSources {{ permission roleName source {{ __typename ... on Team {{ slug }} }} }}
+}}
+"""
+"""What a person may do hangs at the edge, so that edges take the place of nodes."""
+
+COLLABORATORS = f"""
+query Collaborators($organization: String!, $after: String) {{
+  organization(login: $organization) {{
+    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
+      {PAGE}
+      nodes {{ name createdAt collaborators(first: 100, affiliation: ALL) {{ {_PEOPLE} }} }}
+    }}
+  }}
+}}
+"""
+
+MORE_COLLABORATORS = f"""
+query MoreCollaborators($organization: String!, $repository: String!, $after: String) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+    createdAt
+    collaborators(first: 100, after: $after, affiliation: ALL) {{ {_PEOPLE} }}
+  }}
+}}
+"""
+
+LAST_DEPLOYMENTS = Question(
+    "LastDeployments",
+    f"""
+    name
+    deployments(first: 10, environments: [$environment], orderBy: {{field: CREATED_AT, direction: DESC}}) {{
+      {PAGE}
+      nodes {{
+        databaseId
+        commitOid
+        createdAt
+        state
+        creator {{ __typename login }}
+        commit {{ oid file(path: $path) {{ type oid }} }}
+      }}
+    }}
+""",
+    (("environment", "String!"), ("path", "String!")),
+    size=100,
+)
 
 FEATURES = f"""
 query Features($query: String!, $after: String) {{
@@ -70,3 +123,18 @@ query FileHistories($organization: String!, $repository: String!{head}) {{
 
 FILES_AT_ONCE = 20
 """Files whose last change is asked for in one request."""
+
+
+def code_texts(count: int, kept: str) -> str:
+    """The document that asks for so many files of any repositories; `kept` says what is kept of their texts (see `redact`)."""
+    head = "".join(f", $n{place}: String!, $e{place}: String!" for place in range(count))
+    files = "\n".join(
+        f"  f{place}: repository(owner: $organization, name: $n{place}, followRenames: false) "
+        f"{{ name object(expression: $e{place}) {{ ... on Blob {{ oid {kept}: text }} }} }}"
+        for place in range(count)
+    )
+    return f"query CodeTexts($organization: String!{head}) {{\n{files}\n}}\n"
+
+
+TEXTS_AT_ONCE = 50
+"""Files that are asked for in one request."""

@@ -1,8 +1,9 @@
-"""Tables of what acts on GitHub without being a person: deploy keys, apps, webhooks. NULL always means: GitHub did not say."""
+"""Tables of what acts on GitHub without being a person: deploy keys, apps, webhooks, access tokens. NULL always means: GitHub did not say."""
 
 from __future__ import annotations
 
 from compliancectl.collectors.github.columns import (
+    ACCESS_TOKENS,
     ADMINISTRATION,
     HOOKS,
     METADATA,
@@ -57,3 +58,20 @@ HOOK = table(
     column("signed", BOOL, "A secret is set, with which the other side can check who calls.", _HOOK + "config.secret"),
 )
 """Nothing of an address but its origin is kept: that of a chat's incoming webhook is a credential."""
+
+_GRANT = "GET /orgs/{org}/personal-access-tokens#"
+
+ACCESS_TOKEN = table(
+    "access_token",
+    "One row per fine-grained access token of a member that was let into the organisation.",
+    (ACCESS_TOKENS,),
+    column("id", INT, "Number of the grant.", _GRANT + "id", required=True),
+    column("owner", TEXT, "Login of whose token it is.", _GRANT + "owner.login"),
+    column("selection", TEXT, "Repositories that it reaches: all, subset or none.", _GRANT + "repository_selection"),
+    column("writes", ListOf(TEXT), "What it may do beyond reading, e.g. `contents=write`.", _GRANT + "permissions"),
+    column("granted", TIME, "Let in.", _GRANT + "access_granted_at", required=True),
+    column("ends", BOOL, "It ends by itself some day.", _GRANT + "token_expires_at"),
+    column("expires", TIME, "Ends; NULL when it never does.", _GRANT + "token_expires_at"),
+    column("expired", BOOL, "It has ended.", _GRANT + "token_expired"),
+    column("last_used", TIME, "Last used; NULL when it never was.", _GRANT + "token_last_used_at"),
+)

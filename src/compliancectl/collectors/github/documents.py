@@ -6,10 +6,15 @@ No document asks for the e-mail address or the name of a committer.
 from __future__ import annotations
 
 from compliancectl.collectors.github.content_documents import (
+    COLLABORATORS,
     FEATURES,
     FILES_AT_ONCE,
+    LAST_DEPLOYMENTS,
+    MORE_COLLABORATORS,
     PAGE,
+    TEXTS_AT_ONCE,
     WATCHED,
+    code_texts,
     file_histories,
 )
 from compliancectl.collectors.github.question import Question
@@ -330,7 +335,16 @@ query AlertCounts($organization: String!, $after: String) {{
 }}
 """
 
-QUESTIONS = (DEFAULT_BRANCH, BRANCH_SIGNATURE, PULL_REQUESTS, COMMITS, MERGED_COUNT, BRANCH_RULES, RULESETS)
+QUESTIONS = (
+    DEFAULT_BRANCH,
+    BRANCH_SIGNATURE,
+    PULL_REQUESTS,
+    COMMITS,
+    MERGED_COUNT,
+    BRANCH_RULES,
+    RULESETS,
+    LAST_DEPLOYMENTS,
+)
 """What is asked of one repository, or of many at once."""
 
 DEPLOY_KEY_COUNTS = f"""
@@ -360,8 +374,11 @@ ALL = {
     "PROPOSALS": PROPOSALS,
     "ALERT_COUNTS": ALERT_COUNTS,
     "DEPLOY_KEY_COUNTS": DEPLOY_KEY_COUNTS,
+    "COLLABORATORS": COLLABORATORS,
+    "MORE_COLLABORATORS": MORE_COLLABORATORS,
     "FEATURES": FEATURES,
     "WATCHED": WATCHED,
+    **{f"CODE_TEXTS {kept}": code_texts(TEXTS_AT_ONCE, kept) for kept in ("settings", "routing")},
     "FILE_HISTORIES": file_histories(FILES_AT_ONCE),
     **{question.name: question.one for question in QUESTIONS},
     **{f"{question.name} of many": question.many(question.size) for question in QUESTIONS},
@@ -372,5 +389,8 @@ ALL = {
 def is_known(text: str) -> bool:
     """True for a document that may be sent: one of `ALL`, or a question put about fewer at once."""
     if text in ALL.values() or any(text == file_histories(count) for count in range(1, FILES_AT_ONCE)):
+        return True
+    few = range(1, TEXTS_AT_ONCE)
+    if any(text == code_texts(count, kept) for count in few for kept in ("settings", "routing")):
         return True
     return any(text == q.many(count) for q in QUESTIONS for count in range(2, q.size))

@@ -11,7 +11,7 @@ Make a fine-grained personal access token of an organisation owner (resource own
 or a GitHub App, and install it on all repositories. Grant:
 
 * repository permissions: Metadata: read · Contents: read · Pull requests: read · Checks: read · Commit statuses: read ·
-  Actions: read · Webhooks: read · Administration: read · Dependabot alerts: read · Code scanning alerts: read ·
+  Actions: read · Deployments: read · Webhooks: read · Administration: read · Dependabot alerts: read · Code scanning alerts: read ·
   Secret scanning alerts: read
 * organization permissions: Members: read · Administration: read · Webhooks: read
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from compliancectl.collectors.github import code_text
 from compliancectl.redaction import People
 
 _ADDRESS = re.compile(r"\s[^@\s]+@\S+")
@@ -34,6 +35,7 @@ DROPS: Mapping[str, str] = {
     "description": "free text",
     "text": "free text",
     "title": "free text",
+    "token_name": "free text",
     "closure_request_reviewer_comment": "free text",
 }
 """Key in a JSON object of GitHub → class of what it holds."""
@@ -41,10 +43,27 @@ DROPS: Mapping[str, str] = {
 PERSONAL = ("name", "email", "bio", "blog", "company", "location", "twitter_username")
 """Keys of an object that describes a person (`type` is `User`), by whatever key it hangs."""
 
-REWRITES: Mapping[str, re.Pattern[str]] = {
-    "owned": re.compile(r"(?m)^[ \t]*(?!#)\S.*$"),
-    "contacts": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>\]\"']+"),
-    "references": re.compile(r"[\w.-]*/[\w./-]+|[\w-]+\.md\b"),
+_OWNERS = re.compile(r"(?m)^[ \t]*(?!#)\S.*$")
+
+
+def _owners(text: str) -> str:
+    """Patterns and owners; an owner of code that is an e-mail address becomes `<e-mail>`."""
+    lines = [match.group(0).partition(" #")[0].strip() for match in _OWNERS.finditer(text)]
+    return "\n".join(_ADDRESS.sub(" <e-mail>", line) for line in lines)
+
+
+def _only(pattern: str) -> Callable[[str], str]:
+    """Keeps what a pattern finds."""
+    compiled = re.compile(pattern)
+    return lambda text: "\n".join(match.group(0) for match in compiled.finditer(text))
+
+
+REWRITES: Mapping[str, Callable[[str], str]] = {
+    "owned": _owners,
+    "contacts": _only(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|https?://[^\s)>\]\"']+"),
+    "references": _only(r"[\w.-]*/[\w./-]+|[\w-]+\.md\b"),
+    "settings": code_text.settings,
+    "routing": code_text.routing,
 }
 """Texts of files of which only what matters is kept: the key that our documents give them → what stays."""
 ADDRESS = "e-mail address"
@@ -54,10 +73,11 @@ DROPPED_IN_WORDS = (
     "temp_clone_token, token: credentials",
     "email, billing_email, emails, gravatar_id: personal data of members and committers",
     "name, bio, blog, company, location, twitter_username of persons: personal data",
-    "description of repositories, rules and advisories, title of deploy keys, text of code scanning messages: free text, may quote code or name people",
+    "description of repositories, rules and advisories, title of deploy keys, name of access tokens, text of code scanning messages: free text, may quote code or name people",
     "of the address of a webhook: everything but scheme and host; its secret: only that there is one",
     "of a CODEOWNERS file: everything but patterns and owners, e-mail addresses of owners; of a security policy: everything but "
-    "the addresses that it names; of templates and descriptions of changes: everything but the paths that they name",
+    "the addresses that it names; of templates and descriptions of changes: everything but the paths that they name; of code: "
+    "everything but how it sets variables of the database, and which hosts and models a router may reach",
     "comments on alerts (resolution_comment, dismissed_comment, …_request_comment): free text that may repeat a secret",
 )
 
@@ -88,12 +108,8 @@ def _hook(config: dict[str, Any], counts: Counter[str]) -> None:
     config["secret_is_set"] = bool(config.get("secret"))
 
 
-def _rewrite(value: dict[str, Any], key: str, kept: re.Pattern[str], counts: Counter[str]) -> None:
-    """Keep of a text only what a pattern finds; owners of code that are e-mail addresses become `<e-mail>`."""
-    lines = [match.group(0) for match in kept.finditer(value[key])]
-    if key == "owned":
-        lines = [_ADDRESS.sub(" <e-mail>", line.partition(" #")[0].strip()) for line in lines]
-    new = "\n".join(lines)
+def _rewrite(value: dict[str, Any], key: str, kept: Callable[[str], str], counts: Counter[str]) -> None:
+    new = kept(value[key])
     if new != value[key]:
         value[key] = new
         counts["free text"] += 1

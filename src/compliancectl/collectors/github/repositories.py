@@ -61,6 +61,7 @@ def _graphql(
         "production": sorted(session.config.production),
         "no_application": sorted(session.config.no_application),
         "classes": session.config.classes,
+        "apis": session.config.apis,
     }
     while not cursor.done:
         variables = {"organization": target.name, "after": cursor.after}
@@ -156,6 +157,7 @@ def _shape(reply: Reply) -> Iterator[Row]:
                     "resource": f"{reply.context['organization']}/{name}",
                     "production": name in facts["production"],
                     "application": name in facts["production"] and name not in facts["no_application"],
+                    "api": facts["apis"].get(name),
                     "class": "production" if name in facts["production"] else facts["classes"].get(name),
                     **facts["details"][name],
                 },

@@ -157,6 +157,7 @@ REPOSITORY = table(
     column(
         "application", BOOL, "Production, and the scope does not say that it has no code of the application.", "scope"
     ),
+    column("api", TEXT, "Path of the file that describes its API; NULL when the scope names none.", "scope"),
     column("class", TEXT, "production, internal or sandbox; NULL when the scope does not say.", "scope"),
     column("languages", ListOf(TEXT), "Languages that GitHub finds in it.", "gql#Repository.languages"),
     column(

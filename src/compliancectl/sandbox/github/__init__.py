@@ -64,9 +64,10 @@ class Part:
 
 
 def start(company: Company, folder: Path) -> Part:
-    """Start GitHub for a company; `folder` is not needed, for nothing is kept in files."""
+    """Start GitHub for a company; the key of the App that lists access tokens is written into `folder`."""
     state = State(company)
     server = GitHubServer(state)
+    app = server.tokens.make_app(folder)
     server.web.start()
     return Part(
         env={"GITHUB_TOKEN": server.tokens.personal},
@@ -74,6 +75,7 @@ def start(company: Company, folder: Path) -> Part:
             "organization": state.login,
             "production": {name: ["main"] for name, it in sorted(state.repositories.items()) if it.get("production")},
             **state.data["declared"],
+            "tokens_app": {**app, "private_key": f"{folder.name}/{app['private_key']}"},
             "base_url": server.web.url,
         },
         web=server.web,

@@ -16,7 +16,7 @@ def files(state: State, name: str) -> dict[str, str]:
     """The files of a repository: those of the definition, and the one that tells a bot to propose updates."""
     it = state.repositories[name]
     manager = _MANAGERS.get(it.get("manager", "none"))
-    return {**it.get("files", {}), **({manager: "# SEEDED-SECRET-file"} if manager else {})}
+    return {**it.get("files", {}), **it.get("code", {}), **({manager: "# SEEDED-SECRET-file"} if manager else {})}
 
 
 def has_policy(state: State, name: str) -> bool:

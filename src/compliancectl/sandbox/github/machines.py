@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from compliancectl import clock
 from compliancectl.sandbox.github import errors
 from compliancectl.sandbox.github.ids import node_id, sha
 from compliancectl.sandbox.github.state import State
@@ -61,6 +62,26 @@ class Machines:
             "suspended_by": None,
             "suspended_at": it.get("suspended"),
         }
+
+    def access_tokens(self) -> list[dict[str, Any]]:
+        """orgs/list-pat-grants."""
+        place = f"{self.views.url}/organizations/{self.state.organization['id']}/personal-access-tokens"
+        return [
+            {
+                "id": it["id"],
+                "owner": self.views.user(it["owner"]),
+                "repository_selection": it["selection"],
+                "repositories_url": f"{place}/{it['id']}/repositories",
+                "permissions": it["permissions"],
+                "access_granted_at": it["granted"],
+                "token_id": it["id"] * 3,
+                "token_name": f"seeded-person-{it['owner']}'s token",
+                "token_expired": it["expires"] is not None and it["expires"] <= clock.text(self.state.now),
+                "token_expires_at": it["expires"],
+                "token_last_used_at": it.get("used"),
+            }
+            for it in self.state.data["access_tokens"]
+        ]
 
     def hooks(self, repository: str = "") -> list[dict[str, Any]]:
         """orgs/list-webhooks, repos/list-webhooks."""

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.sandbox.github import content
+from compliancectl.sandbox.github.access import AccessNodes
 from compliancectl.sandbox.github.alerts import dependabot_state
+from compliancectl.sandbox.github.deployments import deployments
 from compliancectl.sandbox.github.ids import node_id
 from compliancectl.sandbox.github.pulls import PullNodes
 from compliancectl.sandbox.github.rule_nodes import parameters, protection
@@ -83,6 +85,7 @@ class Nodes:
         self.state = state
         self.rules = rules
         self.pulls = PullNodes(self)
+        self.access = AccessNodes(self)
 
     def root(self, context: Context) -> dict[str, Any]:
         """The object of the type Query."""
@@ -240,7 +243,9 @@ class Nodes:
             "defaultBranchRef": lambda info: self.ref(name, "main"),
             "isSecurityPolicyEnabled": content.has_policy(self.state, name),
             "deployKeys": connection(it.get("keys", ()), _key),
+            "deployments": lambda info, **asked: deployments(self, name, info, asked),
             "languages": connection(it.get("languages", ("Python",)), _language),
+            "collaborators": lambda info, **asked: self.access.of_repository(name, info, asked),
             "codeowners": lambda info, **asked: content.codeowners(self.state, name),
             "object": lambda info, expression=None, oid=None: content.find(self.state, name, expression),
             "ref": lambda info, qualifiedName: self._find_ref(name, qualifiedName),  # noqa: N803 - GitHub's name

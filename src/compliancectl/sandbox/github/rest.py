@@ -15,6 +15,7 @@ from compliancectl.sandbox.github.ids import node_id, sha
 from compliancectl.sandbox.github.issues import Issues
 from compliancectl.sandbox.github.machines import Machines
 from compliancectl.sandbox.github.rules import Rules
+from compliancectl.sandbox.github.search import code_matches
 from compliancectl.sandbox.github.state import State
 from compliancectl.sandbox.github.views import WEB, Views, visibility
 
@@ -83,6 +84,7 @@ class Rest:
             "repos/get-repo-rule-suites": lambda call: self.rules.suites([call.repository], call.query),
             "repos/list-deploy-keys": lambda call: self.machines.keys(call.repository),
             "orgs/list-app-installations": lambda call: self.machines.installations(),
+            "orgs/list-pat-grants": lambda call: self.machines.access_tokens(),
             "orgs/list-webhooks": lambda call: self.machines.hooks(),
             "repos/list-webhooks": lambda call: self.machines.hooks(call.repository),
             "repos/get-all-environments": lambda call: self.machines.environments(call.repository),
@@ -90,6 +92,7 @@ class Rest:
             "repos/check-private-vulnerability-reporting": lambda call: self.machines.private_reporting(
                 call.repository
             ),
+            "search/code": self.code,
             "dependabot/list-alerts-for-org": self.dependabot_alerts,
             "code-scanning/list-alerts-for-org": self.code_scanning_alerts,
             "secret-scanning/list-alerts-for-org": self.secret_alerts,
@@ -223,6 +226,25 @@ class Rest:
             raise errors.error(404, "Secret scanning is disabled on this repository.")
         scans = [_scan(it["created"])] if it.get("history_scanned", True) else []
         return {"incremental_scans": [_scan(it["pushed"])], "backfill_scans": scans, "pattern_update_scans": []}
+
+    def code(self, call: Call) -> dict[str, Any]:
+        """search/code: the files of default branches that hold a text; forks are not searched."""
+        found = []
+        for name, path in code_matches(self.state, call.query["q"]):
+            place, oid = f"{self.views.url}/repos/{self.state.login}/{name}", sha(name, path)
+            found.append(
+                {
+                    "name": path.rpartition("/")[2],
+                    "path": path,
+                    "sha": oid,
+                    "url": f"{place}/contents/{path}",
+                    "git_url": f"{place}/git/blobs/{oid}",
+                    "html_url": f"{WEB}/{self.state.login}/{name}/blob/main/{path}",
+                    "repository": self.views.simple_repository(name),
+                    "score": 1.0,
+                }
+            )
+        return {"total_count": len(found), "incomplete_results": False, "items": found}
 
     # -- rules --------------------------------------------------------------------------------------------------------
 

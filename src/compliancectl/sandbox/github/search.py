@@ -1,4 +1,4 @@
-"""The small part of GitHub's search language that counts pull requests."""
+"""The small part of GitHub's search language that finds pull requests and code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from datetime import datetime, timedelta
 
 from compliancectl import clock
+from compliancectl.sandbox.github import content
 from compliancectl.sandbox.github.changes import Pull
 from compliancectl.sandbox.github.state import State
 
@@ -22,6 +23,24 @@ def matches(state: State, query: str) -> list[tuple[str, Pull]]:
     for term in shlex.split(query):
         hits = [hit for hit in hits if _fits(state, term, *hit)]
     return sorted(hits, key=lambda hit: (hit[1].created, hit[1].number), reverse=True)
+
+
+def code_matches(state: State, query: str) -> list[tuple[str, str]]:
+    """Repository and path of every file that holds all the texts of a query."""
+    texts = []
+    for term in shlex.split(query):
+        if term.startswith("org:"):
+            if term != f"org:{state.login}":
+                return []
+        else:
+            texts.append(term.lower())
+    return [
+        (name, path)
+        for name, it in state.visible.items()
+        if not it.get("fork")
+        for path, text in sorted(content.files(state, name).items())
+        if all(wanted in text.lower() for wanted in texts)
+    ]
 
 
 def _fits(state: State, term: str, name: str, pull: Pull) -> bool:

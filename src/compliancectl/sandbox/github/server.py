@@ -164,7 +164,7 @@ class GitHubServer:
             raise errors.error(301, "Moved Permanently", {"Location": address}, url=address)
         if repository and repository not in self.state.visible:
             raise errors.not_found()
-        if not self.state.may(operation.permission, repository):
+        if (operation.for_apps and token.kind != "app") or not self.state.may(operation.permission, repository):
             raise errors.inaccessible(token.kind, operation.permission)
 
     def _finish(self, request: Request, call: Call) -> Response:

@@ -34,6 +34,8 @@ class Operation:
     """`members=read`; empty when every token may ask."""
     app: bool
     """Asked by an App with its JWT, not with a token."""
+    for_apps: bool
+    """Answered to the installations of Apps alone."""
     query: Mapping[str, Any]
     page: str
     """`number`, `cursor` or empty."""
@@ -136,6 +138,7 @@ def _operation(name: str, entry: dict[str, Any]) -> Operation:
         path=entry[method],
         permission=entry.get("permission", ""),
         app=entry.get("app", False),
+        for_apps=entry.get("for_apps", False),
         query=entry.get("query", {}),
         page=entry.get("page", ""),
         body=entry.get("body"),

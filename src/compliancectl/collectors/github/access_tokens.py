@@ -1,0 +1,74 @@
+"""Fine-grained access tokens of members. GitHub lists them to Apps alone, so an App may be named for this question only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
+from compliancectl.collectors.github import credential_tables
+from compliancectl.collectors.github.common import audit_phrase, organization_target
+from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, time_of
+from compliancectl.errors import Denied
+
+
+def _fetch(session: GitHubSession, target: Target) -> Fetched:
+    tally = Tally("all pages; GitHub gives no total")
+    tally.filters.append("fine-grained tokens that were approved; GitHub lists no classic ones")
+    path, app = f"/orgs/{target.name}/personal-access-tokens", session.config.tokens_app
+    if session.config.app is not None or app is None:
+        try:
+            yield from session.pages(path, tally)
+        except Denied as denied:
+            hint = "Name a GitHub App with the organization permission `Personal access tokens`: read as `tokens_app`."
+            raise Denied(denied.message, hint=hint) from None
+        return tally.result()
+    tally.filters.append(f"asked as installation {app.installation} of the GitHub App {app.id}")
+    other = GitHubSession(session.config.model_copy(update={"app": app, "cache": None}), session.context)
+    try:
+        yield from other.pages(path, tally)
+    finally:
+        other.close()
+    return tally.result()
+
+
+def _shape(reply: Reply) -> Iterator[Row]:
+    organization = reply.context["organization"]
+    for entry in data_of(reply):
+        yield (
+            "github.access_token",
+            {
+                "organization": organization,
+                "resource": f"{organization}/personal-access-tokens/{at(entry, 'id')}",
+                "id": at(entry, "id"),
+                "owner": at(entry, "owner", "login"),
+                "selection": at(entry, "repository_selection"),
+                "writes": _writes(at(entry, "permissions")),
+                "granted": time_of(at(entry, "access_granted_at")),
+                "ends": entry["token_expires_at"] is not None if "token_expires_at" in entry else None,
+                "expires": time_of(at(entry, "token_expires_at")),
+                "expired": at(entry, "token_expired"),
+                "last_used": time_of(at(entry, "token_last_used_at")),
+            },
+        )
+
+
+def _writes(permissions: Any) -> list[str] | None:
+    """What is more than `read`, of the organisation, of repositories and of anything else."""
+    if not isinstance(permissions, dict):
+        return None
+    groups = [granted for granted in permissions.values() if isinstance(granted, dict)]
+    return sorted({f"{name}={level}" for granted in groups for name, level in granted.items() if level != "read"})
+
+
+FEEDS: tuple[Feed[GitHubSession], ...] = (
+    Feed(
+        "access_tokens",
+        "Fine-grained access tokens of members, and when they end.",
+        (credential_tables.ACCESS_TOKEN,),
+        organization_target,
+        _fetch,
+        _shape,
+        corroborate=audit_phrase,
+    ),
+)
