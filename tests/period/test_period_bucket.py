@@ -333,6 +333,15 @@ def test_places_that_are_none(where: str, more: list[str], said: str, capsys: py
     assert said in capsys.readouterr().err
 
 
+def test_nothing_is_copied_into_a_sealed_bundle(
+    nights: Nights, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.put(nights)
+    sealed = nights.archives[0].parent / "folders" / "0"
+    assert refused(store, "--cache", str(sealed / "copies")) == 2
+    assert "a sealed bundle is here already" in capsys.readouterr().err and not (sealed / "copies").exists()
+
+
 def test_reading_asks_for_no_right_to_write(nights: Nights, store: Store, tmp_path: Path) -> None:
     store.put(nights)
     store.bucket.asked.clear()
