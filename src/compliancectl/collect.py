@@ -12,9 +12,11 @@ import queue
 import shutil
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -289,7 +291,7 @@ def _execute(run: _Run, tasks: list[Task]) -> None:
         run.tell(Event("planned", *task.label))
     for source in sorted({task.source for task in tasks}):
         todo: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        mine = [task for task in tasks if task.source == source]
+        mine = _dealt(task for task in tasks if task.source == source)
         for task in mine:
             todo.put(task)
         for _ in range(min(len(mine), mine[0].installed.collector.workers)):
@@ -306,6 +308,20 @@ def _execute(run: _Run, tasks: list[Task]) -> None:
         raise
     if failures:
         raise failures[0]
+
+
+def _dealt(tasks: Iterable[Task]) -> list[Task]:
+    """The first target of every feed, then the second of every feed, and so on.
+
+    What is asked about everything at once takes longest and so begins at the beginning; and workers that wait for the same
+    answer about many targets are few.
+    """
+    turns: Counter[str] = Counter()
+    placed: list[tuple[int, Task]] = []
+    for task in tasks:
+        placed.append((turns[task.feed.name], task))
+        turns[task.feed.name] += 1
+    return [task for _, task in sorted(placed, key=itemgetter(0))]
 
 
 def _work(run: _Run, todo: queue.SimpleQueue[Task], failures: list[BaseException]) -> None:
@@ -391,6 +407,7 @@ def _close(run: _Run) -> RunRecord:
         }
     )
     with store.writing(run.folder):
+        disk.sync_tree(run.folder)  # before anything says that the run is over
         store.write_run(run.folder, record)
     return record
 
