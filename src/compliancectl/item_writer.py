@@ -35,6 +35,12 @@ _SUFFIX = {
     "text/csv": "csv",
     "text/plain": "txt",
     "application/yaml": "yaml",
+    "application/pdf": "pdf",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "text/markdown": "md",
 }
 
 

@@ -25,7 +25,8 @@ _SIGNS: dict[ControlOutcome, str] = {
     "no deviations": "●",
     "no occurrences": "–",
 }
-_BAD = ("deviations", "inconclusive")
+BAD = ("deviations", "inconclusive")
+"""Outcomes of a control that is open."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,12 @@ def compare(before: Bundle, after: Bundle) -> Difference:
         bundle=after.sums_sha256,
         turns=tuple(turn for turn in turns if turn.before != turn.control.outcome or turn.new or turn.gone),
         removed=tuple(sorted(earlier.keys() - {control.id for control in new.controls})),
-        gaps=tuple(control for control in new.controls if control.outcome in _BAD),
+        gaps=tuple(control for control in new.controls if control.outcome in BAD),
     )
 
 
 def _turn(before: Bundle, after: Bundle, old: ControlResult | None, new: ControlResult) -> Turn:
-    was, now = (_open(before, old) if old else {}), _open(after, new)
+    was, now = (open_items(before, old) if old else {}), open_items(after, new)
     # An item that could not be judged this time has not gone.
     judged = all(test.items_path is not None for test in new.tests)
     return Turn(
@@ -96,7 +97,7 @@ def _turn(before: Bundle, after: Bundle, old: ControlResult | None, new: Control
     )
 
 
-def _open(bundle: Bundle, control: ControlResult) -> dict[tuple[str, str], str]:
+def open_items(bundle: Bundle, control: ControlResult) -> dict[tuple[str, str], str]:
     """(test, resource) → why, for all items that fail or are unknown, and for tests that were not judged."""
     found: dict[tuple[str, str], str] = {}
     for test in control.tests:
@@ -128,7 +129,7 @@ def _open_gaps(found: Difference) -> str:
 
 
 def _worse(turn: Turn) -> bool:
-    return turn.control.outcome in _BAD and turn.before not in _BAD
+    return turn.control.outcome in BAD and turn.before not in BAD
 
 
 def _paragraphs(found: Difference) -> Iterator[tuple[str, list[str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def module_name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
@@ -66,8 +68,13 @@ def imports(node: ast.AST, *, deep: bool = True, typing_only: bool = False) -> I
 MODULES = {module_name(file): file for file in FILES}
 
 
+@cache
+def all_imports(file: Path, *, deep: bool = True) -> frozenset[str]:
+    return frozenset(imports(tree(file), deep=deep))
+
+
 def own_imports(file: Path, *, deep: bool = True) -> set[str]:
-    return {name for name in imports(tree(file), deep=deep) if name in MODULES}
+    return {name for name in all_imports(file, deep=deep) if name in MODULES}
 
 
 def part_of(module: str, part: str) -> bool:
@@ -103,7 +110,7 @@ def test_production_code_does_not_know_the_sandbox() -> None:
 
 @pytest.mark.parametrize("library", sorted(OWNERS))
 def test_heavy_libraries_have_one_owner(library: str) -> None:
-    users = {m for m, f in MODULES.items() if any(n.partition(".")[0] == library for n in imports(tree(f)))}
+    users = {m for m, f in MODULES.items() if any(n.partition(".")[0] == library for n in all_imports(f))}
     strangers = {m for m in users if not any(part_of(m, owner) for owner in OWNERS[library])}
     assert users, f"nothing imports {library}: take it out of the dependencies"
     assert not strangers, f"{library} is imported by {sorted(strangers)}"

@@ -16,6 +16,7 @@ import pytest
 
 from compliancectl import clock, plugins, store
 from compliancectl.collect import collect
+from compliancectl.collectors.documents import folder
 from compliancectl.load import load_scope
 from compliancectl.model.evidence import EvidenceItem
 from compliancectl.query.rows import read_rows
@@ -88,6 +89,29 @@ def test_the_digest_and_the_sidecar_are_the_evidence_not_the_document(shelf: She
     sidecar = (shelf.folder / "2026/report.pdf.yaml").read_bytes()
     assert hashlib.sha256(sidecar).hexdigest().encode() in kept, "the sidecar's exact bytes are pinned too"
     assert item.completeness is not None and item.completeness.independent_count == 1
+
+
+def test_kinds_that_the_scope_names_are_enclosed_byte_for_byte(shelf: Shelf) -> None:
+    shelf.put("2026/report.pdf", text=b"%PDF the whole report")
+    shelf.put("contract.pdf", PLAIN.replace("penetration-test", "contract"), text=b"our secret price")
+    shelf.put("notes.pdf", None, text=b"nobody says what this is")
+    item, tables = shelf.item("documents, enclose: [penetration-test]")
+    (kept,) = [r for r in item.replies if r.context.get("document")]
+    assert (kept.context["document"], kept.operation) == ("2026/report.pdf", "read 2026/report.pdf")
+    assert (shelf.place / "run/evidence" / item.id / kept.path).read_bytes() == b"%PDF the whole report"
+    assert kept.path.endswith(".pdf") and kept.sha256 == tables["document.file"][0]["sha256"]
+    assert len(tables["document.file"]) == 3 and len(tables["document.attestation"]) == 2
+    everything = b"".join(f.read_bytes() for f in (shelf.place / "run").rglob("*") if f.is_file())
+    assert b"our secret price" not in everything and b"nobody says" not in everything
+    assert item.completeness is not None and any("enclosed: 1" in text for text in item.completeness.filters)
+
+
+def test_a_document_too_large_to_enclose_fails_the_item(shelf: Shelf) -> None:
+    path = shelf.put("film.bin")
+    os.truncate(path, folder.MAX_ENCLOSED + 1)  # sparse
+    item, _ = shelf.item("documents, enclose: [penetration-test]")
+    assert item.status == "failed" and "film.bin has 100,000,001 bytes" in str(item.reason)
+    assert "sources.documents.enclose" in str(item.hint)
 
 
 def test_a_changed_byte_is_another_digest(shelf: Shelf, tmp_path: Path) -> None:

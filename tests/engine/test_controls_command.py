@@ -56,7 +56,10 @@ def test_check_and_test_pass_on_a_good_file(capsys: pytest.CaptureFixture[str]) 
     assert app.run(["controls", "check", str(ROLE)]) == 0
     assert capsys.readouterr().out == "1 control, 0 problems\n"
     assert app.run(["controls", "test", str(ROLE)]) == 0
-    assert "0 controls fail" in capsys.readouterr().out
+    by_file = capsys.readouterr().out
+    assert "1 control: " in by_file and "0 controls fail" in by_file
+    assert app.run(["controls", "test", "DB-03"]) == 0
+    assert capsys.readouterr().out == by_file, "a control that ships has a name as well as a file"
 
 
 def test_check_tells_every_mistake_of_every_file_with_what_to_do(

@@ -367,7 +367,7 @@ def test_libraries_write_nothing_beside_the_message(box: Box) -> None:
     plain = box.cloud.web.url.replace("http:", "https:")
     scope = box.scope(endpoints={**box.cloud.scope["endpoints"], "logging": plain})
     done = subprocess.run(
-        [sys.executable, "-m", "compliancectl", "doctor", "--scope", str(scope)],
+        [sys.executable, "-m", "compliancectl", "doctor", "--scope", str(scope), "--deadline", "1"],
         check=False,
         capture_output=True,
         text=True,

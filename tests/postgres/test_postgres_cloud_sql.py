@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from compliancectl.collectors.postgres import collector
 from compliancectl.errors import Denied, Missing, SourceFailed, Unreachable
 from compliancectl.sandbox import company, google, postgres
 from compliancectl.sandbox.web import Misbehaviour
@@ -46,6 +47,22 @@ def section(cloud: google.Part, monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
         "timeouts_s": {"connect": 5},
     }
     cloud.web.misbehaviours.clear()
+
+
+def test_the_evidence_says_how_to_find_its_logins_in_the_audit_log(section, context, tmp_path):
+    def said(**where: Any) -> str:
+        config = collector.config.model_validate(changed(section, **where))
+        with collector.open(config, context(tmp_path)) as session:
+            (target,) = collector.feeds[0].targets(session)
+            return str(collector.feeds[0].corroborate(session, target))
+
+    project, _, instance = postgres.INSTANCE.split(":")
+    filter = said()
+    assert f'resource.labels.database_id="{project}:{instance}"' in filter
+    assert f'principalEmail="{postgres.IAM_READER}.gserviceaccount.com"' in filter
+    assert 'timestamp>="' in filter and 'timestamp<="' in filter
+    assert 'principalEmail="jo@example.org"' in said(user="jo@example.org")
+    assert "principalEmail" not in said(user="reader", iam=False), "a password login has no account"
 
 
 def changed(section: dict[str, Any], **where: Any) -> dict[str, Any]:

@@ -24,7 +24,12 @@ from graphql import (
 
 from compliancectl.cli.project import open_project, tables_of
 from compliancectl.collect import collect
+from compliancectl.collectors.base import Context
 from compliancectl.collectors.github import documents
+from compliancectl.collectors.github.config import GitHubConfig
+from compliancectl.collectors.github.issues import tracker
+from compliancectl.errors import SourceFailed
+from compliancectl.model.evidence import Window
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox import github
 from compliancectl.sandbox.github import contract
@@ -32,8 +37,6 @@ from compliancectl.sandbox.github.contract import Operation
 from compliancectl.sandbox.github.server import Exchange
 from compliancectl.sandbox.run import environment, running
 from github import Auth, GithubIntegration
-
-pytestmark = pytest.mark.xdist_group("github-contract")  # its 13 MB of JSON are read by one process only
 
 OPERATIONS = {operation.id: operation for operation in contract.rest().operations}
 _TYPES = {"string": "string", "time": "string", "boolean": "boolean", "integer": "integer", "number": "number"}
@@ -46,6 +49,11 @@ def theirs(operation: Operation) -> Any:
     """GitHub's description of an operation of ours."""
     methods = githubspec.openapi()["paths"].get(operation.path, {})
     return methods.get(operation.method.lower(), {})
+
+
+def request_schema(vendor: Any) -> Any:
+    """What GitHub says that a writing request carries."""
+    return vendor["requestBody"]["content"]["application/json"]["schema"]
 
 
 def problems(operation: Operation) -> Iterator[str]:
@@ -63,6 +71,8 @@ def problems(operation: Operation) -> Iterator[str]:
     paging = {"number": {"per_page", "page"}, "cursor": {"per_page", "after"}}.get(operation.page, set())
     if paging - known.keys() or (operation.page != "number" and "page" in known):
         yield f"pages by {sorted(known.keys() & {'page', 'per_page', 'after'})}"
+    if operation.body is not None:
+        yield from differences(operation.body, request_schema(vendor), "$request")
     if operation.response is None:
         if "204" not in vendor["responses"]:
             yield "never answers without a body"
@@ -145,6 +155,17 @@ def test_a_wrong_statement_is_seen(change: dict[str, Any], said: str) -> None:
     for name, value in change.items():
         object.__setattr__(wrong, name, value)
     assert any(said in problem for problem in problems(wrong))
+
+
+def test_a_wrong_statement_of_what_is_sent_is_seen() -> None:
+    wrong = copy.copy(OPERATIONS["issues/create"])
+    for body, said in (
+        ({"title": "boolean"}, "not boolean"),
+        ({"title": "string", "text": "string"}, "no field 'text'"),
+        ({"body": "string"}, "lacks ['title']"),
+    ):
+        object.__setattr__(wrong, "body", body)
+        assert any(said in problem for problem in problems(wrong)), said
 
 
 # -- a whole collection -----------------------------------------------------------------------------------------------
@@ -232,6 +253,52 @@ def test_the_token_of_an_app_is_one_that_github_could_give(validators: dict[str,
         )
     finally:
         part.stop()
+
+
+def test_issues_are_written_and_answered_as_github_describes_it(validators: dict[str, Any], tmp_path: Path) -> None:
+    part = github.start(definition.load(), tmp_path)
+    part.state.viewer["permissions"]["issues"] = "write"
+    period = Window(start=part.state.now, end=part.state.now)
+    config = GitHubConfig.model_validate({**part.scope, "token_env": "TOKEN"})
+    said: list[Exchange] = []
+    part.server.observers.append(said.append)
+    try:
+        with (
+            environment({"TOKEN": part.server.tokens.personal}),
+            tracker(
+                config, Context(period, part.state.now, "test", tmp_path), "larkspur-learning/infrastructure"
+            ) as issues,
+        ):
+            assert not issues.public()
+            made = issues.create("Open controls", "<!-- mine -->\nText")
+            assert issues.edit(made, "<!-- mine -->\nOther", "closed").state == "closed"
+            (found,) = issues.mine("<!-- mine -->")
+            everything = part.server.rest.issues.listed("infrastructure", {"state": "all"})
+            assert issues.edit(found, "<!-- mine -->\nText", "open").body.endswith("Text")
+            with pytest.raises(SourceFailed, match="422"):
+                issues.create("Open controls", "x" * 65_537)
+    finally:
+        part.stop()
+    assert part.server.bugs == []
+    assert any("pull_request" in it for it in everything)
+    validators["issues/list-for-repo"].validate(everything)
+    rest = [exchange for exchange in said if exchange.operation is not None]
+    for exchange in rest:
+        operation, status = exchange.operation, exchange.response.status
+        assert str(status) in theirs(operation)["responses"], f"{operation.id} never answers {status}"
+        if operation.body is not None:
+            jsonschema_rs.validate(githubspec.standalone(request_schema(theirs(operation))), exchange.request.json)
+        if status < 300:
+            validators[operation.id].validate(json.loads(exchange.response.body))
+    seen = [(exchange.operation.id, exchange.response.status) for exchange in rest]
+    assert seen == [
+        ("repos/get", 200),
+        ("issues/create", 201),
+        ("issues/update", 200),
+        ("issues/list-for-repo", 200),
+        ("issues/update", 200),
+        ("issues/create", 422),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ class Browser:
     """One browser with one page. Every address that the page asks for is noted in `asked`."""
 
     def __init__(self, program: str, profile: Path) -> None:
+        profile.mkdir(exist_ok=True)
+        self._complaints = (profile / "complaints.txt").open("w+b")
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
 
@@ -48,7 +50,7 @@ class Browser:
             preexec_fn=hand_over,
             pass_fds=(3, 4),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=self._complaints,
         )
         os.close(to_browser)
         os.close(from_browser)
@@ -66,11 +68,18 @@ class Browser:
         self._process.wait()
         os.close(self._read)
         os.close(self._write)
+        self._complaints.close()
+
+    def _ended(self) -> str:
+        """Why there is no browser any more, in its own words."""
+        status = self._process.wait()
+        self._complaints.seek(0)
+        return f"the browser ended with status {status}:\n{self._complaints.read().decode(errors='replace')[-2000:]}"
 
     def _message(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             part = os.read(self._read, 1 << 16)
-            assert part, "the browser ended"
+            assert part, self._ended()
             self._buffer += part
         line, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(line)
@@ -89,7 +98,10 @@ class Browser:
         self._number += 1
         session = {"sessionId": self._session} if self._session else {}
         message = {"id": self._number, "method": method, "params": params, **session}
-        os.write(self._write, json.dumps(message).encode() + b"\0")
+        try:
+            os.write(self._write, json.dumps(message).encode() + b"\0")
+        except BrokenPipeError:
+            raise AssertionError(self._ended()) from None
         while True:
             answer = self._message()
             if answer.get("id") == self._number:

@@ -2,7 +2,7 @@
 
 The emulator keeps objects and speaks the JSON API; preconditions, retention and holds it ignores. The front refuses what
 the service documents that it refuses: `ifGenerationMatch=0` on a name that is taken (412), and deleting what is held or
-retained (403). It also wants a token, and notes what was asked.
+retained (403). It also wants a token, and notes what was asked. What tests want to go wrong are its attributes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,18 @@ class Bucket(ThreadingHTTPServer):
         self.holds: set[str] = set()
         self.refuse_listing = False
         self.break_upload = False
+        self.denied: set[str] = set()
+        """Objects that may not be read."""
+        self.vanished: set[str] = set()
+        """Objects that are listed and gone."""
+        self.made: dict[str, str] = {}
+        """Object → when it was made, instead of now."""
+        self.strange: set[str] = set()
+        """Objects that are listed besides: the emulator refuses such names, and the service does not."""
+        self.cut: set[str] = set()
+        """Objects of which the next download breaks off in the middle."""
+        self.composed: set[str] = set()
+        """Objects that were composed of others: the service states no MD5 of them."""
 
     def about(self, name: str) -> dict[str, Any] | None:
         """What the emulator knows of an object."""
@@ -78,6 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(200, b"{}")
         if self.command == "DELETE" and self._kept(unquote(parts.path.rpartition("/")[2])):
             return self._answer(403)
+        if query.get("alt") == "media":
+            name = unquote(parts.path.rpartition("/")[2])
+            if name in bucket.denied or name in bucket.vanished:
+                return self._answer(403 if name in bucket.denied else 404)
         if self.command == "PUT" and bucket.break_upload:
             body = body[:-1]
         return self._forward(body)
@@ -93,7 +109,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.command, self.server.emulator + self.path, data=body, headers=headers, timeout=10
         )
         location = answer.headers.get("Location")
-        self._answer(answer.status_code, answer.content, location and self.server.url + "/" + location.split("/", 3)[3])
+        body = self._listed(answer.json()) if self._lists() and answer.status_code == 200 else answer.content
+        self._answer(answer.status_code, body, location and self.server.url + "/" + location.split("/", 3)[3])
+
+    def _lists(self) -> bool:
+        return self.command == "GET" and urlsplit(self.path).path.endswith("/o")
+
+    def _listed(self, data: Any) -> bytes:
+        data.setdefault("items", []).extend(
+            {"name": name, "size": "1", "md5Hash": "", "timeCreated": "2026-11-01T00:00:00Z"}
+            for name in sorted(self.server.strange)
+        )
+        for item in data["items"]:
+            if item["name"] in self.server.made:
+                item["timeCreated"] = self.server.made[item["name"]]
+            if item["name"] in self.server.composed:
+                del item["md5Hash"]
+        return json.dumps(data).encode()
 
     def _answer(self, status: int, body: bytes = b"", location: str | None = None) -> None:
         self.send_response(status)
@@ -102,6 +134,12 @@ class _Handler(BaseHTTPRequestHandler):
         if status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        name = unquote(urlsplit(self.path).path.rpartition("/")[2])
+        if "alt=media" in self.path and name in self.server.cut:
+            self.server.cut.discard(name)
+            self.wfile.write(body[: len(body) // 2])
+            self.close_connection = True
+            return
         self.wfile.write(body)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve

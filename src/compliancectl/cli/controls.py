@@ -23,7 +23,7 @@ SCHEMA = "control.schema.json"
 """Ships in the catalogue's folder."""
 
 Files = Annotated[
-    list[Path] | None, typer.Argument(help="Control files or folders; absent: those that ship.", metavar="[FILE]...")
+    list[Path] | None, typer.Argument(help="Control files, folders or ids; absent: all that ship.", metavar="[FILE]...")
 ]
 Extra = Annotated[
     list[Path] | None, typer.Option("--folder", help="Further folder of control files; may be repeated.", metavar="DIR")
@@ -176,7 +176,12 @@ def _load(files: list[Path] | None) -> tuple[Catalogue, tuple[Control, ...], lis
     problems: list[FileError] = []
     for file in files:
         if not file.exists():
-            raise UsageError(f"{file} does not exist", hint="Name a control file, or a folder of them.")
+            shipped = [control for control in found.controls if control.id == str(file)]
+            if not shipped:
+                hint = "Name a control file, a folder of them, or the id of a control that ships."
+                raise UsageError(f"{file} does not exist", hint=hint)
+            chosen += shipped
+            continue
         try:
             mine = load.load_controls((file,)) if file.is_dir() else (load.load_control(file),)
             chosen += mine

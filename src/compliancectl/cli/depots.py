@@ -192,10 +192,7 @@ def _place(text: str, *, lock: bool = False) -> Place:
     from compliancectl.depot import gcs, local
 
     if text.startswith(gcs.SCHEME):
-        bucket, _, prefix = text.removeprefix(gcs.SCHEME).partition("/")
-        if not bucket:
-            raise UsageError(f"{text!r} names no bucket", hint="Write gs://BUCKET/PREFIX.")
-        return gcs.GcsPlace(bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else "", lock=lock)
+        return gcs.GcsPlace(*gcs.address(text), lock=lock)
     if lock:
         raise UsageError("a folder cannot lock anything", hint="Use a bucket: gs://BUCKET/PREFIX.")
     return local.LocalPlace(Path(text))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from compliancectl.cli.options import DEFAULT_SCOPE, Format, OutputFormat, ScopeFile
+from compliancectl.cli.options import DEFAULT_SCOPE, Deadline, Format, OutputFormat, ScopeFile
 
 app = typer.Typer()
 
@@ -21,6 +21,7 @@ def doctor(
     source: Annotated[
         list[str] | None, typer.Option("--source", help="Only this source; may be repeated.", metavar="NAME")
     ] = None,
+    deadline: Deadline = 30.0,
     format: OutputFormat = Format.text,
 ) -> int:
     """Try credentials, reachability and each permission of every source in the scope; collects nothing.
@@ -39,7 +40,7 @@ def doctor(
         )
     chosen = {name: c for name, c in project.collectors.items() if not source or name in source}
     sections = section_check.validate_sections(project.scope, chosen)
-    found = {name: _diagnose(project.scope, installed, sections[name]) for name, installed in chosen.items()}
+    found = {name: _diagnose(project.scope, installed, sections[name], deadline) for name, installed in chosen.items()}
     if format is Format.json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -47,7 +48,7 @@ def doctor(
     return 0 if all(line["outcome"] == "ok" for lines in found.values() for line in lines) else 3
 
 
-def _diagnose(scope: Any, installed: Any, section: Any) -> list[dict[str, Any]]:
+def _diagnose(scope: Any, installed: Any, section: Any, deadline_s: float) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from compliancectl import clock
@@ -61,7 +62,7 @@ def _diagnose(scope: Any, installed: Any, section: Any) -> list[dict[str, Any]]:
         as_of=now,
         environment=scope.environment,
         folder=scope.folder,
-        deadline_s=30.0,
+        deadline_s=deadline_s,
     )
     try:
         with installed.collector.open(section, context) as session:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,7 +96,7 @@ def _asked(control: list[str] | None, since: str | None, folder: Path) -> dict[s
     """What both commands ask of a history."""
     from compliancectl.canonical import sha256
     from compliancectl.cli.periods import instant
+    from compliancectl.cli.places import kept
 
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compliancectl" / "history"
-    index = kept / f"{sha256(str(folder.resolve()).encode())[:16]}.parquet"
+    index = kept("history") / f"{sha256(str(folder.resolve()).encode())[:16]}.parquet"
     return {"since": instant("--since", since) if since else None, "only": control or (), "index": index}

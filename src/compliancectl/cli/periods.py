@@ -13,6 +13,7 @@ from compliancectl.cli.checked import SignerKey, TrustFile
 from compliancectl.cli.options import Format, OutputFormat
 
 if TYPE_CHECKING:
+    from compliancectl.cli.places import Bundles
     from compliancectl.model.period import LedgerEntry, Period, PeriodControl
     from compliancectl.period.capture import Capture
 
@@ -26,7 +27,10 @@ SHOWN = 10
     epilog="Example: compliancectl period evidence --from 2026-01-01 --to 2027-01-01 --package 2026 --zip 2026.zip"
 )
 def period(
-    folder: Annotated[Path, typer.Argument(help="Folder with the bundles, at any depth.", metavar="FOLDER")],
+    where: Annotated[
+        str,
+        typer.Argument(help="Folder with the bundles, at any depth, or gs://BUCKET/PREFIX.", metavar="FOLDER"),
+    ],
     start: Annotated[str, typer.Option("--from", help="First day of the period (UTC).", metavar="DATE")],
     end: Annotated[str, typer.Option("--to", help="Day after its last (UTC).", metavar="DATE")],
     output: Annotated[
@@ -45,6 +49,12 @@ def period(
             "--sign-with", help="With --package: private key, as `bundle` takes it.", envvar=KEY_VARIABLE, metavar="KEY"
         ),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache", help="Where bundles of a bucket are copied to; by default below XDG_CACHE_HOME.", metavar="DIR"
+        ),
+    ] = None,
     key: SignerKey = None,
     trust: TrustFile = None,
     format: OutputFormat = Format.text,
@@ -55,13 +65,17 @@ def period(
     outcomes as a timeline, its populations united without doubles, each deviation with its duration, and whether the
     control or its parameters changed. Evidence about events must cover the period without a gap.
 
-    A package holds the findings, every population united, the exceptions, the ledger of runs and the last bundle;
+    A period package holds the findings, every population united, the exceptions, the ledger of runs and the last bundle;
     `compliancectl sample` draws from it, `compliancectl report type2` reports on it, `compliancectl verify` checks it.
 
-    Exit code 0: no deviations. 1: deviations. 3: captures are missing or inconclusive. 4: a bundle does not verify.
+    Bundles of a bucket are copied once, and held against what the service and the store's records say of them; what broke
+    off goes on with the next call. That needs roles/storage.objectViewer.
+
+    Exit code 0: no deviations. 1: deviations. 3: captures are missing or inconclusive, or a bundle could not be read.
+    4: a bundle does not verify.
     """
     from compliancectl import canonical, disk
-    from compliancectl.cli import pipeline
+    from compliancectl.cli import pipeline, places
     from compliancectl.errors import UsageError
     from compliancectl.export import new_file
     from compliancectl.period.judge import judge
@@ -70,14 +84,15 @@ def period(
     if archive is not None and package is None:
         raise UsageError("--zip packs a package, and none is made", hint="Give --package too.")
     signer = pipeline.signing_key(signing_key) if package is not None else None
-    captures, refused, verdicts = _read(folder, key, trust)
+    found_in = places.bundles_of(where, opens, cache)
+    captures, refused, verdicts = _read(found_in, key, trust)
     found = judge(captures, refused, opens, closes, verdicts)
     if output is not None:
         disk.refuse_sealed(output)
         with new_file(output) as stream:
             stream.write(canonical.to_bytes(found.to_json()) + b"\n")
     if package is not None and signer is not None:
-        _seal(found, captures, folder, package, archive, signer)
+        _seal(found, captures, found_in.folder, package, archive, signer)
     if format is Format.json:
         typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:
@@ -112,28 +127,22 @@ def instant(option: str, text: str) -> datetime:
 
 
 def _read(
-    folder: Path, key: Path | None, policy: Path | None
+    found: Bundles, key: Path | None, policy: Path | None
 ) -> tuple[list[Capture], list[LedgerEntry], dict[str, str]]:
-    """Verify and read every bundle below a folder."""
+    """Verify and read every bundle."""
     from compliancectl.cli import console
-    from compliancectl.errors import UsageError
     from compliancectl.model.period import LedgerEntry
-    from compliancectl.period.capture import Reader, bundles
+    from compliancectl.period.capture import Reader
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
-    paths = list(bundles(folder))
-    if not paths:
-        raise UsageError(f"there is no bundle below {folder}", hint="Name the folder that holds the bundles.")
     trusted, reader = trust.load(policy, (key,) if key else ()), Reader()
     captures: list[Capture] = []
-    refused: list[LedgerEntry] = []
+    refused = list(found.refused)
     verdicts: dict[str, str] = {}
-    with console.step(f"verifying {len(paths)} bundles"):
-        for path in paths:
-            name = path.relative_to(folder).as_posix()
+    with console.step(f"verifying {console.counted(len(found.paths), 'bundle')}"):
+        for path in found.paths:
+            name = path.relative_to(found.folder).as_posix()
             said = verify(path, trust=trusted)
             verdicts[name] = said.verdict
             if said.failure is not None:
@@ -157,6 +166,8 @@ def _show(found: Period) -> None:
     for entry in found.ledger:
         if entry.verdict == "does not verify":
             console.print(f"  [red]✕[/red] {safe(entry.bundle)} does not verify: {safe(str(entry.problem))}")
+        if entry.verdict == "not read":
+            console.print(f"  [yellow]○[/yellow] {safe(entry.bundle)} was not read: {safe(str(entry.problem))}")
     for control in found.controls:
         console.print(
             f"  {control.id:<8} {outcome(control.outcome)}  {safe(control.title)}  "

@@ -380,7 +380,16 @@ def gather_stage(
     deadline_s: float,
     max_calls: int | None = None,
     openings: Path | None = None,
+    write_probes: bool = False,
 ) -> None:
     """Collect, unless that is done and only a later stage was interrupted."""
     if not (resume and _is_collected(project, folder)):
-        collect_stage(project, folder, resume=resume, deadline_s=deadline_s, max_calls=max_calls, openings=openings)
+        collect_stage(
+            project,
+            folder,
+            resume=resume,
+            deadline_s=deadline_s,
+            max_calls=max_calls,
+            openings=openings,
+            write_probes=write_probes,
+        )

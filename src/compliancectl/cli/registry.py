@@ -52,7 +52,11 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("history", "Show how each control came out, run by run.", "histories"),
             Command("trend", "Show how many items do not pass, run by run.", "histories"),
             Command("summary", "Write a bundle as Markdown or annotations for a CI step.", "summaries"),
-            Command("notify", "Write what turned between two bundles as a message.", "notices"),
+            Command(
+                "notify",
+                "Write what turned between two bundles as a message; keep an issue of what is open.",
+                "notices",
+            ),
         ),
     ),
     (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,9 @@ from compliancectl.cli.options import (
 )
 from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
 from compliancectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from compliancectl.cli.project import Project
 
 app = typer.Typer()
 
@@ -74,6 +77,13 @@ LedgerKey = Annotated[
 ]
 Reports = Annotated[list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")]
+WriteProbes = Annotated[
+    bool,
+    typer.Option(
+        "--write-probes",
+        help="Try writes across tenants and roll them back; only where the scope says `clone: true`.",
+    ),
+]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", help="Collect only this part, as in 3/10.", envvar="COMPLIANCECTL_SHARD", metavar="K/N"),
@@ -91,13 +101,7 @@ def collect(
     max_calls: MaxCalls = None,
     shard: ShardOption = None,
     openings: Openings = None,
-    write_probes: Annotated[
-        bool,
-        typer.Option(
-            "--write-probes",
-            help="Try writes across tenants and roll them back; only where the scope says `clone: true`.",
-        ),
-    ] = False,
+    write_probes: WriteProbes = False,
 ) -> int:
     """Read the sources into a run folder. Decides nothing.
 
@@ -113,10 +117,7 @@ def collect(
     part = sharding.part(shard)
     project = open_project(scope, only, framework)
     folder = pipeline.new_output(output, f"run-{part.shard.number:04}" if part else "run")
-    if write_probes:
-        from compliancectl.cli.postgres import refuse_unless_clones
-
-        refuse_unless_clones(project)
+    _refuse_writes(project, write_probes)
     record = pipeline.collect_stage(
         project,
         folder,
@@ -288,6 +289,7 @@ def run(
     deadline: Deadline = 120.0,
     max_calls: MaxCalls = None,
     openings: Openings = None,
+    write_probes: WriteProbes = False,
     key: Key = None,
     timestamp: Authority = None,
     as_of: AsOf = None,
@@ -307,12 +309,19 @@ def run(
     policy = Policy(fail_on, least)
     ending = _ending(key, timestamp, as_of, ledger, ledger_key, paper, _kinds(report, no_report), policy)
     project = open_project(scope, only, framework)
+    _refuse_writes(project, write_probes)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     return pipeline.whole(
         project,
         outputs,
         lambda: pipeline.gather_stage(
-            project, outputs.run, resume=resume, deadline_s=deadline, max_calls=max_calls, openings=openings
+            project,
+            outputs.run,
+            resume=resume,
+            deadline_s=deadline,
+            max_calls=max_calls,
+            openings=openings,
+            write_probes=write_probes,
         ),
         ending,
     )
@@ -351,6 +360,13 @@ def merge(
     project = open_project(scope, only, framework)
     outputs = pipeline.Outputs(pipeline.new_output(output, "evidence"))
     return pipeline.whole(project, outputs, lambda: join(shards, outputs.run), ending)
+
+
+def _refuse_writes(project: Project, wanted: bool) -> None:
+    if wanted:
+        from compliancectl.cli.postgres import refuse_unless_clones
+
+        refuse_unless_clones(project)
 
 
 def _ending(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compliancectl.cli import console, packages
+from compliancectl.cli import console, folders
 from compliancectl.cli.events import enter
 from compliancectl.entered import NO_BOOK, Book
 from compliancectl.errors import UsageError, VerifyError
@@ -43,8 +43,8 @@ def run_verify(
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     trusted = trust.load(policy, (key,) if key else ())
-    if packages.is_package(path):
-        return packages.run_package(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
+    if folders.holds_bundles(path):
+        return folders.run_folder(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
     tell = (lambda step: None) if as_json else StepPrinter().tell
     if is_package(path):
         return _run_package(path, trusted, tell, as_json=as_json)

@@ -5,7 +5,7 @@
                                               hold-0001.json    a legal hold, and release-0002.json its end
                                               tombstone.json    that it was purged, when and why; the bundle is gone
 
-`local` keeps it in a folder, `gcs` in a bucket of Google Cloud Storage. Every object is made only if nothing has its name.
+`local` keeps it in a folder, `gcs` in a bucket of Google Cloud Storage, `mirror` copies a bucket's bundles to read them. Every object is made only if nothing has its name.
 A record or event is small JSON; what holds is derived from those that are there, never from a state that is edited.
 """
 
@@ -76,6 +76,13 @@ class Entry:
         return None
 
 
+def why_gone(stone: Tombstone | None) -> str:
+    """Why a bundle that has a record is not there."""
+    if stone is None:
+        return "its record is there, and the bundle is not"
+    return f"it was purged {clock.text(stone.at)} by {stone.by}: {stone.reason}"
+
+
 def entries(place: Place) -> Iterator[Entry]:
     """All bundles of a depot, by name.
 
@@ -87,7 +94,34 @@ def entries(place: Place) -> Iterator[Entry]:
         folder, _, file = name.rpartition("/")
         folders.setdefault(folder, []).append(file)
     for folder, files in sorted(folders.items()):
-        yield _entry(place, folder, sorted(files))
+        yield entry_of(place, folder, sorted(files))
+
+
+def entry_of(place: Place, folder: str, files: Iterable[str]) -> Entry:
+    """One bundle of a depot, from the names of its objects.
+
+    Raises:
+        VerifyError: if a record cannot be read.
+    """
+    names, held, count = set(files), dict[str, Hold](), 0
+    for name in sorted(names, key=lambda name: name.rpartition("-")[2]):
+        match = _EVENT.fullmatch(name)
+        if match is None:
+            continue
+        count = max(count, int(match[2]))
+        event = _read(place, Hold, f"{folder}/{name}")
+        if match[1] == "hold":
+            held[event.reason] = event
+        else:
+            held.pop(event.reason, None)
+    return Entry(
+        folder=folder,
+        kept=_read(place, Kept, f"{folder}/{RECORD}") if RECORD in names else None,
+        holds=tuple(held.values()),
+        events=count,
+        tombstone=_read(place, Tombstone, f"{folder}/{TOMBSTONE}") if TOMBSTONE in names else None,
+        present=BUNDLE in names,
+    )
 
 
 def find(place: Place, wanted: str) -> Entry:
@@ -137,8 +171,7 @@ def get(place: Place, entry: Entry, out: BinaryIO) -> None:
         VerifyError: if it is not what was stored.
     """
     if entry.tombstone is not None:
-        said = entry.tombstone
-        raise NotReadyError(f"{entry.folder} was purged {clock.text(said.at)} by {said.by}: {said.reason}", hint=None)
+        raise NotReadyError(f"{entry.folder} is not there: {why_gone(entry.tombstone)}", hint=None)
     if entry.kept is None or not entry.present:
         raise NotReadyError(f"{entry.folder} is not whole", hint="Storing it was interrupted; store it again.")
     if _digest(place, f"{entry.folder}/{BUNDLE}", out) != entry.kept.archive_sha256:
@@ -189,28 +222,6 @@ def purge(place: Place, entry: Entry, tombstone: Tombstone) -> None:
 # -- objects ----------------------------------------------------------------------------------------------------------
 
 M = TypeVar("M", Kept, Hold, Tombstone)
-
-
-def _entry(place: Place, folder: str, files: Iterable[str]) -> Entry:
-    names, held, count = set(files), dict[str, Hold](), 0
-    for name in sorted(names, key=lambda name: name.rpartition("-")[2]):
-        match = _EVENT.fullmatch(name)
-        if match is None:
-            continue
-        count = max(count, int(match[2]))
-        event = _read(place, Hold, f"{folder}/{name}")
-        if match[1] == "hold":
-            held[event.reason] = event
-        else:
-            held.pop(event.reason, None)
-    return Entry(
-        folder=folder,
-        kept=_read(place, Kept, f"{folder}/{RECORD}") if RECORD in names else None,
-        holds=tuple(held.values()),
-        events=count,
-        tombstone=_read(place, Tombstone, f"{folder}/{TOMBSTONE}") if TOMBSTONE in names else None,
-        present=BUNDLE in names,
-    )
 
 
 def _event(place: Place, entry: Entry, kind: str, event: Hold) -> None:

@@ -9,42 +9,86 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from compliancectl import clock, googleapi
 from compliancectl.depot import Taken
-from compliancectl.errors import Garbage
+from compliancectl.errors import Garbage, UsageError
 
 SCHEME = "gs://"
 ENDPOINT_VARIABLE = "COMPLIANCECTL_ENDPOINT_STORAGE"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
 _ROLE = "roles/storage.objectAdmin on the bucket"
+_READ_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+_READ_ROLE = "roles/storage.objectViewer on the bucket"
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the service says of an object."""
+
+    size: int
+    """In bytes."""
+    md5: str | None
+    """In base64; None for an object that was composed of others."""
+    made: datetime
+
+
+def address(text: str) -> tuple[str, str]:
+    """Bucket and prefix of `gs://BUCKET/PREFIX`; the prefix is empty or ends with a slash.
+
+    Raises:
+        UsageError: if it names no bucket.
+    """
+    bucket, _, prefix = text.removeprefix(SCHEME).partition("/")
+    if not bucket:
+        raise UsageError(f"{text!r} names no bucket", hint="Write gs://BUCKET/PREFIX.")
+    return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
 class GcsPlace:
     """Objects below a prefix of a bucket."""
 
-    def __init__(self, bucket: str, prefix: str, *, lock: bool) -> None:
-        self.api = googleapi.connect(
-            "Cloud Storage", "https://storage.googleapis.com", ENDPOINT_VARIABLE, _SCOPE, _ROLE
-        )
+    def __init__(self, bucket: str, prefix: str, *, lock: bool, read_only: bool = False) -> None:
+        scope, role = (_READ_SCOPE, _READ_ROLE) if read_only else (_SCOPE, _ROLE)
+        self.api = googleapi.connect("Cloud Storage", "https://storage.googleapis.com", ENDPOINT_VARIABLE, scope, role)
         self.bucket, self.prefix, self.lock = bucket, prefix, lock
 
     def names(self) -> list[str]:
         """All names, page by page, sorted."""
-        found: list[str] = []
+        return sorted(str(item["name"]).removeprefix(self.prefix) for item in self._listed("name"))
+
+    def objects(self) -> dict[str, Stated]:
+        """All objects by name, page by page, with what the service says of each.
+
+        Raises:
+            Garbage: if it does not say it.
+        """
+        try:
+            return {
+                str(item["name"]).removeprefix(self.prefix): Stated(
+                    int(item["size"]), item.get("md5Hash"), clock.parse(item["timeCreated"])
+                )
+                for item in self._listed("name,size,md5Hash,timeCreated")
+            }
+        except (KeyError, ValueError) as error:
+            raise Garbage(f"Cloud Storage lists an object without its {error}", hint="Check the endpoint.") from None
+
+    def _listed(self, fields: str) -> Iterator[dict[str, Any]]:
         token: str | None = None
         while True:
-            params = {"prefix": self.prefix, "fields": "items(name),nextPageToken", "maxResults": "1000"}
+            params = {"prefix": self.prefix, "fields": f"items({fields}),nextPageToken", "maxResults": "1000"}
             said = self.api.json(
                 "GET", f"storage/v1/b/{self.bucket}/o", params=params | ({"pageToken": token} if token else {})
             )
-            found += [str(item["name"]).removeprefix(self.prefix) for item in said.get("items", [])]
+            yield from said.get("items", [])
             token = said.get("nextPageToken")
             if not token:
-                return sorted(found)
+                return
 
     def create(self, name: str, data: BinaryIO, size: int, retain_until: datetime | None) -> None:
         """Upload in one session, only if nothing has this name, and compare what the service says that it received."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from compliancectl import disk
-from compliancectl.depot import Taken
+from compliancectl.depot import BUNDLE, RECORD, TOMBSTONE, Taken, entry_of, why_gone
 from compliancectl.seal import staging
 
 
@@ -57,3 +57,23 @@ class LocalPlace:
         with disk.output_errors(self.root / name):
             (self.root / name).unlink()
             disk.sync((self.root / name).parent)
+
+
+def gone(root: Path, since: datetime) -> dict[str, str]:
+    """Bundles that a depot in this folder has a record of, stored at `since` or later, and that are not there → why.
+
+    A folder that is no depot has no records.
+
+    Raises:
+        VerifyError: if a record cannot be read.
+    """
+    place, found = LocalPlace(root), dict[str, str]()
+    for record in sorted(root.glob(f"*/{RECORD}")):
+        folder = record.parent
+        if (folder / BUNDLE).exists():
+            continue
+        files = [name for name in (RECORD, TOMBSTONE) if (folder / name).is_file()]
+        entry = entry_of(place, folder.name, files)
+        if entry.kept is not None and entry.kept.stored_at >= since:
+            found[f"{folder.name}/{BUNDLE}"] = why_gone(entry.tombstone)
+    return found

@@ -9,7 +9,8 @@ from compliancectl.model.control import Frequency, Severity
 from compliancectl.model.evidence import Window
 from compliancectl.model.result import ControlOutcome, Counts
 
-Verdict = Literal["verified", "not established", "does not verify"]
+Verdict = Literal["verified", "not established", "does not verify", "not read"]
+"""`not read`: the bundle is known of, and could not be had."""
 
 
 class LedgerEntry(Model):
@@ -19,7 +20,7 @@ class LedgerEntry(Model):
     """Its path below the folder that was searched."""
     verdict: Verdict
     problem: str | None = None
-    """Why it does not verify."""
+    """Why it does not verify, or was not read."""
     bundle_sha256: str | None = None
     """Digest of its SHA256SUMS."""
     run_id: str | None = None

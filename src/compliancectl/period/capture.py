@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from sys import intern
 from typing import Any
+
+from pydantic_core import from_json
 
 from compliancectl.export.source import Bundle, opened
 from compliancectl.model.control import Frequency, Severity
@@ -132,7 +133,7 @@ class Reader:
             outcomes: dict[str, ItemOutcome] = {}
             failures: dict[str, str] = {}
             for line in bundle.lines(test):
-                item = json.loads(line)
+                item = from_json(line)  # millions of lines in a year: three times as fast as json
                 resource = intern(item["resource"])
                 outcomes[resource] = item["outcome"]
                 if item["outcome"] == "fail":

@@ -73,7 +73,7 @@ def _take(step: VerifyStep, take: Callable[[], str]) -> StepResult:
             number=step, title=title, outcome="failed", message=f"{said}.", hint=problem.hint, file=problem.member
         )
     except OSError as error:
-        message = f"The package cannot be read: {error.strerror or error}."
+        message = f"The period package cannot be read: {error.strerror or error}."
         return StepResult(number=step, title=title, outcome="failed", message=message)
 
 

@@ -8,7 +8,8 @@ A capture is a run that is judged as of an instant within the period. Windows of
 populations of events, because the events of the last day are collected on the day after.
 
 A control shows no deviations over the period only if none of its captures did, every capture that was due is there
-(or its evidence is about events and its windows leave no gap), and every one of them could be determined.
+(or its evidence is about events and its windows leave no gap), every one of them could be determined, and no bundle
+that is known of was left unread.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def judge(
 
     Args:
         captures: every bundle that verifies.
-        refused: the ledger's entries of those that do not.
+        refused: the ledger's entries of those that do not, and of those that could not be read.
         start: the period's first instant.
         end: the instant after its last.
         verdicts: bundle → what verification said of it.
@@ -76,7 +77,9 @@ def judge(
     ordered = sorted([*chain.inside, *chain.outside], key=_time)
     organization, system, environment = ordered[0].subject
     ids = sorted({id for capture in chain.inside for id in capture.controls})
-    controls = tuple(_control(chain, id) for id in ids)
+    refused = sorted(refused, key=lambda entry: entry.bundle)
+    unread = sum(entry.verdict == "not read" for entry in refused)
+    controls = tuple(_control(chain, id, unread) for id in ids)
     return Period(
         organization=organization,
         system=system,
@@ -88,7 +91,7 @@ def judge(
         ledger=(
             *(_entry(capture, chain, verdicts, None) for capture in ordered),
             *(_entry(capture, chain, verdicts, "the same bundle lies here twice") for capture in doubles),
-            *sorted(refused, key=lambda entry: entry.bundle),
+            *refused,
         ),
         controls=controls,
         unread=_unread(chain),
@@ -150,14 +153,14 @@ def _entry(capture: Capture, chain: Chain, verdicts: dict[str, Any], why_not: st
     )
 
 
-def _control(chain: Chain, id: str) -> PeriodControl:
+def _control(chain: Chain, id: str, unread: int) -> PeriodControl:
     seen: list[Seen] = [(c, c.controls[id]) for c in chain.inside if id in c.controls]
     latest = seen[-1][1]
     due = list(slots(latest.frequency, chain.start, chain.end))
     gone = missed(latest.frequency, chain.start, chain.end, (capture.as_of for capture, _ in seen))
     timeline = _timeline(seen, chain.end)
     tests = tuple(judge_test(chain.start, chain.end, id, test, seen, chain.outside) for test in _tests(seen))
-    reasons = (*_reasons(gone, timeline, tests), *_uncovered(tests))
+    reasons = (*_reasons(gone, timeline, tests), *_uncovered(tests), *_unreadable(unread))
     outcomes = {control.outcome for _, control in seen}
     return PeriodControl(
         id=id,
@@ -213,6 +216,11 @@ def _uncovered(tests: Sequence[PeriodTest]) -> list[str]:
         for part in sorted({part.evidence: part for test in tests for part in test.coverage}.values(), key=_evidence)
         for gap in part.gaps
     ]
+
+
+def _unreadable(unread: int) -> list[str]:
+    """What a bundle that could not be read says of a control is not known, whatever the others say."""
+    return [f"{unread} {'bundle' if unread == 1 else 'bundles'} of the store could not be read."] if unread else []
 
 
 def _evidence(part: Any) -> str:

@@ -9,7 +9,7 @@ legitimately NULL are named in `optional_fields`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -78,16 +78,22 @@ class Workbench:
             return [error]
         return [fault for test in bound for fault in portable_faults(control, test)]
 
-    def test(self, control: Control) -> ExampleReport:
-        """Check a control, run its examples, and probe them with NULLs."""
+    def test(self, control: Control, *, only: Container[str] | None = None, probe: bool = True) -> ExampleReport:
+        """Check a control, run its examples, and probe them with NULLs.
+
+        Args:
+            control: the whole control.
+            only: ids of the tests whose examples are run; None: all of them.
+            probe: False leaves the null probe out.
+        """
         problems = self.check(control)
         examples = probes = 0
         if not problems:
             for number, test in enumerate(control.tests):
-                if test.implicit:
+                if test.implicit or (only is not None and test.id not in only):
                     continue
                 run = _TestRun(self, control, test, number)
-                run.run()
+                run.run(probe=probe)
                 problems += run.problems
                 examples, probes = examples + len(test.examples), probes + run.probes
         return ExampleReport(control.id, examples, probes, tuple(problems))
@@ -149,7 +155,7 @@ class _TestRun:
         self.seen: set[tuple[str, str]] = set()
         self.reported: set[tuple[str, str]] = set()
 
-    def run(self) -> None:
+    def run(self, *, probe: bool) -> None:
         """Run the examples, then probe those that came out as expected."""
         prepared = [found for n, example in enumerate(self.test.examples) if (found := self.prepare(n, example))]
         for n, bound, rows in prepared:
@@ -160,7 +166,7 @@ class _TestRun:
                 except Failed as failed:
                     self._add(("examples", n), f"{_called(n, example)} cannot be run: {failed}")
                     continue
-                if self._compare(n, example, bound, base, doubled=loaded.count > len(base)):
+                if self._compare(n, example, bound, base, doubled=loaded.count > len(base)) and probe:
                     self._probe(loaded, base, [other for _, _, other in prepared], n)
         if not self.problems:
             self._unseen()

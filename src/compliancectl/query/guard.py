@@ -6,7 +6,7 @@ The guard runs on text alone; names of columns and their types are the binder's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from compliancectl.load.problems import suggestion
 from compliancectl.query import functions
 from compliancectl.query.intervals import intervals
-from compliancectl.query.syntax import Node, Refused, parse, position, tokens, walk
+from compliancectl.query.syntax import Node, Refused, nodes, parse, position, tokens, walk
 
 _EXPRESSIONS = frozenset(
     {
@@ -88,7 +88,7 @@ def _population(sql: str, tables: tuple[str, ...], parameters: tuple[str, ...], 
             raise Refused(
                 "A population must not be cut by LIMIT.", "Remove it: every item belongs to it.", position(modifier)
             )
-    return _Guard(tables, parameters, catalog).check(root)
+    return _Guard(tables, parameters, catalog).check(nodes(sql))
 
 
 def guard_check(expression: str, parameters: Collection[str], columns: Collection[str]) -> Reads:
@@ -107,7 +107,7 @@ def _check(expression: str, parameters: tuple[str, ...], columns: tuple[str, ...
     try:
         root = parse(prefix + expression)
         _single_expression(root)
-        return _Guard((), parameters, (), columns=columns).check(root)
+        return _Guard((), parameters, (), columns=columns).check(nodes(prefix + expression))
     except Refused as refused:
         at = None if refused.at is None else max(0, refused.at - len(prefix))
         raise Refused(refused.message, refused.hint, at) from None
@@ -160,13 +160,12 @@ class _Guard:
         self.names: set[str] = set()
         self.star = False
 
-    def check(self, root: Node) -> Reads:
-        nodes = list(walk(root))
+    def check(self, nodes: Sequence[Node]) -> Reads:
         self.ctes = {entry["key"].lower() for node in nodes for entry in _ctes(node)}
         for name in sorted(self.ctes):
             if name in self.catalog:
                 raise Refused(f'The name "{name}" in WITH belongs to the database.', "Choose another name.")
-        made_by_parser = {id(node) for shell in intervals(root) for node in shell}
+        made_by_parser = {id(node) for shell in intervals(nodes) for node in shell}
         made_by_parser |= {id(node["function"]) for node in nodes if node.get("type") == "TABLE_FUNCTION"}
         lambdas = {id(node) for call in nodes if call.get("class") == "FUNCTION" for node in _lambda_arguments(call)}
         for node in nodes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from compliancectl.query import functions
-from compliancectl.query.syntax import Node, walk
+from compliancectl.query.syntax import Node
 
 
-def intervals(root: Node) -> Iterator[list[Node]]:
+def intervals(nodes: Iterable[Node]) -> Iterator[list[Node]]:
     """`interval '1' day` is written by the parser as to_days(cast(trunc(cast('1' as double)) as integer))."""
-    for node in walk(root):
+    for node in nodes:
         if node.get("class") == "FUNCTION" and node["function_name"] in functions.INTERVAL_PARTS:
             argument = node["arguments"][0]["expression"] if node["arguments"] else {}
             if argument.get("class") == "CAST" and _is_parsers_cast(argument):

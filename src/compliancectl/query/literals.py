@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from compliancectl.model.table import Column, ListOf, Struct, Table, Type
-from compliancectl.query.syntax import Node, Refused, parse, position, walk
+from compliancectl.query.syntax import Node, Refused, nodes, position
 
 _TIMES = {"TIMESTAMP": "an instant", "DATE": "a date"}
 _HINTS = {
@@ -34,20 +34,20 @@ def refuse_in_population(sql: str, tables: Mapping[str, Table]) -> None:
     Raises:
         Refused: if one is of another type than the column that it is compared with.
     """
-    root = parse(sql)
+    root = nodes(sql)
     known: dict[str, set[str]] = {}
     for name, table in [("", table) for table in tables.values()] + list(_called(root, tables)):
         for column in table:
             for path, kind in _scalars(column):
                 known.setdefault(f"{name}.{path}".lower().lstrip("."), set()).add(kind)
     # An unqualified name that the SQL gives to something of its own may have any type; the binder knows it, we do not.
-    own = {str(node["alias"]).lower() for node in walk(root) if node.get("alias")}
+    own = {str(node["alias"]).lower() for node in root if node.get("alias")}
     _refuse(root, {path: kinds.pop() for path, kinds in known.items() if len(kinds) == 1 and path not in own})
 
 
-def _called(root: Node, tables: Mapping[str, Table]) -> Iterator[tuple[str, Table]]:
+def _called(root: Iterable[Node], tables: Mapping[str, Table]) -> Iterator[tuple[str, Table]]:
     """What the SQL calls each table that it reads."""
-    for node in walk(root):
+    for node in root:
         if node.get("type") == "BASE_TABLE":
             table = tables.get(f"{node['schema_name']}.{node['table_name']}".lower())
             if table is not None:
@@ -62,7 +62,7 @@ def refuse_in_check(expression: str, columns: Mapping[str, Any]) -> None:
     """
     prefix = "SELECT "
     try:
-        _refuse(parse(prefix + expression), {name.lower(): str(kind) for name, kind in columns.items()})
+        _refuse(nodes(prefix + expression), {name.lower(): str(kind) for name, kind in columns.items()})
     except Refused as refused:
         at = None if refused.at is None else max(0, refused.at - len(prefix))
         raise Refused(refused.message, refused.hint, at) from None
@@ -73,8 +73,8 @@ def _scalars(column: Column) -> Iterator[tuple[str, str]]:
         yield from places(column.name, column.type)
 
 
-def _refuse(root: Node, types: Mapping[str, str]) -> None:
-    for node in walk(root):
+def _refuse(root: Iterable[Node], types: Mapping[str, str]) -> None:
+    for node in root:
         for column, constant in _compared(node):
             names = [str(part).lower() for part in column["column_names"]]
             kind = types.get(".".join(names))

@@ -77,7 +77,7 @@ def _in_memory_that_does(table: Table, lines: Path, out: Path, scratch: Path, lo
 
 @cache
 def _shared() -> duckdb.DuckDBPyConnection:
-    """One database for all small tables: it costs far more to open one than to write them."""
+    """One database for all small tables: it costs far more to open one than to write or read them."""
     import duckdb
 
     return duckdb.connect(config=_settings("512MB", ""))
@@ -198,9 +198,7 @@ def full_disk() -> Iterator[None]:
 
 def read_rows(file: Path) -> list[dict[str, object]]:
     """All rows of a Parquet file as dictionaries, in file order; for small tables and for people."""
-    import duckdb
-
-    with duckdb.connect() as db:
+    with _shared().cursor() as db:
         cursor = db.execute(f"SELECT * FROM read_parquet('{_quoted(file)}')")
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

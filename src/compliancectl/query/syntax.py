@@ -28,7 +28,7 @@ _TOKEN = re.compile(
       | (?P<param>\$[A-Za-z_][A-Za-z_0-9]*)
       | (?P<positional>\$[0-9]+|\?)
       | (?P<word>[A-Za-z_0-9.]+)
-      | (?P<other>.)""",
+      | (?P<other>\s+|.)""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -49,10 +49,10 @@ class Refused(Exception):
         self.message, self.hint, self.at = message, hint, at
 
 
-def tokens(sql: str) -> Iterator[Token]:
+@lru_cache(maxsize=1024)
+def tokens(sql: str) -> tuple[Token, ...]:
     """The pieces of an SQL text, white space included."""
-    for match in _TOKEN.finditer(sql):
-        yield Token(match.lastgroup or "other", match.group(), match.start())
+    return tuple(Token(match.lastgroup or "other", match.group(), match.start()) for match in _TOKEN.finditer(sql))
 
 
 def bind_parameters(sql: str, literals: dict[str, str]) -> str:
@@ -173,12 +173,22 @@ def walk(value: Any) -> Iterator[Node]:
     waiting = [value]
     while waiting:
         found = waiting.pop()
-        if isinstance(found, dict):
+        if type(found) is dict:
             yield found
-            children: Iterable[Any] = found.values()
+            children: Iterable[Any] = reversed(found.values())
         else:
-            children = found
-        waiting.extend(reversed([child for child in children if isinstance(child, dict | list)]))
+            children = reversed(found)
+        waiting.extend([child for child in children if type(child) is dict or type(child) is list])
+
+
+@lru_cache(maxsize=1024)
+def nodes(sql: str) -> tuple[Node, ...]:
+    """Every node of a text's tree, the root first; shared like the tree.
+
+    Raises:
+        Refused: if the text is not one SELECT.
+    """
+    return tuple(walk(parse(sql)))
 
 
 def _located(node: Node) -> bool:

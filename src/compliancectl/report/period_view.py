@@ -96,6 +96,8 @@ class PeriodView:
     """(position, month) on every timeline."""
     captures: int
     refused: tuple[LedgerEntry, ...]
+    unread: tuple[LedgerEntry, ...]
+    """Bundles that are known of and could not be had."""
     not_counted: tuple[LedgerEntry, ...]
     longest_gap: str | None
     samples: tuple[SampleView, ...]
@@ -124,7 +126,8 @@ def view(ground: Ground) -> PeriodView:
         ticks=tuple(_ticks(period.start, period.end)),
         captures=len(counted),
         refused=tuple(entry for entry in period.ledger if entry.verdict == "does not verify"),
-        not_counted=tuple(e for e in period.ledger if not e.counted and e.verdict != "does not verify"),
+        unread=tuple(entry for entry in period.ledger if entry.verdict == "not read"),
+        not_counted=tuple(e for e in period.ledger if not e.counted and e.problem is None),
         longest_gap=_longest([entry.as_of for entry in counted if entry.as_of]),
         samples=tuple(_sample(path, package.sums_sha256) for path in ground.samples),
         enclosures=tuple(Enclosure(name, said, "Data", reading.member(ground.path, name)) for name, said in files),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
+
+from compliancectl.cli import app
+from compliancectl.query.rows import read_rows
 
 TENANT = "nullif(current_setting('app.organization_id', true), '')::uuid"
 
@@ -98,3 +102,25 @@ def test_a_row_that_is_held_is_not_waited_for_for_ever(db, isolation, everything
         "55P03",
     )
     assert found["aldermoor", "insert"]["verdict"] == "isolated"
+
+
+@pytest.mark.parametrize("command", ["collect", "run"])
+def test_a_run_tries_writes_only_where_every_database_is_a_clone(db, command, tmp_path, capsys, everything):
+    before = everything(db, traces=False)
+    scope = tmp_path / "compliancectl.yaml"
+
+    def tried(out: str, **changes: bool) -> tuple[int, str]:
+        sources = {"postgres": json.loads(json.dumps(db.section(**changes)))}
+        scope.write_text(yaml.safe_dump({"organization": "Larkspur", "system": "App", "sources": sources}))
+        more = ["--no-report", "--key", str(tmp_path / "key.pem")] if command == "run" else []
+        arguments = ["--scope", str(scope), "--only", "RLS-04", "--write-probes", "-o", str(tmp_path / out), *more]
+        return app.run([command, *arguments]), capsys.readouterr().err
+
+    assert app.run(["keys", "new", str(tmp_path / "key.pem")]) == 0
+    code, errors = tried("refused")
+    assert code == 2 and "not declared a clone" in errors
+    assert not (tmp_path / "refused").exists()
+    tried("tried", clone=True)
+    files = [f for f in (tmp_path / "tried").rglob("*.parquet") if f.name == "postgres.isolation_probe.parquet"]
+    assert "write" in {row["level"] for file in files for row in read_rows(file)}
+    assert everything(db, traces=False) == before

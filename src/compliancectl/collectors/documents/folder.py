@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +30,8 @@ MEDIA_TYPES = {
 }
 
 
+MAX_ENCLOSED = 100_000_000
+"""Bytes of a document that is enclosed: a bundle is copied and handed on."""
 _LET = "Let the collector's account read it."
 
 
@@ -71,6 +74,38 @@ def walk(folder: Path, as_of: datetime) -> Listing:
         raise Garbage("; ".join(said), hint="Mend these files; until then none of the documents counts.")
     again = _names(folder)
     return Listing(documents, len(again) - len(_pair(again)[0]))
+
+
+def of_kinds(listing: Listing, kinds: Collection[str]) -> list[dict[str, Any]]:
+    """The documents whose sidecar says one of these kinds."""
+    return [d for d in listing.documents if d["sidecar"] is not None and d["sidecar"]["said"]["kind"] in kinds]
+
+
+def check_sizes(documents: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse with `SourceFailed` what is too large to be enclosed."""
+    for document in documents:
+        if document["bytes"] > MAX_ENCLOSED:
+            raise SourceFailed(
+                f"{document['path']} has {document['bytes']:,} bytes; no more than {MAX_ENCLOSED:,} are enclosed",
+                hint="Leave its kind out of sources.documents.enclose; its digest is evidence without it.",
+            )
+
+
+def contents(folder: Path, document: Mapping[str, Any]) -> bytes:
+    """The bytes that were measured.
+
+    Raises:
+        Denied: the document can no longer be read.
+        Truncated: it is not what it was.
+    """
+    name = str(document["path"])
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise Denied(f"cannot read {name}: {error.strerror}", hint=_LET) from None
+    if canonical.sha256(data) != document["sha256"]:
+        raise Truncated(f"{name} changed while it was read", hint="Collect again.")
+    return data
 
 
 def _check_there(folder: Path) -> None:
@@ -174,13 +209,7 @@ def _add_rows(folder: Path, document: dict[str, Any], problems: list[str]) -> No
     if not name.endswith(".csv"):
         problems.append(f"{name}: a {kind} is kept as CSV")
         return
-    try:
-        data = (folder / name).read_bytes()
-    except OSError as error:
-        raise Denied(f"cannot read {name}: {error.strerror}", hint=_LET) from None
-    if canonical.sha256(data) != document["sha256"]:
-        raise Truncated(f"{name} changed while it was read", hint="Collect again.")
-    document["rows"] = registers.read(kind, name, data, problems)
+    document["rows"] = registers.read(kind, name, contents(folder, document), problems)
 
 
 def _said(folder: Path, name: str | None, as_of: datetime, problems: list[str]) -> dict[str, Any] | None:

@@ -11,12 +11,16 @@ from compliancectl.collectors.base import Reply, Row
 from compliancectl.collectors.documents.kinds import REGISTERS
 from compliancectl.collectors.documents.registers import times
 
+ENCLOSED = "document"
+"""Marks a reply that is a document's own bytes, of which no row is made."""
 _MEASURED = ("sha256", "bytes", "media_type")
 _TIMES = ("issued", "expires", "target", "covers_start", "covers_end")
 
 
 def shape(reply: Reply) -> Iterator[Row]:
     """Rows of every table, document by document."""
+    if ENCLOSED in reply.context:
+        return
     for document in json.loads(reply.body)["documents"]:
         yield from _rows(document)
 

@@ -148,7 +148,23 @@ class Client:
         body = {"query": document, "variables": dict(variables)}
         return self._call("POST", self.requester.graphql_url, judge.graphql, input=body)
 
-    def _call(self, verb: str, url: str, judge: Any, **more: Any) -> Answer:
+    def write(self, verb: str, path: str, body: Mapping[str, Any], *, again: bool) -> Answer:
+        """POST or PATCH one REST resource. Collectors never do.
+
+        Args:
+            verb: `POST` or `PATCH`.
+            path: where.
+            body: what to send.
+            again: whether it may be repeated when nobody knows if it was done.
+
+        Raises:
+            CollectError: see `judge`.
+        """
+        deadline_s = self._context.deadline_s if again else 0.0  # no time for a second attempt
+        judge = Judge(self._config.secondary_pause_s)
+        return self._call(verb, path, judge, deadline_s=deadline_s, input=dict(body))
+
+    def _call(self, verb: str, url: str, judge: Any, *, deadline_s: float | None = None, **more: Any) -> Answer:
         requester = self.requester
         root = f"{requester.scheme}://{requester.hostname_and_port}"
 
@@ -164,7 +180,8 @@ class Client:
                 raise Garbage("PyGithub did not send the request")
             return connection.response
 
-        return call(send, judge, deadline_s=self._context.deadline_s, pause_s=self._config.retry_pause_s)
+        allowed_s = self._context.deadline_s if deadline_s is None else deadline_s
+        return call(send, judge, deadline_s=allowed_s, pause_s=self._config.retry_pause_s)
 
     def installation_permissions(self) -> dict[str, str] | None:
         """What GitHub granted with the App's current installation token; None when it did not say.

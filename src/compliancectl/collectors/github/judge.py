@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import requests
 
 _SWITCHED_OFF = re.compile(
-    r"must be enabled|not enabled|is disabled|are disabled|upgrade to|not available (?:on|for) (?:this|your)"
+    r"must be enabled|not enabled|is disabled|are disabled|has been disabled|upgrade to|not available (?:on|for) (?:this|your)"
     r"|no analysis found",
     re.IGNORECASE,
 )

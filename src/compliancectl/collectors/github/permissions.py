@@ -16,7 +16,7 @@ or a GitHub App, and install it on all repositories. Grant:
 * organization permissions: Members: read · Administration: read · Webhooks: read
 
 and, for the tables `github.ruleset`, `github.ruleset_version` and `github.bypass` only, Administration: read and write in
-both places. Nothing is ever written, but GitHub shows rulesets of the organisation, the histories of rulesets, who may bypass
+both places. Collecting writes nothing, but GitHub shows rulesets of the organisation, the histories of rulesets, who may bypass
 them and pushes that did to nothing less. Without it these tables are denied, and the tests that read them inconclusive.
 
 Only an owner's token sees the organisation's settings and who has no second factor. A GitHub App does not: these columns
@@ -28,6 +28,9 @@ for it (Settings, Developer settings, the token, Configure SSO).
 
 A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for what is said above of rulesets;
 `repo`, `admin:org_hook` and `admin:org` can write, and evidence says so.
+
+`compliancectl notify --github-issue OWNER/REPO` is the one thing that writes, and not while evidence is collected: it needs
+Issues: read and write on that repository. Give it a token of its own (`--token-env`), so that this one need not have it.
 
 What each table needs:
 

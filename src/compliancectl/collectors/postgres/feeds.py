@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from compliancectl import canonical, clock
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from compliancectl.collectors.postgres.config import Database
     from compliancectl.collectors.postgres.session import Answer
 
+_SKEW = timedelta(seconds=2)
+"""How far our clock and the source's may be apart."""
 SETTINGS = (
     "cloudsql.iam_authentication",
     "data_checksums",
@@ -181,14 +184,22 @@ def _period(session: PostgresSession) -> Window | None:
 
 
 def _corroborate(session: PostgresSession, target: Target) -> str | None:
+    """A Cloud Logging filter that finds the logins of this collection; None for a server that is not Cloud SQL's."""
     where = session.database(target.name).cloud_sql
     if where is None:
         return None
-    project, _, instance = where.instance.partition(":")[0], None, where.instance.rpartition(":")[2]
-    return (
-        f'logName="projects/{project}/logs/cloudaudit.googleapis.com%2Fdata_access" AND '
-        f'resource.labels.database_id="{project}:{instance}" AND protoPayload.methodName="cloudsql.instances.connect"'
-    )
+    project, instance = where.instance.partition(":")[0], where.instance.rpartition(":")[2]
+    terms = [
+        f'logName="projects/{project}/logs/cloudaudit.googleapis.com%2Fdata_access"',
+        f'resource.labels.database_id="{project}:{instance}"',
+        'protoPayload.methodName="cloudsql.instances.connect"',
+    ]
+    if where.iam:
+        # The database knows a service account without the end of its address.
+        email = f"{where.user}.gserviceaccount.com" if where.user.endswith(".iam") else where.user
+        terms.append(f'protoPayload.authenticationInfo.principalEmail="{email}"')
+    start, end = session.context.as_of - _SKEW, clock.now() + _SKEW
+    return " AND ".join([*terms, f'timestamp>="{clock.text(start)}"', f'timestamp<="{clock.text(end)}"'])
 
 
 def _feed(

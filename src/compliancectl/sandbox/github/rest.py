@@ -12,6 +12,7 @@ from compliancectl.sandbox.github.activity import activities
 from compliancectl.sandbox.github.alerts import Alerts
 from compliancectl.sandbox.github.contract import Operation
 from compliancectl.sandbox.github.ids import node_id, sha
+from compliancectl.sandbox.github.issues import Issues
 from compliancectl.sandbox.github.machines import Machines
 from compliancectl.sandbox.github.rules import Rules
 from compliancectl.sandbox.github.search import code_matches
@@ -29,6 +30,10 @@ class Call:
     operation: Operation
     path: Mapping[str, str]
     query: dict[str, str]
+    body: Any = None
+    """What a writing request carries."""
+    login: str = ""
+    """Who asks."""
 
     @property
     def repository(self) -> str:
@@ -45,6 +50,7 @@ class Rest:
         self.rules = Rules(state, self.views)
         self.alerts = Alerts(state, self.views)
         self.machines = Machines(state, self.views)
+        self.issues = Issues(state, self.views)
         self.answers: dict[str, Callable[[Call], Any]] = {
             "orgs/get": self.organization,
             "actions/get-github-actions-permissions-organization": lambda call: {
@@ -90,6 +96,9 @@ class Rest:
             "dependabot/list-alerts-for-org": self.dependabot_alerts,
             "code-scanning/list-alerts-for-org": self.code_scanning_alerts,
             "secret-scanning/list-alerts-for-org": self.secret_alerts,
+            "issues/list-for-repo": lambda call: self.issues.listed(call.repository, call.query),
+            "issues/create": lambda call: self.issues.create(call.repository, call.login, call.body),
+            "issues/update": lambda call: self.issues.update(call.repository, call.path["issue_number"], call.body),
         }
 
     # -- the organisation ---------------------------------------------------------------------------------------------

@@ -100,8 +100,9 @@ class GitHubServer:
         if operation is None:
             raise errors.not_found()
         self._admit(operation, path, token)
-        response = self._finish(request, Call(operation, path, _query(request, operation)))
-        return self._conditional(request, response)
+        call = Call(operation, path, _query(request, operation), _body(request, operation), token.login)
+        response = self._finish(request, call)
+        return self._conditional(request, response) if request.method == "GET" else response
 
     def _install(self, request: Request, path: dict[str, str]) -> Response:
         if not self.tokens.is_app(request.headers.get("authorization")):
@@ -183,7 +184,7 @@ class GitHubServer:
         problems = list(contract.rest().violations(result, operation.response))
         if problems:
             raise AssertionError(f"the sandbox breaks its own contract: {operation.id}: {problems[:3]}")
-        return Response.of(result, headers=headers)
+        return Response.of(result, 201 if operation.method == "POST" else 200, headers)
 
     def _page(self, request: Request, call: Call, items: list[Any]) -> tuple[list[Any], dict[str, str]]:
         """One page of a list, and the `Link` header that leads on."""
@@ -279,6 +280,19 @@ def _query(request: Request, operation: Operation) -> dict[str, str]:
             raise errors.invalid(errors=[{"resource": "Search", "field": name, "code": "invalid"}])
         query[name] = value
     return query
+
+
+def _body(request: Request, operation: Operation) -> Any:
+    """What a writing request carries; refused when it is not as the contract says."""
+    if operation.body is None:
+        return None
+    try:
+        data = request.json
+    except ValueError:
+        raise errors.error(400, "Problems parsing JSON") from None
+    if problems := list(contract.rest().violations(data, operation.body)):
+        raise errors.invalid(f"Invalid request.\n\n{problems[0]}")
+    return data
 
 
 def _number(text: str | None, default: int) -> int:

@@ -35,6 +35,8 @@ class State:
         """Names of repositories that the viewer does not see."""
         self.switched_off: set[str] = set(self.data["switched_off"])
         """Products that are off: `dependabot`, or `dependabot larkspur-learning/website`."""
+        self.issues: dict[str, list[dict[str, Any]]] = {}
+        """Repository → its issues as they were written, oldest first; pull requests are not among them."""
         self.renamed: dict[str, str] = {}
         """Old name of a repository → its name now."""
 

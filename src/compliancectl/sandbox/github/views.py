@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from compliancectl.sandbox.github.ids import node_id
 from compliancectl.sandbox.github.state import State
@@ -76,7 +77,7 @@ class Views:
         """A person or a bot (`dependabot[bot]`); None when the account was deleted or nobody is meant."""
         if login is None or login in self.state.data["ghosts"]:
             return None
-        url = f"{self.url}/users/{login}"
+        url = f"{self.url}/users/{quote(login)}"
         number = self.state.user_id(login)
         return {
             "login": login,
@@ -85,7 +86,7 @@ class Views:
             "avatar_url": f"https://avatars.githubusercontent.com/u/{number}?v=4",
             "gravatar_id": "",
             "url": url,
-            "html_url": f"{WEB}/{login}",
+            "html_url": f"{WEB}/apps/{login[:-5]}" if login.endswith("[bot]") else f"{WEB}/{login}",
             **{f"{_bare(name)}_url": f"{url}/{name}" for name in _USER_URLS},
             "type": "Bot" if login.endswith("[bot]") else "User",
             "site_admin": False,
@@ -159,7 +160,8 @@ class Views:
             "homepage": None,
             "language": "Python",
             "license": None,
-            **dict.fromkeys(("has_issues", "has_projects", "has_wiki"), True),
+            "has_issues": self.state.repositories[name].get("has_issues", True),
+            **dict.fromkeys(("has_projects", "has_wiki"), True),
             **dict.fromkeys(("has_pages", "has_discussions"), False),
             **dict.fromkeys(("forks", "forks_count", "open_issues", "open_issues_count"), 0),
             **dict.fromkeys(

@@ -121,8 +121,21 @@ SECURITY_POLICY = Table(
         _w("type", TEXT, "type", "CLOUD_ARMOR, CLOUD_ARMOR_EDGE, CLOUD_ARMOR_NETWORK."),
         Column(
             "rules",
-            ListOf(struct(priority=INT, action=TEXT, preview=BOOL, source_ranges=ListOf(TEXT), expression=TEXT)),
-            "Rules by priority; the default rule has the priority 2147483647.",
+            ListOf(
+                struct(
+                    priority=INT,
+                    action=TEXT,
+                    preview=BOOL,
+                    source_ranges=ListOf(TEXT),
+                    expression=TEXT,
+                    limit_count=INT,
+                    limit_seconds=INT,
+                    limit_key=TEXT,
+                    exceed_action=TEXT,
+                )
+            ),
+            "Rules by priority; the default rule has the priority 2147483647. A rule that limits (throttle, rate_based_ban) "
+            "lets `limit_count` requests through in `limit_seconds` for each `limit_key`.",
             "compute.v1#SecurityPolicy:rules[]",
         ),
         _w(
@@ -201,6 +214,10 @@ def _security_policy(record: Mapping[str, Any], project: str) -> Iterator[Row]:
             "preview": rule.get("preview", False),
             "source_ranges": dig(rule, "match.config.srcIpRanges"),
             "expression": dig(rule, "match.expr.expression"),
+            "limit_count": dig(rule, "rateLimitOptions.rateLimitThreshold.count"),
+            "limit_seconds": dig(rule, "rateLimitOptions.rateLimitThreshold.intervalSec"),
+            "limit_key": dig(rule, "rateLimitOptions.enforceOnKey"),
+            "exceed_action": dig(rule, "rateLimitOptions.exceedAction"),
         }
         for rule in sorted(record.get("rules", []), key=lambda rule: rule["priority"])
     ]

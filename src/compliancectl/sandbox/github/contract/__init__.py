@@ -39,6 +39,8 @@ class Operation:
     query: Mapping[str, Any]
     page: str
     """`number`, `cursor` or empty."""
+    body: Any
+    """Kind of what a writing request carries; None when it carries nothing that is looked at."""
     response: Any
     """Kind of the body; None when there is none."""
     pattern: re.Pattern[str] = field(compare=False)
@@ -129,7 +131,7 @@ def rest() -> Contract:
 
 
 def _operation(name: str, entry: dict[str, Any]) -> Operation:
-    method = "get" if "get" in entry else "post"
+    method = next(method for method in ("get", "post", "patch") if method in entry)
     return Operation(
         id=name,
         method=method.upper(),
@@ -139,6 +141,7 @@ def _operation(name: str, entry: dict[str, Any]) -> Operation:
         for_apps=entry.get("for_apps", False),
         query=entry.get("query", {}),
         page=entry.get("page", ""),
+        body=entry.get("body"),
         response=entry.get("response"),
         pattern=re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(entry[method]))),
     )

@@ -1,4 +1,4 @@
-"""`verify` of a folder that holds many bundles: a period package, with or without the ledger of its runs."""
+"""`verify` of a folder that holds many bundles, with or without the ledger of their runs; no period package is meant."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from compliancectl.model.trust import Trust
 
 ENCLOSED = "ledger"
-"""Folder of a package that holds the ledger. Its key is never taken from the package."""
+"""Folder beside the bundles that holds the ledger. Its key is never taken from there."""
 _MARKS = {"verified": "[green]●[/green]", "not established": "[yellow]○[/yellow]", "does not verify": "[red]✕[/red]"}
 
 
-def is_package(path: Path) -> bool:
+def holds_bundles(path: Path) -> bool:
     """True for a folder that is no bundle and holds some."""
     from compliancectl.period.capture import bundles
 
     return path.is_dir() and not (path / "SHA256SUMS").exists() and any(True for _ in bundles(path))
 
 
-def run_package(path: Path, trust: Trust | None, *, subset: bool, now: datetime, as_json: bool, book: Book) -> int:
-    """Verify every bundle of a package, and hold them against the ledger; prints, and returns the exit code."""
+def run_folder(path: Path, trust: Trust | None, *, subset: bool, now: datetime, as_json: bool, book: Book) -> int:
+    """Verify every bundle of a folder, and hold them against the ledger; prints, and returns the exit code."""
     from compliancectl.period.capture import bundles
     from compliancectl.verify import verify
 
@@ -77,7 +77,7 @@ def _statements(path: Path) -> set[str]:
 
 
 def _missing(folder: Path, held: set[str]) -> tuple[str, ...]:
-    """Runs that the ledger has as sealed and of which the package holds no bundle."""
+    """Runs that the ledger has as sealed and of which the folder holds no bundle."""
     from compliancectl import ledger
 
     try:
@@ -100,7 +100,7 @@ def _summary(path: Path, found: list[Verification], missing: tuple[str, ...], he
     out = console.out()
     good = sum(1 for one in found if one.verdict == "verified")
     for run in missing:
-        out.print(f"  [yellow]○ sealed, and not in the package[/yellow]  {console.safe(run)}")
+        out.print(f"  [yellow]○ sealed, and not in the folder[/yellow]  {console.safe(run)}")
     runs = (
         f"{held} of {held + len(missing)} sealed runs present"
         if ledger
