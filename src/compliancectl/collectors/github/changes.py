@@ -61,21 +61,24 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
     repository = repository_of(target)
     branches = yield from production_branches(session, repository, tally)
     for name in branches:
-        yield from _of_branch(Branch(session, tally, repository, name))
+        part = Tally("", reported=0)
+        yield from _of_branch(Branch(session, part, repository, name))
+        tally.add(part)
+        tally.items += part.items
+        tally.expect(part.reported or 0)
     return tally.result()
 
 
 def _of_branch(branch: Branch) -> Generator[Reply, None, None]:
-    known, whole = len(branch.tally.warnings), False
     yield from branch.begin()
-    counted = _count(branch)  # kept with the rest: alone it would make a hidden repository look half collected
-    merged = counted.data["search"]["issueCount"]
     try:
+        counted = _count(branch)  # kept with the rest: alone it would make a hidden repository look half collected
+        merged = counted.data["search"]["issueCount"]
         yield from _pull_requests(branch, merged)
         yield from _commits(branch)
-        whole = len(branch.tally.warnings) == known
+        branch.end()
     finally:
-        branch.end(whole)
+        branch.close()
     yield counted.reply
     if merged > len(branch.numbers):  # the search index may lag behind, so only a larger count is a contradiction
         branch.tally.warn(
