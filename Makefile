@@ -18,7 +18,7 @@ demo: setup ## set up, then run everything on the company in a box
 	$(BIN)/compliancectl demo
 
 test: setup-dev check ## set up, then run lint, types and all tests (T=path K=expression)
-	$(BIN)/python -m pytest $(T) -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
+	$(BIN)/python -m pytest $(T) -n $(WORKERS) $(if $(filter tests,$(T)),--dist loadscope --no-loadscope-reorder) $(if $(K),-k "$(K)")
 
 year: setup-dev ## simulate a year of nightly runs and judge it (minutes; not part of `make test`)
 	$(BIN)/python -m pytest tests/period/test_year.py -m year
@@ -32,7 +32,7 @@ $(VENV)/.spark: requirements/spark.lock | $(VENV)/.dev
 	@touch $@
 
 faults: setup-dev ## try every fault of the company alone; `make test` tries those that do not touch together (minutes)
-	$(BIN)/python -m pytest tests/system/test_faults.py -m "faults or not faults" -n $(WORKERS) --dist loadgroup $(if $(K),-k "$(K)")
+	$(BIN)/python -m pytest tests/system/test_faults.py -m "faults or not faults" -n $(WORKERS) $(if $(K),-k "$(K)")
 
 kills: setup-dev ## kill -9 a run at fifty moments, and look at what is left (minutes; not part of `make test`)
 	$(BIN)/python -m pytest tests/system/test_kill.py -m "kills or not kills" --timeout 3600

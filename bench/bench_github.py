@@ -39,7 +39,7 @@ def serve(folder: Path, repositories: int, merged: int) -> None:
     github["generated"] = {"repositories": repositories - len(github["repositories"]), "merged": merged}
     with running(larkspur, folder, only=("github",)) as sandbox:
         part = sandbox.parts["github"]
-        write_scope(sandbox, sources={"github": {**part.scope, "cache": "answers"}})
+        write_scope(sandbox, sources={"github": {**part.scope, "cache": "answers", "requests_per_minute": 0}})
         part.web.misbehaviours.append(Misbehaviour(".", kind="slow", seconds=LATENCY_S))
         print(json.dumps({"env": sandbox.env, "scope": str(sandbox.scope_file)}), flush=True)
         for _ in sys.stdin:

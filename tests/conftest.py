@@ -5,8 +5,36 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+LONGEST = ("system", "cli", "report", "controls", "github", "postgres", "google", "engine", "replay")
+"""Folders that take more than 20 seconds of CPU time, the longest first."""
+
+
+def folder_of(path: str) -> str:
+    """`cli` of `tests/cli/test_cli.py` and of whatever is in it."""
+    return path.removeprefix("tests/").partition("/")[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it at the end."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(folder_of(item.nodeid), len(rank)))
+
+
+class ByFolder(LoadScopeScheduling):
+    """Each folder is one worker's, so that its servers and its evidence are made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return folder_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder | None:
+    """`--dist loadscope` goes by folder; without it, one folder alone is worked on by all."""
+    return ByFolder(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(autouse=True)

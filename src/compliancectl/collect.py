@@ -30,6 +30,7 @@ from compliancectl.model.scope import Scope
 from compliancectl.model.shard import ShardRecord
 from compliancectl.plugins import Installed
 from compliancectl.sections import validate_sections
+from compliancectl.task import Task, in_turns, tasks_of
 
 
 @dataclass(frozen=True)
@@ -41,28 +42,6 @@ class Event:
     target: str
     note: str = ""
     item: EvidenceItem | None = None
-
-
-@dataclass
-class Task:
-    """One feed and one target of one open session."""
-
-    source: str
-    installed: Installed
-    session: Session | None
-    feed: Feed[Any]
-    target: Target
-    problem: CollectError | None = None
-    skipped: str | None = None
-
-    @property
-    def label(self) -> tuple[str, str]:
-        return f"{self.source}.{self.feed.name}", self.target.name
-
-    @property
-    def id(self) -> str:
-        """Of the evidence item that it gives."""
-        return store.item_id(self.source, self.feed.name, self.target.name)
 
 
 @dataclass
@@ -262,7 +241,7 @@ def _open_sessions(
             continue
         run.principals[source] = _principal(session)
         for feed in mine:
-            tasks += _tasks(source, installed, session, feed)
+            tasks += tasks_of(source, installed, session, feed)
     return tasks
 
 
@@ -273,14 +252,6 @@ def _principal(session: Session) -> Principal | None:
         return None  # the first fetch fails for the same reason, and says so in its item
 
 
-def _tasks(source: str, installed: Installed, session: Session, feed: Feed[Any]) -> list[Task]:
-    targets = list(feed.targets(session))
-    if not targets:
-        none = Target("none", "none")
-        return [Task(source, installed, session, feed, none, skipped="the scope names nothing to collect this from")]
-    return [Task(source, installed, session, feed, target) for target in targets]
-
-
 def _execute(run: _Run, tasks: list[Task]) -> None:
     """Work through the tasks, each source with its own threads; raise what a thread could not handle."""
     failures: list[BaseException] = []
@@ -289,7 +260,7 @@ def _execute(run: _Run, tasks: list[Task]) -> None:
         run.tell(Event("planned", *task.label))
     for source in sorted({task.source for task in tasks}):
         todo: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        mine = [task for task in tasks if task.source == source]
+        mine = in_turns(task for task in tasks if task.source == source)
         for task in mine:
             todo.put(task)
         for _ in range(min(len(mine), mine[0].installed.collector.workers)):
@@ -391,6 +362,7 @@ def _close(run: _Run) -> RunRecord:
         }
     )
     with store.writing(run.folder):
+        disk.sync_tree(run.folder)  # before anything says that the run is over
         store.write_run(run.folder, record)
     return record
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from compliancectl import canonical, clock, disk, redaction, store
+from compliancectl import canonical, clock, redaction, store
 from compliancectl.collectors.base import Feed, Reply, Session, Target
 from compliancectl.contract import BrokenRow, RowContract
 from compliancectl.errors import CollectError, Garbage, Status
@@ -152,7 +151,10 @@ class ItemWriter:
         problem: CollectError | None,
         skipped: str | None = None,
     ) -> EvidenceItem:
-        """Write rows and record, force them to disk, and let the item appear under its name.
+        """Write rows and record, and let the item appear under its name.
+
+        The disk may still take its time: `collect` forces all items to it before it says that a run is over, and a run that
+        is continued keeps only items of which every file has its digest.
 
         Raises:
             OutputError: if the disk is full.
@@ -187,8 +189,10 @@ class ItemWriter:
         )
         with store.writing(self.run):
             shutil.rmtree(self.scratch)
-            disk.write_whole(self.folder / store.ITEM_FILE, canonical.to_bytes(item.to_json()) + b"\n")
-            self._publish()
+            (self.folder / store.ITEM_FILE).write_bytes(canonical.to_bytes(item.to_json()) + b"\n")
+            if self.final.exists():
+                shutil.rmtree(self.final)
+            self.folder.rename(self.final)
         return item
 
     def _table(self, table: Table) -> TableRows:
@@ -206,16 +210,6 @@ class ItemWriter:
             rows=count,
             rejected=(*self._rejected[table.name], *twice[:MAX_REJECTED]),
         )
-
-    def _publish(self) -> None:
-        for file in self.folder.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-        disk.sync(self.folder)
-        if self.final.exists():
-            shutil.rmtree(self.final)
-        self.folder.rename(self.final)
-        disk.sync(self.final.parent)
 
 
 def _record(name: str, reply: Reply) -> ReplyRecord:

@@ -5,9 +5,10 @@
                                       raw-0001.json   reply bytes after declared redactions
                                       <table>.parquet shaped rows
 
-An item appears under its name only when it is whole: it is written to a folder whose name starts with a dot, forced
-to disk, and renamed. A crash or `kill -9` therefore leaves whole items and dot folders, and the next run removes the
-dot folders. A full disk is an `OutputError`, never a short file that looks finished.
+An item appears under its name only when it is whole: it is written to a folder whose name starts with a dot, and renamed.
+`kill -9` therefore leaves whole items and dot folders, and the next run removes the dot folders. All items are forced to the
+disk before `run.json` says that the run is over; if the machine itself goes down before, the run that continues this one
+finds by its digests which items did not reach the disk. A full disk is an `OutputError`, never a short file that looks finished.
 """
 
 from __future__ import annotations

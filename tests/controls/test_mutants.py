@@ -41,6 +41,8 @@ def test_one_thing_is_changed_at_a_time(mutants: Any) -> None:
         "SELECT * FROM t LEFT JOIN u ON t.x <> u.x",
         "SELECT * FROM t LEFT JOIN u ON TRUE",
     }
+    unconditional = {text for text, _ in mutants.variants("SELECT * FROM t LEFT JOIN u ON TRUE")}
+    assert unconditional == {"SELECT * FROM t JOIN u ON TRUE"}, "the statement itself is no mutant of it"
     filtered = {text for text, _ in mutants.variants("SELECT * FROM t WHERE NOT b")}
     assert filtered == {"SELECT * FROM t WHERE TRUE", "SELECT * FROM t WHERE b"}
 

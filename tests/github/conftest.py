@@ -13,7 +13,7 @@ import pytest
 
 from compliancectl import load, plugins, store
 from compliancectl.cli.project import catalogue
-from compliancectl.collect import collect
+from compliancectl.collect import Event, collect
 from compliancectl.evaluate import evaluate
 from compliancectl.model.evidence import EvidenceItem
 from compliancectl.model.result import Results, TestResult
@@ -89,14 +89,16 @@ class Hub:
         write_scope(self.sandbox, sources={"github": {**self.part.scope, **QUICK, **section}})
         return self.sandbox.scope_file
 
-    def collect(self, *tables: str, deadline_s: float = 5.0, **section: Any) -> Run:
+    def collect(
+        self, *tables: str, deadline_s: float = 5.0, tell: Callable[[Event], None] = lambda event: None, **section: Any
+    ) -> Run:
         """Collect the feeds of these tables (all of them if none is named) from the scope file."""
         scope = load.load_scope(self.scope(**section))
         self.runs += 1
         run = self.folder / f"run{self.runs}"
         wanted = [f"github.{name}" for name in tables] or [t.name for t in INSTALLED.collector.tables]
         with environment(self.sandbox.env):
-            collect(scope, {"github": INSTALLED}, wanted, run, deadline_s=deadline_s)
+            collect(scope, {"github": INSTALLED}, wanted, run, deadline_s=deadline_s, tell=tell)
         return Run(run)
 
 

@@ -298,6 +298,22 @@ def test_the_fetcher_reads_only_what_is_shipped(tmp_path) -> None:
             pdf.write(html, reports, identifier="x" * 32, created=created, enclosures=[])
 
 
+@pytest.mark.parametrize(
+    ("style", "body", "expected"),
+    [
+        ("", "<ol><li>first</li><li>second</li></ol>", ["1.", "2.", "first", "second"]),
+        ("i { float: footnote }", "<p>said<i>by whom</i></p>", ["1.", "by", "said1", "whom"]),
+    ],
+)
+def test_lists_and_footnotes_of_an_own_template_are_drawn(style, body, expected) -> None:
+    html = f'<html lang="en"><title>t</title><style>html {{ font-family: Inter }} {style}</style>{body}'
+    created = clock.parse("2026-01-01T00:00:00Z")
+    rendered = pdf.write(html, resources.reports_folder(), identifier="x" * 32, created=created, enclosures=[])
+    (page,) = pypdf.PdfReader(io.BytesIO(rendered.data)).pages
+    assert sorted(page.extract_text().split()) == expected
+    assert rendered.remarks == ()
+
+
 def test_a_long_population_is_enclosed_and_the_pages_do_not_grow(build, tmp_path) -> None:
     sizes = {}
     for count in (30, 5000):

@@ -38,8 +38,6 @@ from compliancectl.sandbox.github.server import Exchange
 from compliancectl.sandbox.run import environment, running
 from github import Auth, GithubIntegration
 
-pytestmark = pytest.mark.xdist_group("github-contract")  # its 13 MB of JSON are read by one process only
-
 OPERATIONS = {operation.id: operation for operation in contract.rest().operations}
 _TYPES = {"string": "string", "time": "string", "boolean": "boolean", "integer": "integer", "number": "number"}
 

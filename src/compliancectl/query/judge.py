@@ -21,6 +21,9 @@ SHOWN = 200
 """How many items that did not pass are repeated in results.json."""
 
 _CHUNK = 1 << 20
+_STATES = ("pass", "fail", "waived", "unknown")
+_WRITTEN = {"passed": "pass", "failed": "fail"}
+"""Name of a count → how the outcome is written, where that differs."""
 _RANK = "CASE __outcome WHEN 'fail' THEN 0 WHEN 'unknown' THEN 1 WHEN 'waived' THEN 2 ELSE 3 END"
 
 
@@ -61,21 +64,21 @@ def judge(
     Raises:
         Stopped: if the SQL did not finish.
     """
-    database.run("DROP TABLE IF EXISTS temp.judged")
     answered = f"read_parquet({text_literal(str(answer.resolve() / '*.parquet'))})" if answer is not None else None
     judged = judged_sql(bound, waivers, answered)
     try:
         # Sorting the columns here is half the work of sorting while the lines are written.
-        database.run(f"CREATE TEMP TABLE judged AS\nFROM (\n{judged}\n)\nORDER BY resource")
-        fault = _reconcile(database)
+        database.run(f"CREATE OR REPLACE TEMP TABLE judged AS\nFROM (\n{judged}\n)\nORDER BY resource")
+        double = _double(database)
         unknown = list(extra)
         _add(database, unknown)
+        nameless, counts, checks = _totals(database, bound)
+        fault = f"The population holds {nameless} items without a resource name." if nameless else double
         lines = line_sql(bound, waivers)
         digest = _write(database, lines, out, sort=bool(unknown)) if fault is None else None
-        counts = _counts(database)
         return Judgement(
             counts=counts,
-            checks=_check_results(database, bound),
+            checks=checks,
             deviations=_deviations(database, lines) if fault is None and counts.passed < counts.total else (),
             waived_by=_waived_by(database, bound, waivers),
             sha256=digest,
@@ -85,13 +88,8 @@ def judge(
         database.run("DROP TABLE IF EXISTS temp.judged")
 
 
-def _reconcile(database: EvidenceDatabase) -> str | None:
+def _double(database: EvidenceDatabase) -> str | None:
     """Every item has a name of its own; otherwise nobody can say how many there are."""
-    # `trim` only where it can matter: on a million names it costs as much as grouping them.
-    blank = "resource IS NULL OR resource = '' OR (starts_with(resource, ' ') AND trim(resource) = '')"
-    (nameless,) = database.run(f"SELECT count(*) FROM judged WHERE {blank}")[0]
-    if nameless:
-        return f"The population holds {nameless} items without a resource name."
     doubles = database.run(
         "SELECT resource, count(*) FROM judged GROUP BY resource HAVING count(*) > 1 ORDER BY resource LIMIT 1"
     )
@@ -142,28 +140,30 @@ def _read_back(file: Path) -> tuple[str, bool]:
     return digest.hexdigest(), escapes
 
 
-def _counts(database: EvidenceDatabase) -> Counts:
-    rows = database.run("SELECT __outcome, count(*) FROM judged GROUP BY __outcome")
-    names = {"pass": "passed", "fail": "failed"}
-    return Counts(**{names.get(str(outcome), str(outcome)): int(str(count)) for outcome, count in rows})
-
-
-def _check_results(database: EvidenceDatabase, bound: Bound) -> tuple[CheckResult, ...]:
-    states = ("pass", "fail", "waived", "unknown")
-    sums = ", ".join(f"count(*) FILTER (__s{n} = '{state}')" for n in range(len(bound.checks)) for state in states)
-    row: tuple[Any, ...] = database.run(f"SELECT {sums} FROM judged WHERE __reason IS NULL")[0]
-    return tuple(
+def _totals(database: EvidenceDatabase, bound: Bound) -> tuple[int, Counts, tuple[CheckResult, ...]]:
+    """Items without a name, items by outcome, and each check's results, in one reading: most populations are small."""
+    # `trim` only where it can matter: on a million names it costs as much as grouping them.
+    blank = "resource IS NULL OR resource = '' OR (starts_with(resource, ' ') AND trim(resource) = '')"
+    columns = [f"count(*) FILTER (__reason IS NULL AND ({blank}))"]
+    columns += [f"count(*) FILTER (__outcome = '{_WRITTEN.get(name, name)}')" for name in Counts.model_fields]
+    own = "__reason IS NULL AND"
+    columns += [f"count(*) FILTER ({own} __s{n} = '{s}')" for n in range(len(bound.checks)) for s in _STATES]
+    nameless, *numbers = (int(str(value)) for value in database.run(f"SELECT {', '.join(columns)} FROM judged")[0])
+    counts = Counts(**dict(zip(Counts.model_fields, numbers, strict=False)))
+    rest = iter(numbers[len(Counts.model_fields) :])
+    checks = tuple(
         CheckResult(
             name=check.name,
             expect=check.expect,
             finding=check.finding,
-            passed=row[4 * n],
-            failed=row[4 * n + 1],
-            waived=row[4 * n + 2],
-            unknown=row[4 * n + 3],
+            passed=next(rest),
+            failed=next(rest),
+            waived=next(rest),
+            unknown=next(rest),
         )
-        for n, check in enumerate(bound.checks)
+        for check in bound.checks
     )
+    return nameless, counts, checks
 
 
 def _deviations(database: EvidenceDatabase, lines: str) -> tuple[ItemResult, ...]:

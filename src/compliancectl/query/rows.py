@@ -6,6 +6,7 @@ import heapq
 import json
 import os
 import struct
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -55,10 +56,13 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longes
 def _in_memory_that_does(table: Table, lines: Path, out: Path, scratch: Path, longest: int) -> tuple[int, list[str]]:
     import duckdb
 
+    size, buffer = lines.stat().st_size, max(longest, MIN_BUFFER)
+    if size == 0:
+        out.write_bytes(_empty(table))
+        return 0, []
     ordered = scratch / f"{table.name}.sorted"
     doubles = _sort(table, lines, ordered, scratch)
-    buffer = max(longest, MIN_BUFFER)
-    if lines.stat().st_size <= SMALL:
+    if size <= SMALL:
         with _shared().cursor() as db:
             return _write(db, table, ordered, out, buffer), doubles
     for limit in MEMORY_LIMITS:
@@ -79,16 +83,25 @@ def _shared() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config=_settings("512MB", ""))
 
 
+@cache
+def _empty(table: Table) -> bytes:
+    """The file of a table without rows: many items have one, and it is always the same."""
+    with tempfile.TemporaryDirectory() as folder, _shared().cursor() as db:
+        lines, out = Path(folder) / "lines", Path(folder) / "rows"
+        lines.touch()
+        _write(db, table, lines, out, MIN_BUFFER)
+        return out.read_bytes()
+
+
 def _write(db: duckdb.DuckDBPyConnection, table: Table, lines: Path, out: Path, buffer: int) -> int:
     """Give the lines their declared types, in the order in which they are; returns how many there are."""
     columns = ", ".join(f"'{c.name}': '{c.type.sql}'" for c in table)
-    db.execute(
+    total = db.execute(
         f"COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {{{columns}}}, "
         f"maximum_object_size = {buffer})) TO '{_quoted(out)}' "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})",
         [str(lines)],
-    )
-    total = db.execute(f"SELECT count(*) FROM read_parquet('{_quoted(out)}')").fetchone()
+    ).fetchone()
     assert total is not None
     return int(total[0])
 
@@ -120,11 +133,12 @@ def _merged(table: Table, lines: Path, scratch: Path, stack: ExitStack) -> Itera
     """The lines in order, from memory if they are few, else from sorted files in `scratch`."""
     files: list[Path] = []
     chunk: list[_Keyed] = []
+    kinds = _key_types(table)
     with lines.open("rb") as stream:
         while text := stream.readlines(CHUNK):
             if chunk:
                 files.append(_spill(chunk, scratch / f"{table.name}.{len(files):04d}"))
-            chunk = sorted((_key(table, line), line) for line in text)
+            chunk = sorted((_key(kinds, line), line) for line in text)
     streams = [_spilled(stack.enter_context(file.open("rb"))) for file in files]
     return heapq.merge(*streams, chunk)
 
@@ -142,15 +156,13 @@ def _spilled(stream: BinaryIO) -> Iterator[_Keyed]:
         yield stream.read(key), stream.read(line)
 
 
-def _key(table: Table, line: bytes) -> bytes:
+def _key(kinds: list[tuple[str, str]], line: bytes) -> bytes:
     row = json.loads(line.decode())
-    return b"".join(_sortable(row[name], kind) for name, kind in _key_types(table))
+    return b"".join(_sortable(row[name], kind) for name, kind in kinds)
 
 
-@cache
-def _key_types(table: Table) -> tuple[tuple[str, str], ...]:
-    kinds = {column.name: column.type.sql for column in table}
-    return tuple((name, kinds[name]) for name in table.key)
+def _key_types(table: Table) -> list[tuple[str, str]]:
+    return [(name, table.column(name).type.sql) for name in table.key]
 
 
 def _sortable(value: Any, kind: str) -> bytes:

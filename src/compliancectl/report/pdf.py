@@ -6,7 +6,6 @@ glyph, a link without an end or a picture that cannot be read fails the report i
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import re
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from compliancectl.report import speed
 
 Paper = Literal["A4", "Letter"]
 LEVEL = 6
@@ -80,14 +81,12 @@ def write(html: str, reports: Path, *, identifier: str, created: datetime, enclo
         RuntimeError: if something would be missing from the pages; that is a mistake in a template.
     """
     os.environ["FONTCONFIG_FILE"] = str(reports / "shared" / "fonts" / "fonts.conf")
-    import weasyprint
     from weasyprint.urls import FatalURLFetchingError
 
     files = [_attachment(e, created) for e in sorted(enclosures, key=lambda e: e.name)]
-    with _remarks() as remarks, _without_gc(), _references_once():
+    with _remarks() as remarks, speed.without_gc(), speed.references_once():
         try:
-            source = weasyprint.HTML(string=html, base_url=f"{reports.as_uri()}/", url_fetcher=_fetcher(reports))
-            document = source.render(pdf_variant="pdf/a-3a", pdf_tags=True)
+            document = _source(html, reports).render(pdf_variant="pdf/a-3a", pdf_tags=True)
             data = document.write_pdf(
                 finisher=_finish,
                 pdf_variant="pdf/a-3a",
@@ -101,6 +100,16 @@ def write(html: str, reports: Path, *, identifier: str, created: datetime, enclo
     if fatal:
         raise RuntimeError(f"the report would have gaps: {fatal[0]}")
     return Rendered(data, len(document.pages), tuple(remarks))
+
+
+def _source(html: str, reports: Path) -> Any:
+    import weasyprint
+
+    class Source(weasyprint.HTML):  # type: ignore[misc]
+        def _ua_stylesheets(self, forms: bool = False) -> list[Any]:
+            return [speed.default_styles(html)] if not forms else super()._ua_stylesheets(forms)
+
+    return Source(string=html, base_url=f"{reports.as_uri()}/", url_fetcher=_fetcher(reports))
 
 
 def _attachment(enclosure: Enclosure, created: datetime) -> Any:
@@ -134,38 +143,6 @@ def _fetcher(reports: Path) -> Any:
             return super().fetch(url, headers)
 
     return Fetcher(allowed_protocols=("file", "data"), allow_redirects=False)
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Layout makes millions of objects that all stay; looking for garbage among them is a fifth of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@contextmanager
-def _references_once() -> Iterator[None]:
-    """Every tag names its page by a list that pydyf makes anew each time: with pages × tags, a tenth of the time."""
-    import pydyf
-
-    before = pydyf.PDF.page_references
-    kept: list[tuple[bytes, ...]] = [()]
-
-    def references(pdf: Any) -> tuple[bytes, ...]:
-        if len(kept[0]) * 3 != len(pdf.pages["Kids"]):
-            kept[0] = before.fget(pdf)
-        return kept[0]
-
-    pydyf.PDF.page_references = property(references)
-    try:
-        yield
-    finally:
-        pydyf.PDF.page_references = before
 
 
 class _Keeper(logging.Handler):

@@ -22,6 +22,7 @@ class Branch:
 
     session: GitHubSession
     tally: Tally
+    """Of this branch alone."""
     repository: str
     name: str
     numbers: set[int] = field(default_factory=set)
@@ -54,34 +55,39 @@ class Branch:
         if kept is None:
             return
         held = kept.find(self.repository, self.name, *self.span)
-        if held is not None:
+        claim = kept.claim(self.repository, self.name)
+        unfinished = None if held else claim.unfinished(*self.span)
+        if held or unfinished:
             others = [n for n in self._neighbours() if kept.find(n, self.name, *self.span)]
             got = self.session.ask(BRANCH_SIGNATURE, self.repository, self._shared, self.tally, others=others)
             yield got.reply
-            same = _signature(got.data) == held.signature
-            kept.verdicts[self.repository, self.name] = same
-            held = held if same else None
+            signature = _signature(got.data)
+            if held is not None:
+                same = held.agrees(signature)
+                kept.verdicts[self.repository, self.name] = same
+                held = held if same else None
+            elif unfinished is not None and not unfinished.agrees(signature):
+                unfinished = None
             self._confirmed = clock.text(got.reply.completed_at)
-        self.kept = kept.open(self.repository, self.name, held)
+        self.kept = claim.open(self.span, held, unfinished)
 
     def ask(self, question: Question, more: dict[str, Any]) -> Got:
         """Ask about this branch; its first page together with those of the same branch of other repositories."""
         key = reuse.key_of(question.name, more)
         got = self._again(key)
-        if got is not None:
-            return got
+        if got is None:
+            got = self._noted(key, self._anew(question, more))
+        if more["after"] is None and question is PULL_REQUESTS:
+            self._pulls = at(got.data, "repository", "pullRequests")
+        elif more["after"] is None and question is COMMITS:
+            self._head = at(got.data, "repository", "ref", "target", "oid")
+        return got
+
+    def _anew(self, question: Question, more: dict[str, Any]) -> Got:
         if more["after"] is not None:
-            got = self.session.graphql(question.one, {**self._variables, **more}, self.tally, facts=self.facts)
-        else:
-            shared = {"organization": self.session.organization, **more}
-            got = self.session.ask(
-                question, self.repository, shared, self.tally, others=self._to_ask(), facts=self.facts
-            )
-            if question is PULL_REQUESTS:
-                self._pulls = at(got.data, "repository", "pullRequests")
-            elif question is COMMITS:
-                self._head = at(got.data, "repository", "ref", "target", "oid")
-        return self._noted(key, got)
+            return self.session.graphql(question.one, {**self._variables, **more}, self.tally, facts=self.facts)
+        shared = {"organization": self.session.organization, **more}
+        return self.session.ask(question, self.repository, shared, self.tally, others=self._to_ask(), facts=self.facts)
 
     def more(self, document: str, number: int, after: str | None) -> Got:
         """A further page of what belongs to one pull request."""
@@ -92,11 +98,16 @@ class Branch:
             got = self._noted(key, self.session.graphql(document, variables, self.tally, facts=self.facts))
         return got
 
-    def end(self, whole: bool) -> None:
-        """Keep what was asked anew for the next run, if it is the whole of the branch and nothing was withheld."""
+    def end(self) -> None:
+        """Keep what was asked anew for the next run, unless something was withheld."""
         if self.kept is not None and self.session.kept is not None and self.kept.held is None:
-            signature = reuse.signature_of(self._head, self._pulls) if whole else None
+            signature = None if self.tally.warnings else reuse.signature_of(self._head, self._pulls)
             self.session.kept.finish(self.kept, self.repository, self.name, self.span, signature)
+
+    def close(self) -> None:
+        """Let others have the branch; what was not ended is where the next collection goes on."""
+        if self.kept is not None:
+            self.kept.lock.close()
 
     @property
     def _variables(self) -> dict[str, Any]:
@@ -130,9 +141,11 @@ class Branch:
         if reply is None:
             return None
         self.tally.pages += 1
+        whole = self.kept is not None and self.kept.held is not None
+        unmoved = "the branch has the same head and no" if whole else "a collection broke off since, but no"
         said = (
-            f"GitHub gave this at {clock.text(reply.completed_at)}; asked at {self._confirmed}, the branch has the same "
-            "head and no merged pull request was added or updated since"
+            f"GitHub gave this at {clock.text(reply.completed_at)}; asked at {self._confirmed}, {unmoved} merged pull request "
+            "was added or updated since"
         )
         context = {**reply.context, "facts": self.session.facts(self.facts), "reused": said}
         reply = dataclasses.replace(reply, context=context)
@@ -140,6 +153,8 @@ class Branch:
 
     def _noted(self, key: str, got: Got) -> Got:
         if self.kept is not None and self.kept.held is None:
+            if self.tally.warnings and not self.kept.spoilt:
+                self.kept.spoil()
             self.kept.put(key, got.reply)
         return got
 

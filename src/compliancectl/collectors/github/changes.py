@@ -32,7 +32,8 @@ from compliancectl.collectors.github.documents import (
     MORE_REVIEWS,
     PULL_REQUESTS,
 )
-from compliancectl.collectors.github.session import Cursor, GitHubSession, Tally, at, data_of, facts_of, time_of
+from compliancectl.collectors.github.estimate import Estimate
+from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of, facts_of, time_of
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
 
@@ -60,26 +61,35 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
     repository = repository_of(target)
     branches = yield from production_branches(session, repository, tally)
     for name in branches:
-        yield from _of_branch(Branch(session, tally, repository, name))
+        part = Tally("", reported=0)
+        yield from _of_branch(Branch(session, part, repository, name))
+        tally.add(part)
+        tally.items += part.items
+        tally.expect(part.reported or 0)
     return tally.result()
 
 
 def _of_branch(branch: Branch) -> Generator[Reply, None, None]:
-    known, whole = len(branch.tally.warnings), False
     yield from branch.begin()
     try:
-        yield from _pull_requests(branch)
+        counted = _count(branch)  # kept with the rest: alone it would make a hidden repository look half collected
+        merged = counted.data["search"]["issueCount"]
+        yield from _pull_requests(branch, merged)
         yield from _commits(branch)
-        whole = len(branch.tally.warnings) == known
+        branch.end()
     finally:
-        branch.end(whole)
-    yield from _count_again(branch)
+        branch.close()
+    yield counted.reply
+    if merged > len(branch.numbers):  # the search index may lag behind, so only a larger count is a contradiction
+        branch.tally.warn(
+            f"{branch.repository}: search counts {merged} merged pull requests, the list holds {len(branch.numbers)}"
+        )
 
 
-def _pull_requests(branch: Branch) -> Generator[Reply, None, None]:
+def _pull_requests(branch: Branch, merged: int) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"pull requests of {branch.repository}")
+    estimate = Estimate(f"{branch.repository}: pull requests")
     while not cursor.done:
-        branch.session.context.progress(_progress(branch, "pull requests", cursor, "at most "))
         got = branch.ask(PULL_REQUESTS, {"branch": branch.name, "after": cursor.after})
         repository = at(got.data, "repository")
         if repository is None:
@@ -92,16 +102,9 @@ def _pull_requests(branch: Branch) -> Generator[Reply, None, None]:
                 branch.tally.items += 1
                 branch.tally.expect(1)
                 yield from _parts(branch, node)
+        branch.session.context.progress(estimate.told(got.reply, len(branch.numbers), merged))
         if nodes and _older(nodes[-1], branch.session.context.period.start):
             return
-
-
-def _progress(branch: Branch, what: str, cursor: Cursor, at_most: str = "") -> str:
-    """How far it is, and how far it will go: all merged pull requests are counted, and those before the period not read."""
-    if not cursor.total:
-        return f"{branch.repository}: {what}"
-    share = 100 * cursor.count // cursor.total
-    return f"{branch.repository}: {what}, {cursor.count:,} of {at_most}{cursor.total:,} ({share} %)"
 
 
 def _parts(branch: Branch, node: Any) -> Generator[Reply, None, None]:
@@ -123,8 +126,8 @@ def _parts(branch: Branch, node: Any) -> Generator[Reply, None, None]:
 def _commits(branch: Branch) -> Generator[Reply, None, None]:
     cursor = branch.session.cursor(f"commits of {branch.repository}")
     window = dict(zip(("since", "until"), branch.span, strict=True))
+    estimate = Estimate(f"{branch.repository}: commits")
     while not cursor.done:
-        branch.session.context.progress(_progress(branch, "commits", cursor))
         got = branch.ask(COMMITS, {**window, "ref": f"refs/heads/{branch.name}", "after": cursor.after})
         history = at(got.data, "repository", "ref", "target", "history")
         if history is None:
@@ -132,6 +135,7 @@ def _commits(branch: Branch) -> Generator[Reply, None, None]:
         for node in cursor.take(history):
             _reconcile(branch, node)
         yield got.reply
+        branch.session.context.progress(estimate.told(got.reply, cursor.count, cursor.total))
     branch.tally.items += cursor.count
     branch.tally.expect(cursor.total)
 
@@ -151,8 +155,8 @@ def _reconcile(branch: Branch, node: Any) -> None:
         )
 
 
-def _count_again(branch: Branch) -> Generator[Reply, None, None]:
-    """The search index may lag behind, so only a larger count is a contradiction."""
+def _count(branch: Branch) -> Got:
+    """How many pull requests were merged in the period, by search: what the list must hold, and how long it will be."""
     facts = branch.facts
 
     def query(repository: str) -> str:
@@ -163,14 +167,9 @@ def _count_again(branch: Branch) -> Generator[Reply, None, None]:
 
     others = neighbours(branch.session, branch.name)
     got = branch.session.ask(MERGED_COUNT, branch.repository, {}, branch.tally, others=others, subject=query)
-    yield got.reply
-    count = at(got.data, "search", "issueCount")
-    if not isinstance(count, int):
+    if not isinstance(at(got.data, "search", "issueCount"), int):
         raise Garbage("GitHub's search gave no issueCount")
-    if count > len(branch.numbers):
-        branch.tally.warn(
-            f"{branch.repository}: search counts {count} merged pull requests, the list holds {len(branch.numbers)}"
-        )
+    return got
 
 
 def _shape(reply: Reply) -> Iterator[Row]:

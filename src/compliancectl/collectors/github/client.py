@@ -16,6 +16,7 @@ from compliancectl.collectors.base import Context
 from compliancectl.collectors.calls import Answer, TryAgain, call
 from compliancectl.collectors.github.config import GitHubConfig
 from compliancectl.collectors.github.judge import Judge
+from compliancectl.collectors.github.pace import Pace
 from compliancectl.errors import CollectError, Denied, Garbage, RateLimited, SourceFailed, Unreachable
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Client:
         self._http.mount("https://", adapter)
         self._http.mount("http://", adapter)
         self._requester: Requester | None = None
+        self._pace = Pace(config.requests_per_minute)
         self._lock = threading.Lock()
 
     @property
@@ -122,6 +124,7 @@ class Client:
         Raises:
             CollectError: see `judge`.
         """
+        self._pace.take(self._context.progress)
         if etag is None:
             judge = Judge(self._config.secondary_pause_s, also_fine)
             return self._call("GET", path, judge, parameters=dict(parameters))

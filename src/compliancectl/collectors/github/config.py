@@ -82,6 +82,9 @@ class GitHubConfig(Model):
     """How old what was kept of the changes of a branch may be, in days, and still be used while nothing has moved."""
     page_limit: int = Field(default=10_000, ge=1)
     """Pages of one listing after which collection stops and says so."""
+    requests_per_minute: int = Field(default=900, ge=0)
+    """REST requests that are sent in any minute at most: what GitHub documents as its secondary limit. 0: no limit, for GitHub
+    Enterprise Server, where it is off by default."""
     timeout_s: float = Field(default=30.0, gt=0)
     """How long one attempt may take, in seconds."""
     retry_pause_s: float = Field(default=0.5, ge=0)

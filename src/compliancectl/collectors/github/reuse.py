@@ -10,18 +10,23 @@ new time, so no merged pull request was updated, and none was added. What it doe
 deleted, and that no check was run again after the merge. None of that changes what was so when the change was merged; and
 what was kept is asked for anew after `reuse_days` in any case. It is kept only if nothing in it was withheld, if the last
 update lies a minute back, and it is used only by the credentials that it was given to, while its digests agree.
+
+A collection that broke off in the middle of a branch leaves its answers and a journal of them. The next one goes on from
+there if the signature is still the one of the first answer: then nothing moved while the others were asked for, either.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from compliancectl import canonical, clock, store
 from compliancectl.collectors.base import Reply
@@ -32,6 +37,9 @@ SETTLED = timedelta(minutes=1)
 NEWEST = 20
 """Pull requests in a signature."""
 INDEX = "index.json"
+JOURNAL = "journal.jsonl"
+FIRST = '["PullRequests", {"after": null}]'
+"""The answer that a branch begins with."""
 
 
 def signature_of(head: Any, pulls: Any) -> dict[str, Any] | None:
@@ -61,6 +69,13 @@ class Held:
     answers: dict[str, str]
     """What was asked → SHA-256 of its file."""
 
+    def agrees(self, signature: Mapping[str, Any] | None) -> bool:
+        """Whether the branch has still this signature; of one that broke off before its commits came, the head is not known."""
+        if signature is None:
+            return False
+        head = self.signature["head"] or signature["head"]
+        return {**self.signature, "head": head} == signature
+
 
 @dataclass
 class Branch:
@@ -68,28 +83,81 @@ class Branch:
 
     folder: Path
     held: Held | None
+    """What was kept whole; nothing is kept anew then."""
     fresh: Path
+    about: Mapping[str, Any]
+    """What the journal says first: who asks, about what."""
+    lock: IO[str]
     answers: dict[str, str] = field(default_factory=dict)
     first: str | None = None
+    spoilt: bool = False
 
     def take(self, key: str) -> Reply | None:
         """A kept answer; None if there is none, or it is damaged."""
-        if self.held is None or key not in self.held.answers:
-            return None
-        try:
-            raw = (self.folder / _name(key)).read_bytes()
-        except OSError:
-            return None
-        return _reply(json.loads(raw)) if canonical.sha256(raw) == self.held.answers[key] else None
+        place, known = (self.folder, self.held.answers) if self.held is not None else (self.fresh, self.answers)
+        return _taken(place, key, known.get(key))
 
     def put(self, key: str, reply: Reply) -> None:
-        """Keep a new answer; it counts once `Kept.finish` is called."""
+        """Keep a new answer; it counts once `Kept.finish` is called, or if the next collection must go on from here."""
         raw = json.dumps(_flat(reply)).encode()
+        digest = canonical.sha256(raw)
         with store.writing(self.fresh):
             self.fresh.mkdir(parents=True, exist_ok=True)
             (self.fresh / _name(key)).write_bytes(raw)
-        self.answers[key] = canonical.sha256(raw)
+            self._enter(key, digest)
+        self.answers[key] = digest
         self.first = min(self.first or clock.text(reply.requested_at), clock.text(reply.requested_at))
+
+    def _enter(self, key: str, digest: str) -> None:
+        if self.spoilt:
+            return
+        with (self.fresh / JOURNAL).open("a", encoding="utf-8") as journal:
+            if not self.answers:
+                journal.write(json.dumps(dict(self.about)) + "\n")
+            journal.write(json.dumps([key, digest]) + "\n")
+
+    def spoil(self) -> None:
+        """Something was withheld: nobody may go on from here, because the next run would not hear of it."""
+        self.spoilt = True
+        with store.writing(self.fresh):
+            (self.fresh / JOURNAL).unlink(missing_ok=True)
+
+
+@dataclass
+class Claim:
+    """The place where the answers about one branch are gathered; nobody else's until it is closed, or this process ends."""
+
+    folder: Path
+    fresh: Path
+    about: dict[str, Any]
+    oldest: str
+    lock: IO[str]
+
+    def unfinished(self, since: str, until: str | None) -> Held | None:
+        """What an earlier collection had of the branch when it broke off, if it asked for the same."""
+        try:
+            about, *lines = (self.fresh / JOURNAL).read_text(encoding="utf-8").split("\n")[:-1]  # the last may be torn
+            answers = dict(json.loads(line) for line in lines)
+            if json.loads(about) != {**self.about, "since": since, "until": until}:
+                return None
+            first = _taken(self.fresh, FIRST, answers.get(FIRST))
+        except (OSError, ValueError, TypeError):
+            return None
+        if first is None or clock.text(first.requested_at) < self.oldest:
+            return None
+        signature, given = _signature_so_far(self.fresh, first, answers), clock.text(first.requested_at)
+        if signature is None or not _settled(signature, given):
+            return None
+        return Held(**self.about, since=since, until=until, given=given, signature=signature, answers=answers)
+
+    def open(self, span: tuple[str, str | None], held: Held | None, unfinished: Held | None) -> Branch:
+        """Begin with the branch: `held` is what may be used of it, `unfinished` where to go on."""
+        about = {**self.about, "since": span[0], "until": span[1]}
+        if held is None and unfinished is not None:
+            answers = dict(unfinished.answers)
+            return Branch(self.folder, None, self.fresh, about, self.lock, answers, unfinished.given)
+        shutil.rmtree(self.fresh, ignore_errors=True)
+        return Branch(self.folder, held, self.fresh, about, self.lock)
 
 
 class Kept:
@@ -113,12 +181,19 @@ class Kept:
             held = self._held[place]
         return held if held and held.since <= since and held.until == until else None
 
-    def open(self, repository: str, branch: str, held: Held | None) -> Branch:
-        """Begin with a branch: `held` is what may be used of it."""
+    def claim(self, repository: str, branch: str) -> Claim:
+        """Take the place where answers about a branch are gathered; another one if a living process has it."""
         folder = self._place(repository, branch)
-        fresh = folder.with_name(f".{folder.name}.{threading.get_ident()}")
-        shutil.rmtree(fresh, ignore_errors=True)
-        return Branch(folder, held, fresh)
+        with store.writing(self._folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = folder.with_name(f".{folder.name}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fresh = folder.with_name(f".{folder.name}.part")
+        except OSError:
+            fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+        about = {"asker": self._asker, "repository": repository, "branch": branch, "documents": self._documents}
+        return Claim(folder, fresh, about, self._oldest, lock)
 
     def finish(
         self, branch: Branch, repository: str, name: str, span: tuple[str, str | None], signature: dict[str, Any] | None
@@ -143,6 +218,7 @@ class Kept:
             answers=branch.answers,
         )
         with store.writing(self._folder):
+            (branch.fresh / JOURNAL).unlink(missing_ok=True)
             (branch.fresh / INDEX).write_text(json.dumps(asdict(held)), encoding="utf-8")
             shutil.rmtree(branch.folder, ignore_errors=True)
             branch.fresh.rename(branch.folder)
@@ -164,6 +240,31 @@ class Kept:
 def key_of(name: str, asked: Mapping[str, Any]) -> str:
     """What tells one answer about a branch from another: the operation, and the page."""
     return json.dumps([name, {key: asked[key] for key in ("number", "after") if key in asked}], sort_keys=True)
+
+
+def _taken(folder: Path, key: str, digest: str | None) -> Reply | None:
+    """An answer from a folder, if it is whole."""
+    try:
+        raw = (folder / _name(key)).read_bytes() if digest is not None else b""
+    except OSError:
+        return None
+    return _reply(json.loads(raw)) if raw and canonical.sha256(raw) == digest else None
+
+
+def _signature_so_far(folder: Path, first: Reply, answers: Mapping[str, str]) -> dict[str, Any] | None:
+    """The signature that the first answers of a branch show; the head is None as long as no commits had come."""
+    pulls = _at(json.loads(first.body), "data", "repository", "pullRequests")
+    key = key_of("Commits", {"after": None})
+    commits = _taken(folder, key, answers.get(key))
+    head = _at(json.loads(commits.body), "data", "repository", "ref", "target", "oid") if commits else None
+    found = signature_of(head or "", pulls)
+    return {**found, "head": head} if found else None
+
+
+def _at(value: Any, *path: str) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _name(key: str) -> str:

@@ -1,0 +1,71 @@
+"""What WeasyPrint and the libraries below it do needlessly often is done once. The pages are the same, to the byte.
+
+Each piece names what it replaces and leaves everything as it was; if a release of theirs no longer has what is
+replaced, the report is slower and still right.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_UNUSED = re.compile(r"^::(?:footnote|note)-\w+ \{.*\}$", re.MULTILINE)
+_MARKER = re.compile(r"^::marker \{", re.MULTILINE)
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """Layout makes millions of objects that all stay; looking for garbage among them is a fifth of the time.
+
+    Afterwards they count as old: the next ordinary collection would otherwise go through all of them while they are
+    still in use. What an earlier report left behind goes first.
+    """
+    was = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.freeze()
+            gc.enable()
+            gc.unfreeze()
+
+
+@contextmanager
+def references_once() -> Iterator[None]:
+    """Every tag names its page by a list that pydyf makes anew each time: with pages × tags, a tenth of the time."""
+    import pydyf
+
+    before = pydyf.PDF.page_references
+    kept: list[tuple[bytes, ...]] = [()]
+
+    def references(pdf: Any) -> tuple[bytes, ...]:
+        if len(kept[0]) * 3 != len(pdf.pages["Kids"]):
+            kept[0] = before.fget(pdf)
+        return kept[0]
+
+    pydyf.PDF.page_references = property(references)
+    try:
+        yield
+    finally:
+        pydyf.PDF.page_references = before
+
+
+def default_styles(html: str) -> Any:
+    """WeasyPrint's own style sheet, without the parts of footnotes and with list markers for list items only.
+
+    As it stands it gives every element six pseudo-elements with a style of their own, which no report draws.
+    A page that speaks of footnotes keeps them.
+    """
+    import weasyprint
+    from weasyprint.css.counters import CounterStyle
+    from weasyprint.html import UA
+
+    text = _MARKER.sub("li::marker, summary::marker {", UA)
+    if "footnote" not in html and "note(" not in html:
+        text = _UNUSED.sub("", text)
+    return weasyprint.CSS(string=text, counter_style=CounterStyle())
