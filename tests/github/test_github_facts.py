@@ -205,7 +205,7 @@ def test_a_classic_token(start, scopes, read_only):
 def test_rules_of_rulesets_and_of_classic_protection(whole):
     rules = whole.by("branch_rule", "repository")
     assert rules["study-companion"]["ruleset_reviews"] == 1
-    assert rules["study-companion"]["ruleset_status_checks"] == 14
+    assert rules["study-companion"]["ruleset_status_checks"] == 15
     assert {"build", "rbac"} < set(rules["study-companion"]["required_checks"])
     assert rules["study-companion"]["ruleset_code_scanning"] == ["high_or_higher"]
     assert rules["infrastructure"]["required_checks"] == ["plan"]  # classic, and it binds administrators

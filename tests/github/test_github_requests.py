@@ -33,7 +33,7 @@ def test_many_repositories_share_requests(grown):
     hub, run = grown
     assert {item.status for item in run.items.values()} == {"collected"}
     count = asked(hub)
-    assert (count["POST /graphql PullRequests"], count["POST /graphql Commits"]) == (2, 2)
+    assert (count["POST /graphql PullRequests"], count["POST /graphql Commits"]) == (2, 1)
     assert (count["POST /graphql MergedCount"], count["POST /graphql BranchRules"]) == (1, 1)
     assert (count["POST /graphql Rulesets"], count["GET /orgs/larkspur-learning/repos"]) == (1, 1)
     single = {name for name, times in count.items() if times >= MANY}

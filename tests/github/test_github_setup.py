@@ -104,3 +104,21 @@ def test_a_section_that_is_wrong_is_refused_with_its_line(start, change, said):
         validate_sections(scope, {"github": plugins.collector("github")})
     assert raised.value.file == str(scope.file)
     assert raised.value.line
+
+
+def test_doctor_says_what_the_newer_tables_lack(hub):
+    lines = doctor(hub)
+    wanted = {
+        "people who can open repositories",
+        "access tokens of members",
+        "code that names app.org_id",
+        "code that names openrouter.ai",
+        "deployments of study-companion",
+    }
+    assert wanted <= lines.keys()
+    hub.state.viewer["role"] = "member"
+    hub.state.denied |= {"deployments", "contents"}
+    lines = doctor(hub, tokens_app=None)
+    assert {subject: lines[subject].outcome for subject in wanted} == dict.fromkeys(wanted, "missing")
+    assert "tokens_app" in lines["access tokens of members"].fix
+    assert "Deployments" in lines["deployments of study-companion"].fix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
@@ -11,24 +12,38 @@ from compliancectl.collectors.github.common import audit_phrase, organization_ta
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, time_of
 from compliancectl.errors import Denied
 
+HINT = "Name a GitHub App with the organization permission `Personal access tokens`: read as `tokens_app`."
+
+
+@contextmanager
+def asker(session: GitHubSession) -> Iterator[GitHubSession]:
+    """Who asks for access tokens: the App that is named for it, if everything else is asked with a token."""
+    app = session.config.tokens_app
+    if session.config.app is not None or app is None:
+        yield session
+        return
+    other = GitHubSession(session.config.model_copy(update={"app": app, "cache": None}), session.context)
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+def path_of(session: GitHubSession) -> str:
+    """Where GitHub lists them."""
+    return f"/orgs/{session.organization}/personal-access-tokens"
+
 
 def _fetch(session: GitHubSession, target: Target) -> Fetched:
     tally = Tally("all pages; GitHub gives no total")
     tally.filters.append("fine-grained tokens that were approved; GitHub lists no classic ones")
-    path, app = f"/orgs/{target.name}/personal-access-tokens", session.config.tokens_app
-    if session.config.app is not None or app is None:
+    with asker(session) as other:
+        if other is not session and (app := session.config.tokens_app):
+            tally.filters.append(f"asked as installation {app.installation} of the GitHub App {app.id}")
         try:
-            yield from session.pages(path, tally)
+            yield from other.pages(path_of(session), tally)
         except Denied as denied:
-            hint = "Name a GitHub App with the organization permission `Personal access tokens`: read as `tokens_app`."
-            raise Denied(denied.message, hint=hint) from None
-        return tally.result()
-    tally.filters.append(f"asked as installation {app.installation} of the GitHub App {app.id}")
-    other = GitHubSession(session.config.model_copy(update={"app": app, "cache": None}), session.context)
-    try:
-        yield from other.pages(path, tally)
-    finally:
-        other.close()
+            raise Denied(denied.message, hint=HINT) from None
     return tally.result()
 
 

@@ -76,18 +76,6 @@ query Features($query: String!, $after: String) {{
 }}
 """
 
-WATCHED = """
-query Watched($organization: String!, $repository: String!, $expression: String!) {
-  repository(owner: $organization, name: $repository, followRenames: false) {
-    name
-    object(expression: $expression) {
-      __typename
-      ... on Tree { entries { path type } }
-    }
-  }
-}
-"""
-
 _FILE = f"""
   history(first: 1, path: $PATH) {{
     nodes {{
@@ -121,8 +109,25 @@ query FileHistories($organization: String!, $repository: String!{head}) {{
 """
 
 
+def watched_paths(count: int) -> str:
+    """The document that asks what is at so many paths of one repository."""
+    head = "".join(f", $e{place}: String!" for place in range(count))
+    paths = "\n".join(
+        f"    w{place}: object(expression: $e{place}) {{ __typename ... on Tree {{ entries {{ path type }} }} }}"
+        for place in range(count)
+    )
+    return f"""
+query Watched($organization: String!, $repository: String!{head}) {{
+  repository(owner: $organization, name: $repository, followRenames: false) {{
+    name
+{paths}
+  }}
+}}
+"""
+
+
 FILES_AT_ONCE = 20
-"""Files whose last change is asked for in one request."""
+"""Files whose last change is asked for in one request, and paths at which something may be."""
 
 
 def code_texts(count: int, kept: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from compliancectl import clock
@@ -10,7 +10,7 @@ from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github.columns import CONTENTS, METADATA, PULL_REQUESTS, column, table
 from compliancectl.collectors.github.common import audit_phrase, gone, login_of, organization_target, repository_of
 from compliancectl.collectors.github.config import covered
-from compliancectl.collectors.github.content_documents import FEATURES, FILES_AT_ONCE, WATCHED, file_histories
+from compliancectl.collectors.github.content_documents import FEATURES, FILES_AT_ONCE, file_histories, watched_paths
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, check_page, data_of, facts_of, time_of
 from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
@@ -64,23 +64,28 @@ def _fetch_files(session: GitHubSession, target: Target) -> Fetched:
     tally = Tally("every path that the scope watches; of a folder, every file that is directly in it")
     repository = repository_of(target)
     variables = {"organization": session.organization, "repository": repository}
-    paths: list[str] = []
-    for path in session.config.watched[repository]:
-        facts = {"repository": repository, "path": path}
-        expression = f"HEAD:{path.rstrip('/')}"
-        got = session.graphql(WATCHED, {**variables, "expression": expression}, tally, facts=facts)
+    found: set[str] = set()
+    for some in _by(FILES_AT_ONCE, session.config.watched[repository]):
+        expressions = {f"e{place}": f"HEAD:{path.rstrip('/')}" for place, path in enumerate(some)}
+        facts = {"repository": repository, "watched": some}
+        got = session.graphql(watched_paths(len(some)), {**variables, **expressions}, tally, facts=facts)
         if at(got.data, "repository") is None:
             raise gone(session, repository, "repository")
         yield got.reply
-        paths += _files_at(at(got.data, "repository", "object"), path)
-    paths = sorted(set(paths))
-    for start in range(0, len(paths), FILES_AT_ONCE):
-        some = paths[start : start + FILES_AT_ONCE]
+        for place, path in enumerate(some):
+            found.update(_files_at(at(got.data, "repository", f"w{place}"), path))
+    paths = sorted(found)
+    for some in _by(FILES_AT_ONCE, paths):
         names = {f"p{place}": path for place, path in enumerate(some)}
         shown: dict[str, Any] = {"repository": repository, "paths": some}
         yield session.graphql(file_histories(len(some)), {**variables, **names}, tally, facts=shown).reply
     tally.items = len(paths)
     return tally.result()
+
+
+def _by(size: int, things: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(things), size):
+        yield list(things[start : start + size])
 
 
 def _files_at(found: Any, path: str) -> list[str]:
@@ -98,8 +103,9 @@ def _shape_file(reply: Reply) -> Iterator[Row]:
         base = {"organization": organization, "repository": facts["repository"], "path": path}
         return "github.file", {**base, "resource": f"{organization}/{facts['repository']}/{path}", **more}
 
-    if "path" in facts and at(data, "object") is None:
-        yield row(facts["path"], present=False)
+    for place, path in enumerate(facts.get("watched", ())):
+        if at(data, f"w{place}") is None:
+            yield row(path, present=False)
     for place, path in enumerate(facts.get("paths", ())):
         nodes = at(data, "defaultBranchRef", "target", f"f{place}", "nodes")
         yield row(path, present=True, **_last_change(nodes[0] if nodes else None))

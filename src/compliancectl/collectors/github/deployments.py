@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github.columns import CONTENTS, DEPLOYMENTS, METADATA, column, table
 from compliancectl.collectors.github.common import audit_phrase, gone, login_of, repository_of
 from compliancectl.collectors.github.content_documents import LAST_DEPLOYMENTS
+from compliancectl.collectors.github.judge import graphql_errors
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, connection, data_of, facts_of, time_of
 from compliancectl.model.table import BOOL, TEXT, TIME
 
@@ -59,8 +59,9 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
 
 
 def _shape(reply: Reply) -> Iterator[Row]:
-    facts, organization = facts_of(reply), reply.context["organization"]
-    for node in at(data_of(reply), "data", "repository", "deployments", "nodes") or ():
+    facts, organization, body = facts_of(reply), reply.context["organization"], data_of(reply)
+    hidden = {place for error in graphql_errors(body) for place in error.get("path") or () if isinstance(place, int)}
+    for place, node in enumerate(at(body, "data", "repository", "deployments", "nodes") or ()):
         state, commit = at(node, "state"), at(node, "commit")
         yield (
             "github.deployment",
@@ -72,15 +73,13 @@ def _shape(reply: Reply) -> Iterator[Row]:
                 "created": time_of(at(node, "createdAt")),
                 "creator": login_of(at(node, "creator")),
                 "state": state.lower() if isinstance(state, str) else state,
-                "described": at(commit, "file", "type") == "blob" if _told(commit) else None,
+                # null says that there is no such file, unless GitHub refused to say
+                "described": at(commit, "file", "type") == "blob"
+                if isinstance(commit, dict) and "file" in commit and place not in hidden
+                else None,
                 "api_sha": at(commit, "file", "oid"),
             },
         )
-
-
-def _told(commit: Any) -> bool:
-    """Whether the answer says if the file is there: null does, no field does not."""
-    return isinstance(commit, dict) and "file" in commit
 
 
 FEEDS: tuple[Feed[GitHubSession], ...] = (

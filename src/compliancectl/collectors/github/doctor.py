@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from compliancectl.collectors.base import Diagnosis
-from compliancectl.collectors.github import columns
+from compliancectl.collectors.github import access_tokens, columns
+from compliancectl.collectors.github.content_documents import COLLABORATORS, LAST_DEPLOYMENTS
 from compliancectl.collectors.github.documents import CHECKED, PROPOSALS
 from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at
 from compliancectl.errors import CollectError, Denied
@@ -48,6 +50,12 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
     yield "repositories", columns.METADATA, many(f"{organization}/repos", type="all")
     yield "rulesets of the organisation", columns.RULESETS, many(f"{organization}/rulesets", targets="branch")
     yield "installed apps", columns.ORGANIZATION, one(f"{organization}/installations")
+    yield "people who can open repositories", columns.OWNER, lambda: _people(session)
+    yield "access tokens of members", access_tokens.HINT, lambda: _tokens(session, tally)
+    for text in filter(None, (session.config.context_variable, session.config.model_router)):
+        yield f"code that names {text}", columns.CONTENTS, partial(_code, session, text, tally)
+    for repository in sorted(session.config.apis):
+        yield f"deployments of {repository}", columns.DEPLOYMENTS, partial(_deployments, session, repository)
     yield "webhooks of the organisation", columns.ORGANIZATION_HOOKS, many(f"{organization}/hooks")
     yield "Dependabot alerts", columns.DEPENDABOT, many(f"{organization}/dependabot/alerts")
     yield "code scanning alerts", columns.CODE_SCANNING, many(f"{organization}/code-scanning/alerts")
@@ -99,6 +107,43 @@ def _checks(session: GitHubSession, repository: str, tally: Tally) -> Got:
     got = session.graphql(CHECKED, variables, found)
     if found.warnings:
         raise Denied(f"GitHub shows no checks of {repository}" + "".join(f": {w}" for w in found.warnings))
+    return got
+
+
+def _people(session: GitHubSession) -> Got:
+    """The repositories, with who can open them."""
+    found = Tally("doctor")
+    got = session.graphql(COLLABORATORS, {"organization": session.organization, "after": None}, found)
+    nodes = at(got.data, "organization", "repositories", "nodes") or ()
+    if any(at(node, "collaborators") is None for node in nodes):
+        raise Denied("GitHub does not show this token who can open repositories", hint=f"Use {columns.OWNER}.")
+    return got
+
+
+def _tokens(session: GitHubSession, tally: Tally) -> Got:
+    with access_tokens.asker(session) as other:
+        try:
+            return other.get(access_tokens.path_of(session), tally, want=list, per_page=1)
+        except Denied as denied:
+            raise Denied(denied.message, hint=access_tokens.HINT) from None
+
+
+def _code(session: GitHubSession, text: str, tally: Tally) -> Got:
+    return session.get("/search/code", tally, q=f'"{text}" org:{session.organization}', per_page=1)
+
+
+def _deployments(session: GitHubSession, repository: str) -> Got:
+    found, config = Tally("doctor"), session.config
+    variables = {"organization": session.organization, "repository": repository}
+    asked = {**variables, "environment": config.deployed_to, "path": config.apis[repository]}
+    hint = f"Grant the token {columns.DEPLOYMENTS}, and {columns.CONTENTS}."
+    try:
+        got = session.graphql(LAST_DEPLOYMENTS.one, asked, found)
+    except Denied as denied:
+        raise Denied(denied.message, hint=hint) from None
+    if found.warnings or at(got.data, "repository", "deployments") is None:
+        said = "".join(f": {warning}" for warning in found.warnings)
+        raise Denied(f"GitHub shows no deployments of {repository}{said}", hint=hint)
     return got
 
 

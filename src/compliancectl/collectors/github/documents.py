@@ -13,9 +13,9 @@ from compliancectl.collectors.github.content_documents import (
     MORE_COLLABORATORS,
     PAGE,
     TEXTS_AT_ONCE,
-    WATCHED,
     code_texts,
     file_histories,
+    watched_paths,
 )
 from compliancectl.collectors.github.question import Question
 
@@ -205,6 +205,7 @@ COMMITS = Question(
     }}
 """,
     (("ref", "String!"), ("since", "GitTimestamp!"), ("until", "GitTimestamp"), ("after", "String")),
+    size=50,
 )
 
 BRANCH_SIGNATURE = Question(
@@ -377,7 +378,7 @@ ALL = {
     "COLLABORATORS": COLLABORATORS,
     "MORE_COLLABORATORS": MORE_COLLABORATORS,
     "FEATURES": FEATURES,
-    "WATCHED": WATCHED,
+    "WATCHED": watched_paths(FILES_AT_ONCE),
     **{f"CODE_TEXTS {kept}": code_texts(TEXTS_AT_ONCE, kept) for kept in ("settings", "routing")},
     "FILE_HISTORIES": file_histories(FILES_AT_ONCE),
     **{question.name: question.one for question in QUESTIONS},
@@ -388,7 +389,9 @@ ALL = {
 
 def is_known(text: str) -> bool:
     """True for a document that may be sent: one of `ALL`, or a question put about fewer at once."""
-    if text in ALL.values() or any(text == file_histories(count) for count in range(1, FILES_AT_ONCE)):
+    if text in ALL.values():
+        return True
+    if any(text in (file_histories(count), watched_paths(count)) for count in range(1, FILES_AT_ONCE)):
         return True
     few = range(1, TEXTS_AT_ONCE)
     if any(text == code_texts(count, kept) for count in few for kept in ("settings", "routing")):

@@ -26,6 +26,11 @@ for it (Settings, Developer settings, the token, Configure SSO).
     export GITHUB_TOKEN=…            # or, in compliancectl.yaml, under sources.github:
     # app: {id: 12345, private_key: app.pem, installation: 678910}
 
+GitHub lists members' access tokens to Apps alone. Where everything else is read with a token, install a GitHub App with the
+organization permission Personal access tokens: read and nothing else, and name it too:
+
+    # tokens_app: {id: 12346, private_key: tokens-app.pem, installation: 678911}
+
 A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for what is said above of rulesets;
 `repo`, `admin:org_hook` and `admin:org` can write, and evidence says so.
 

@@ -210,6 +210,8 @@ class GitHubServer:
 
     def _link(self, request: Request, call: Call, change: dict[str, str], relation: str) -> str:
         query = {**dict(request.query), **change}
+        if not call.path:
+            return f'<{self.web.url}{request.path}?{urlencode(query)}>; rel="{relation}"'
         if "repo" in call.path:
             place = f"/repositories/{self.state.repositories[call.repository]['id']}"
         else:
