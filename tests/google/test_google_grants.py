@@ -77,3 +77,40 @@ def test_what_a_service_of_which_nothing_is_known_says_besides_is_named_and_not_
     (reply,) = item.replies
     counts = json.loads((found.run / "evidence" / item.id / reply.path).read_bytes())["counts"]
     assert [c["entries"] for c in counts if c["service"] == "bigquery.googleapis.com"] == [1]
+
+
+@pytest.mark.parametrize("scope", [{}, {"projects": []}], ids=["projects", "organization"])
+def test_grants_on_single_resources_are_found_and_those_of_places_are_left_to_their_own_table(
+    box: Box, scope: dict[str, Any]
+) -> None:
+    found = box.collect("gcp.resource_grant", **scope)
+    assert {item.status for item in found.items.values()} == {"collected"}
+    every = [
+        row
+        for item in found.items.values()
+        for row in read_rows(found.run / "evidence" / item.id / "gcp.resource_grant.parquet")
+    ]
+    assert [(row["project"], row["position"], row["role"], row["member"]) for row in every] == [
+        (PROD, 1, "roles/secretmanager.secretAccessor", "serviceAccount:app@larkspur-prod.iam.gserviceaccount.com"),
+        (PROD, 1, "roles/storage.legacyBucketReader", "projectViewer:larkspur-prod"),
+        (PROD, 1, "roles/storage.objectViewer", "serviceAccount:app@larkspur-prod.iam.gserviceaccount.com"),
+        (PROD, 2, "roles/storage.objectViewer", "user:(redacted)"),
+    ]
+
+
+def test_grants_of_projects_out_of_scope_do_not_become_evidence(box: Box) -> None:
+    found = box.collect("gcp.resource_grant", projects=[], exclude=["*-prod"])
+    item = found.item("resource_grants", ORGANIZATION)
+    assert item.status == "collected" and [table.rows for table in item.tables] == [0]
+    assert item.redactions["out of scope"] == 4
+    assert b"larkspur-uploads" not in b"".join(path.read_bytes() for path in (found.run / "evidence").rglob("raw-*"))
+
+
+def test_a_search_that_is_refused_is_not_an_empty_one(box: Box) -> None:
+    box.cloud.state.denied.add("cloudasset.assets.searchAllIamPolicies")
+    item = box.collect("gcp.resource_grant", projects=[PROD]).item("resource_grants")
+    assert (item.status, item.cause) == ("denied", "permission")
+    box.reset()
+    box.cloud.state.disabled.add("cloudasset.googleapis.com")
+    item = box.collect("gcp.resource_grant", projects=[PROD]).item("resource_grants")
+    assert (item.status, item.cause) == ("denied", "api-disabled")
