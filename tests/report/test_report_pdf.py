@@ -412,7 +412,7 @@ def test_no_items_one_item_and_everything_inconclusive(build, tmp_path) -> None:
     controls.append(build.control("T-91", "None", [build.test("none", [])], satisfies={}))
     record = render("assessment", build.write(replace(spec, controls=controls, waivers=())), tmp_path / "open.pdf")
     text = whole(record.path)
-    assert "None of 5 controls shows no deviations. 5 could not be determined." in text
+    assert "0 of 5 controls show no deviations. 5 could not be determined." in text
     assert "The population was not determined." in text
     assert "The one item of the population is unknown." in text
     assert "The population has 0 items." in text
