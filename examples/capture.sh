@@ -8,6 +8,8 @@
 #   FAIL_SEVERITY   low, medium, high or critical          (low)
 #   REPORT    kind of report; reports can be made from the bundle at any time            (none)
 #   WEBHOOK   Slack-compatible address to post to          (none: what turned is written to stdout)
+#   ISSUE     OWNER/REPO that keeps an issue of what is open; needs `issues: write` there            (none)
+#   ISSUES_TOKEN    token to write it with                 (none: the scope file's connection)
 #   COMPLIANCECTL_SIGNING_KEY   private key to seal with
 set -euo pipefail
 
@@ -42,5 +44,13 @@ if [ -n "$before" ]; then
     else
         cat "$work/message.json"
     fi
+fi
+
+if [ -n "${ISSUE:-}" ]; then
+    token=()
+    if [ -n "${ISSUES_TOKEN:-}" ]; then token=(--token-env ISSUES_TOKEN); fi
+    kept=0
+    compliancectl notify "$STORE/$name" --scope "$scope" --github-issue "$ISSUE" ${token[@]+"${token[@]}"} || kept=$?
+    if [ "$kept" -gt "$code" ]; then code="$kept"; fi # the bundle is stored; that the issue is not kept shows
 fi
 exit "$code"

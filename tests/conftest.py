@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-LONGEST = ("system", "report", "controls", "postgres", "google", "github", "period", "cli", "seal", "engine")
-"""Folders that take more than half a minute, the longest first."""
+LONGEST = ("system", "cli", "report", "controls", "github", "postgres", "google", "engine", "replay")
+"""Folders that take more than 20 seconds of CPU time, the longest first."""
 
 
 def folder_of(path: str) -> str:

@@ -360,7 +360,11 @@ def _test_outcome(bound: Bound, found: Judgement) -> tuple[ControlOutcome, str |
     if counts.failed:
         return "deviations", None
     if counts.excluded == counts.total:
-        return "no occurrences", f"All {counts.total} items are excluded, each with its reason."
+        one = "The one item is excluded, with its reason."
+        return (
+            "no occurrences",
+            one if counts.total == 1 else f"All {counts.total} items are excluded, each with its reason.",
+        )
     return "no deviations", None
 
 

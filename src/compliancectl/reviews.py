@@ -58,11 +58,20 @@ def _google(row: Row) -> tuple[str, str, str] | None:
     return str(row["resource"]), str(row["member"]), f"{row['role']}{condition}"
 
 
+_PROJECT_ROLES = ("projectOwner:", "projectEditor:", "projectViewer:")
+"""Members of buckets that stand for whoever holds a role on the project, which is reviewed there."""
+
+
+def _google_resource(row: Row) -> tuple[str, str, str] | None:
+    return None if str(row["member"]).startswith(_PROJECT_ROLES) else _google(row)
+
+
 SOURCES = (
     Source("github.member", "github", _github),
     Source("github.collaborator", "github", _repository),
     Source("postgres.role", "postgres", _postgres),
     Source("gcp.iam_binding", "gcp", _google),
+    Source("gcp.resource_grant", "gcp", _google_resource),
 )
 """Where access is granted, in the systems that collectors read. Google's own service agents cannot be logged in as."""
 
@@ -198,7 +207,7 @@ def check(
     going = [
         (row, settled[row.id]) for row in campaign.rows if row.id in settled and settled[row.id].decision != "keep"
     ]
-    fates = [_fate(row, decision, as_of, later, within) for row, decision in going]
+    fates = [_fate(row, decision, as_of, campaign, later, within) for row, decision in going]
     return Review(
         organization=campaign.organization,
         run_id=campaign.run_id,
@@ -245,9 +254,11 @@ def _row_faults(row: Asked, made: Sequence[Decision], campaign: Campaign, as_of:
             yield Fault(kind="unclear", id=row.id, says=says)
 
 
-def _fate(row: Asked, decision: Decision, as_of: datetime, later: Campaign | None, within: timedelta) -> Fault | str:
+def _fate(
+    row: Asked, decision: Decision, as_of: datetime, asked: Campaign, later: Campaign | None, within: timedelta
+) -> Fault | str:
     due = decision.decided_on + timedelta(days=within.days)
-    shown = later is not None and later.collected_at.date() >= decision.decided_on and _covers(later, row.system)
+    shown = later is not None and later.collected_at.date() >= decision.decided_on and _covers(later, asked, row.system)
     if later is None or not shown:
         if as_of.date() > due:
             says = f"{_told(row)} was to go by {due}, and no later snapshot shows that it is gone"
@@ -261,8 +272,10 @@ def _fate(row: Asked, decision: Decision, as_of: datetime, later: Campaign | Non
     return Fault(kind="not removed", id=row.id, says=says)
 
 
-def _covers(campaign: Campaign, system: str) -> bool:
-    return any(source.table in campaign.tables for source in SOURCES if source.system == system)
+def _covers(later: Campaign, asked: Campaign, system: str) -> bool:
+    """Whether the later snapshot has every table of a system that was asked about: what it does not have is not gone."""
+    tables = {source.table for source in SOURCES if source.system == system and source.table in asked.tables}
+    return bool(tables) and tables <= set(later.tables)
 
 
 def _told(row: Grant) -> str:
@@ -280,7 +293,7 @@ def register(campaign: Campaign, decisions: Iterable[Decision], later: Campaign 
         decision = made.get(row.id)
         own = decision is not None and same_person(decision.decided_by, row.principal, campaign.aliases)
         seen = later is not None and decision is not None and later.collected_at.date() >= decision.decided_on
-        gone = seen and later is not None and _covers(later, row.system) and row.id not in still
+        gone = seen and later is not None and _covers(later, campaign, row.system) and row.id not in still
         writer.writerow(
             [
                 row.id, row.system, cell(decision.decided_by if decision else row.reviewer),

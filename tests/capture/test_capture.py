@@ -19,6 +19,8 @@ from ruamel.yaml import YAML
 
 from compliancectl import clock
 from compliancectl.cli import app
+from compliancectl.sandbox import company as definition
+from compliancectl.sandbox import github
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / "examples" / "github").glob("*.yml"))
@@ -248,6 +250,33 @@ def test_the_script_for_cron_and_cloud_run_stores_and_tells(project: Project) ->
     assert posted[-1] == "https://hook.example/1" and any(text.endswith("message.json") for text in posted)
     again = project.shell(f"{ROOT}/examples/capture.sh", **variables, FAIL_ON="never", SCOPE="no-such.yaml")
     assert again.returncode == 2 and len(list(store.iterdir())) == 2
+
+
+def test_the_script_keeps_an_issue_and_says_when_it_could_not(project: Project, tmp_path_factory: Any) -> None:
+    hub = github.start(definition.load(), tmp_path_factory.mktemp("hub"))
+    try:
+        scope = YAML(typ="safe", pure=True).load((project.place / "compliancectl.yaml").read_text())
+        scope["sources"]["github"] = {**hub.scope, "token_env": "NOT_SET"}
+        (project.place / "compliancectl.yaml").write_text(json.dumps(scope))
+        project.document(independent=False)
+        variables = {
+            "STORE": str(project.place / "store"),
+            "COMPLIANCECTL_SIGNING_KEY": "key.pem",
+            "ISSUE": "larkspur-learning/infrastructure",
+            "ISSUES_TOKEN": hub.server.tokens.personal,
+        }
+        done = project.shell(f"{ROOT}/examples/capture.sh", **variables)
+        assert done.returncode == 3 and "Grant the token the permission issues=read" in done.stderr, done
+        assert len(list((project.place / "store").iterdir())) == 1, "the bundle is stored all the same"
+        hub.state.viewer["permissions"]["issues"] = "write"
+        done = project.shell(f"{ROOT}/examples/capture.sh", **variables)
+        assert (
+            done.returncode == 1 and "made: https://github.com/larkspur-learning/infrastructure/issues/" in done.stdout
+        )
+        (issue,) = hub.state.issues["infrastructure"]
+        assert "<!-- open: VUL-04 -->" in issue["body"]
+    finally:
+        hub.stop()
 
 
 def test_a_task_of_a_job_puts_its_part_into_the_store(project: Project) -> None:

@@ -41,6 +41,8 @@ def test_one_thing_is_changed_at_a_time(mutants: Any) -> None:
         "SELECT * FROM t LEFT JOIN u ON t.x <> u.x",
         "SELECT * FROM t LEFT JOIN u ON TRUE",
     }
+    unconditional = {text for text, _ in mutants.variants("SELECT * FROM t LEFT JOIN u ON TRUE")}
+    assert unconditional == {"SELECT * FROM t JOIN u ON TRUE"}, "the statement itself is no mutant of it"
     filtered = {text for text, _ in mutants.variants("SELECT * FROM t WHERE NOT b")}
     assert filtered == {"SELECT * FROM t WHERE TRUE", "SELECT * FROM t WHERE b"}
 
@@ -71,3 +73,27 @@ def test_every_parameter_is_changed(mutants: Any) -> None:
     params = {"days": 5, "on": True, "kinds": ["a", "b"], "one": ["a"], "text": "x"}
     changes = {m.change for m in mutants.mutants(control.model_copy(update={"params": params, "tests": ()}))}
     assert changes == {"days: 5 → 4", "days: 5 → 6", "on: True → False", "kinds: ['a', 'b'] → ['a']"}
+
+
+def test_only_the_tests_that_a_mutant_may_change_are_run(mutants: Any) -> None:
+    control = load.load_control(next((controls_folder() / "access").glob("IAM-06-*")))
+    reading = {m.change.partition(":")[0]: m.tests for m in mutants.mutants(control) if m.place == control.id}
+    assert reading["deprovision_hours"] == {"accounts", "register"} and reading["move_days"] == {"register"}
+    inside = {m.place.split(".")[1]: m.tests for m in mutants.mutants(control) if m.place != control.id}
+    assert inside == {"accounts": {"accounts"}, "register": {"register"}}
+
+
+def test_what_no_example_catches_a_null_probe_may(mutants: Any, workbench: Workbench) -> None:
+    control = load.load_control(next((controls_folder() / "backup").glob("BCP-01-*")))
+    first = control.tests[0]
+    (example,) = first.examples
+    spoken = [row for row in example.given["gcp.sql_instance"] if row["name"] in ("app-db", "bare")]
+    blunt = example.model_copy(
+        update={"given": {"gcp.sql_instance": spoken}, "then": {"p1/app-db": "pass", "p1/bare": "fail"}}
+    )
+    forgiving = first.checks[0].model_copy(update={"expect": "coalesce(backup_enabled, true)"})
+    changed = first.model_copy(update={"checks": (forgiving,), "examples": (blunt,)})
+    mutant = control.model_copy(update={"tests": (changed, *control.tests[1:])})
+    found = mutants.Mutant(mutant, frozenset({first.id}), control.id, "passes by absence")
+    assert not workbench.test(mutant, only=found.tests, probe=False).problems
+    assert mutants.is_caught(workbench, found)

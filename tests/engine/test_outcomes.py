@@ -88,6 +88,33 @@ def test_findings_say_the_sentence_with_the_values_of_the_item(world: World) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "kept for 0 seconds in 0 tables, 0 rows"),
+        (1, "kept for 1 second in 1 table, 1 rows"),
+        (61, "kept for 61 seconds in 61 tables, 61 rows"),
+        (120, "kept for 2 minutes in 120 tables, 120 rows"),
+        (3600, "kept for 1 hour in 3600 tables, 3600 rows"),
+        (86_400, "kept for 1 day in 86400 tables, 86400 rows"),
+        (7_776_000, "kept for 90 days in 7776000 tables, 7776000 rows"),
+        (None, "kept for not known seconds in not known tables, not known rows"),
+    ],
+)
+def test_a_number_before_a_unit_reads_as_people_say_it(value: int | None, said: str, world: World) -> None:
+    world.run.add("test.database", [{"resource": "a", "days": value}])
+    sentence = "kept for {days} seconds in {days} tables, {days} rows"
+    test = world.test("SELECT d.resource, d.days FROM test.database AS d", {"never": ("resource = 'b'", sentence)})
+    assert [finding.sentence for finding in test.deviations[0].findings] == [said]
+
+
+def test_a_text_before_a_unit_stays_as_it_is(world: World) -> None:
+    world.run.add("test.database", [{"resource": "1", "days": 60}])
+    population = "SELECT d.resource, CAST(d.days AS VARCHAR) AS days FROM test.database AS d"
+    test = world.test(population, {"never": ("resource = 'b'", "{resource} days, {days} seconds, {days} secondsworth")})
+    assert test.deviations[0].findings[0].sentence == "1 days, 60 seconds, 60 secondsworth"
+
+
 def test_an_excluded_item_is_listed_with_its_reason_and_judged_by_no_check(world: World) -> None:
     world.run.add("test.database", [GOOD, {**BAD, "replica": True}])
     population = (
@@ -106,10 +133,17 @@ def test_an_exclusion_without_a_reason_is_unknown(world: World) -> None:
     assert world.items()[0]["reason"] == "It is excluded without a reason."
 
 
-def test_nothing_but_excluded_items_is_no_occurrence(world: World) -> None:
-    world.run.add("test.database", [GOOD, BAD])
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([GOOD, BAD], "All 2 items are excluded, each with its reason."),
+        ([GOOD], "The one item is excluded, with its reason."),
+    ],
+)
+def test_nothing_but_excluded_items_is_no_occurrence(rows: list[dict[str, Any]], said: str, world: World) -> None:
+    world.run.add("test.database", rows)
     test = world.test("SELECT d.resource, d.public, d.days, 'a test system' AS excluded FROM test.database d")
-    assert (test.outcome, test.reason) == ("no occurrences", "All 2 items are excluded, each with its reason.")
+    assert (test.outcome, test.reason) == ("no occurrences", said)
 
 
 def test_an_empty_population_is_inconclusive(world: World) -> None:

@@ -110,7 +110,9 @@ def test_an_api_that_fails_is_unknown(box: Box) -> None:
     box.misbehave("redis.googleapis.com", status=503)
     box.misbehave("ListLogEntries", "vendor", name="UNAVAILABLE")
     assert troubled(box.doctor(projects=[PROD])) == {
-        f"{title} on {PROJECT}": "unknown" for title in ("Memorystore for Redis API", "Cloud Logging API")
+        f"Memorystore for Redis API on {PROJECT}": "unknown",
+        f"Cloud Logging API on {PROJECT}": "unknown",
+        f"Cloud Logging API on {ORGANIZATION}": "unknown",
     }
 
 

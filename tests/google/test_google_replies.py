@@ -28,6 +28,7 @@ TABLES = {
     "monitoring.projects.alertPolicies.list": "gcp.alert_policy",
     "monitoring.projects.notificationChannels.list": "gcp.notification_channel",
     "monitoring.projects.uptimeCheckConfigs.list": "gcp.uptime_check",
+    "monitoring.projects.timeSeries.list": "gcp.sql_load",
     "networkmanagement.projects.locations.vpcFlowLogsConfigs.list": "gcp.flow_log_config",
     "policyanalyzer.organizations.locations.activityTypes.activities.query": "gcp.service_account_use",
     "policyanalyzer.projects.locations.activityTypes.activities.query": "gcp.service_account_use",

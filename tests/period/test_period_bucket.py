@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +19,10 @@ import requests
 from bucket import BUCKET, Bucket
 from kms import TOKEN, Kms
 
+from compliancectl import resources
 from compliancectl.cli import app
 from compliancectl.depot import gcs, local
+from compliancectl.load import load_frameworks
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Period
 from compliancectl.seal import keys
@@ -45,7 +49,8 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         at = START + timedelta(days=number, hours=2)
         day = daily.Day(place / "run" / str(number), at, f"run-{number}", Window(start=START, end=at))
         day.add("git.branch", [{"resource": "main", "protected": number != 1, "archived": False}])
-        daily.judge(day, [daily.write_control(place / str(number), "TST-01")])
+        frameworks = load_frameworks(resources.controls_folder() / "frameworks") if number == DAYS - 1 else ()
+        daily.judge(day, [daily.write_control(place / str(number), "TST-01")], frameworks=frameworks)
         archives.append(place / f"{number}.zip")
         daily.seal(day, place / "folders" / str(number), pair.private, archives[-1])
     return Nights(tuple(archives), pair.public, pair.private)
@@ -204,6 +209,20 @@ def test_a_bundle_that_may_not_be_read_leaves_no_control_conclusive(
     assert judged(store.url, tmp_path / "out")[0] == 1
 
 
+def test_the_report_names_what_was_not_read(nights: Nights, store: Store, tmp_path: Path) -> None:
+    names = sorted(store.put(nights))
+    store.bucket.denied.add(store.full(names[0]))
+    package, out = tmp_path / "package", tmp_path / "report.html"
+    code, period = judged(store.url, tmp_path / "out", "--package", str(package), "--sign-with", str(nights.private))
+    assert (code, period.outcome) == (3, "inconclusive")
+    assert app.run(["report", "type2", str(package), "--html", "-o", str(out)]) == 0
+    text = " ".join(html.unescape(re.sub("<[^>]+>", " ", out.read_text())).split())
+    assert f"Could not be read, so that no control is conclusive {names[0]} Cloud Storage refuses" in text
+    assert "0 do not verify, 1 not read" in text and "1 bundle of the store could not be read." in text
+    assert "1 Mar 2026 2 Mar 3 Mar" in text, "the scale of a short period has its days"
+    assert "compliancectl period BUNDLES --from 2026-03-01 --to 2026-03-04" in text
+
+
 def test_an_object_that_is_not_what_was_stored_does_not_verify(nights: Nights, store: Store, tmp_path: Path) -> None:
     names = sorted(store.put(nights))
     store.upload(names[1], nights.archives[0].read_bytes())  # a sealed bundle, and not the one of the record
@@ -312,6 +331,15 @@ def test_a_bucket_that_cannot_be_read(nights: Nights, store: Store, capsys: pyte
 def test_places_that_are_none(where: str, more: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["period", where, "--from", "2026-03-01", "--to", "2026-03-04", *more]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_nothing_is_copied_into_a_sealed_bundle(
+    nights: Nights, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.put(nights)
+    sealed = nights.archives[0].parent / "folders" / "0"
+    assert refused(store, "--cache", str(sealed / "copies")) == 2
+    assert "a sealed bundle is here already" in capsys.readouterr().err and not (sealed / "copies").exists()
 
 
 def test_reading_asks_for_no_right_to_write(nights: Nights, store: Store, tmp_path: Path) -> None:

@@ -29,8 +29,10 @@ from compliancectl.model.result import (
     CheckResult,
     ControlResult,
     Counts,
+    DisabledControl,
     Finding,
     ItemResult,
+    LeftOut,
     ParamUse,
     Results,
     TableUse,
@@ -118,6 +120,8 @@ class RunSpec:
     system: str = "Larkspur Study Companion"
     status: str = "complete"
     waivers: tuple[WaiverUse, ...] = ()
+    disabled: tuple[DisabledControl, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     sealed: bool = True
     claims: str = ""
     """A register of claims, as YAML."""
@@ -283,6 +287,8 @@ def write(spec: RunSpec, folder: Path) -> Path:
         outcome=worst,
         controls=controls,
         waivers=spec.waivers,
+        disabled=spec.disabled,
+        left_out=spec.left_out,
     )
     run = RunRecord(
         id="20261124T041005Z",

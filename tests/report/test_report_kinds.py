@@ -340,7 +340,7 @@ def test_an_institution_finds_conditions_recipients_and_a_page_to_sign(said) -> 
 
 def test_nothing_collected_is_said_and_never_looks_good(said, build) -> None:
     bundle = build.write(build.run([], []))
-    assert "None of" not in said("claims", bundle) and "No statement is in the register of this bundle." in said(
+    assert "0 of" not in said("claims", bundle) and "No statement is in the register of this bundle." in said(
         "claims", bundle
     )
     assert "nothing is known" in said("gdpr", bundle)

@@ -6,10 +6,12 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pikepdf
@@ -20,6 +22,7 @@ from hostile import HOSTILE
 from compliancectl import canonical, clock, resources
 from compliancectl.cli.app import run
 from compliancectl.errors import FileError, OutputError, UsageError, VerifyError
+from compliancectl.model.result import DisabledControl, LeftOut
 from compliancectl.report import ReportRecord, pdf, render
 
 FONTS = {"Inter", "Source-Serif-4", "IBM-Plex-Mono"}
@@ -44,6 +47,17 @@ def texts(path: Path) -> list[str]:
 
 def whole(path: Path) -> str:
     return " ".join(texts(path))
+
+
+def words(path: Path) -> str:
+    """The text of an HTML report."""
+    body = re.sub(r"<(style|script|title|desc)\b.*?</\1>", " ", path.read_text(), flags=re.DOTALL)
+    return (
+        " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+        .replace(" .", ".")
+        .replace(" ,", ",")
+        .replace(" ;", ";")
+    )
 
 
 def attachments(path: Path) -> dict[str, bytes]:
@@ -298,6 +312,54 @@ def test_the_fetcher_reads_only_what_is_shipped(tmp_path) -> None:
             pdf.write(html, reports, identifier="x" * 32, created=created, enclosures=[])
 
 
+@pytest.fixture(scope="module")
+def narrowed(build) -> Path:
+    """A run whose scope disables a control and leaves criteria out: one that a control serves, and one that none does."""
+    spec = build.quiet()
+    disabled = DisabledControl(
+        id="VEN-09",
+        title="Payment data stays with the processor",
+        severity="high",
+        satisfies={"soc2": ("CC9.2",)},
+        reason="nothing is sold here; see `scope.yaml`",
+    )
+    left_out = LeftOut(framework="soc2", criteria=("A1.2", "P1.1"), reason="Not part of the engagement")
+    return build.write(replace(spec, disabled=(disabled,), left_out=(left_out,)))
+
+
+@pytest.mark.parametrize("form", ["pdf", "html"])
+def test_what_the_scope_leaves_out_is_printed_with_its_reason(narrowed, tmp_path, form) -> None:
+    record = render("assessment", narrowed, tmp_path / f"narrow.{form}", form=form)
+    text = whole(record.path) if form == "pdf" else words(record.path)
+    assert "1 control of the catalogue was not judged: the scope says that it does not apply." in text
+    assert "VEN-09 High Payment data stays with the processor Nothing is sold here; see scope.yaml." in text
+    assert "SOC 2 2 criteria: A1.2, P1.1 Not part of the engagement." in text
+    assert "1 of 61 criteria has at least one control; 58 have none; 2 are left out." in text
+    assert "1 control of the catalogue is not among them: the scope disables it" in text
+    matrix = text.partition("Subject, in our own words")[2]
+    assert "– Left out Not part of the engagement. P1.1 " in matrix
+    assert "No control P1.1" not in matrix
+
+
+@pytest.mark.parametrize("form", ["pdf", "html"])
+def test_a_scope_that_leaves_nothing_out_says_so(build, tmp_path, form) -> None:
+    record = render("assessment", build.write(build.quiet()), tmp_path / f"whole.{form}", form=form)
+    text = whole(record.path) if form == "pdf" else words(record.path)
+    assert "No control was disabled by the scope. No criterion was left out by the scope." in text
+    assert "left out" not in text.replace("left out by the scope", "").replace("Left out of this assessment", "")
+
+
+def test_commands_in_texts_are_set_as_code(build, tmp_path) -> None:
+    spec = build.mixed()
+    spec.controls[0].remediation = "Run `gcloud sql instances patch`, then `compliancectl collect`."
+    spec.controls[2].tests[0].reason = "nobody ran `gcloud services enable`"
+    spec.evidence[1] = spec.evidence[1].model_copy(update={"hint": "Give it `roles/viewer`."})
+    text = whole(render("assessment", build.write(spec), tmp_path / "code.pdf").path)
+    for said in ("Run gcloud sql instances patch, then", "ran gcloud services enable", "Give it roles/viewer."):
+        assert said in text
+    assert "`" not in text
+
+
 @pytest.mark.parametrize(
     ("style", "body", "expected"),
     [
@@ -350,7 +412,7 @@ def test_no_items_one_item_and_everything_inconclusive(build, tmp_path) -> None:
     controls.append(build.control("T-91", "None", [build.test("none", [])], satisfies={}))
     record = render("assessment", build.write(replace(spec, controls=controls, waivers=())), tmp_path / "open.pdf")
     text = whole(record.path)
-    assert "None of 5 controls shows no deviations. 5 could not be determined." in text
+    assert "0 of 5 controls show no deviations. 5 could not be determined." in text
     assert "The population was not determined." in text
     assert "The one item of the population is unknown." in text
     assert "The population has 0 items." in text

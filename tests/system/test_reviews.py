@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from assessment import Assessment, reassess
 
 from compliancectl.cli import app
 from compliancectl.collectors.documents import registers
-from compliancectl.reviews import grants
+from compliancectl.model.review import Asked, Campaign, Decision
+from compliancectl.reviews import check, grants
 from compliancectl.sandbox import company as definition
 
 Rows = list[dict[str, str]]
@@ -260,3 +261,23 @@ def test_grants_of_google_cloud_are_reviewed_but_not_those_of_its_own_agents() -
         ("gcp", "projects/p", "user:a@x.example", "roles/viewer"),
         ("gcp", "projects/p", "user:a@x.example", "roles/viewer if c"),
     ]
+
+
+def test_grants_on_resources_are_reviewed_but_not_those_that_only_stand_for_a_role_on_the_project() -> None:
+    row = {"resource": "//bucket", "role": "roles/reader", "service_agent": False, "condition": None}
+    found = grants(
+        {"gcp.resource_grant": [{**row, "member": "user:a@x.example"}, {**row, "member": "projectViewer:p"}]}
+    )
+    assert [(g.place, g.principal) for g in found] == [("//bucket", "user:a@x.example")]
+
+
+def test_a_later_snapshot_without_one_of_the_tables_of_a_system_does_not_show_that_its_grants_are_gone() -> None:
+    now = datetime(2026, 6, 30, tzinfo=UTC)
+    row = Asked(id="AR-1", system="gcp", place="//bucket", principal="user:a", grant="roles/reader", reviewer="b")
+    tables = {"gcp.iam_binding": "1", "gcp.resource_grant": "2"}
+    asked = Campaign(organization="o", run_id="r", collected_at=now, tables=tables, rows=(row,))
+    decision = Decision(id="AR-1", decision="remove", decided_by="b", decided_on=now.date())
+    part = asked.model_copy(update={"rows": (), "tables": {"gcp.iam_binding": "3"}})
+    assert check(asked, [decision], [], now, part).unshown == ("AR-1",)
+    whole = part.model_copy(update={"tables": tables})
+    assert check(asked, [decision], [], now, whole).gone == 1

@@ -130,9 +130,17 @@ def _say(error: Error) -> int:
     return error.exit_code
 
 
+_KEPT = {
+    "collect": "whole evidence items are kept; go on with --resume",
+    "run": "whole evidence items are kept; go on with --resume",
+    "period": "nothing was judged; what was copied from a bucket is kept",
+    "notify": "an issue at GitHub may have been written; run it again, and it is brought up to date",
+}
+"""What an interrupted command leaves behind, when it is not nothing."""
+
+
 def _interrupted(name: str) -> int:
-    kept = "whole evidence items are kept; go on with --resume" if name in ("collect", "run") else "nothing was written"
-    sys.stderr.write(f"\ninterrupted; {kept}\n")
+    sys.stderr.write(f"\ninterrupted; {_KEPT.get(name, 'nothing was written')}\n")
     sys.stderr.flush()
     sys.stdout.flush()
     return INTERRUPTED

@@ -68,6 +68,7 @@ def _folder(where: str, since: datetime, cache: Path | None) -> Bundles:
 
 
 def _bucket(where: str, since: datetime, cache: Path | None) -> Bundles:
+    from compliancectl import disk
     from compliancectl.cli import console
     from compliancectl.cli.console import counted
     from compliancectl.depot import gcs
@@ -76,6 +77,7 @@ def _bucket(where: str, since: datetime, cache: Path | None) -> Bundles:
 
     bucket, prefix = gcs.address(where)
     folder = cache or kept("gs") / bucket / prefix
+    disk.refuse_sealed(folder)
     place = gcs.GcsPlace(bucket, prefix, lock=False, read_only=True)
     with console.step(f"copying the bundles of {where}"):
         found = mirror(place, folder, since - MARGIN)

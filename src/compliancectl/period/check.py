@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pydantic
+from pydantic_core import from_json
 
 from compliancectl import canonical, clock
 from compliancectl.model.manifest import TITLES, Signer, StepResult, Verification, VerifyStep
@@ -223,7 +224,7 @@ class _Checker:
                 raise Problem("is missing", member=name)
             with found.open(name) as stream:
                 for line in stream:
-                    item = json.loads(line)
+                    item = from_json(line)
                     if last is not None and item["resource"] <= last:
                         raise Problem("is not sorted, or holds an item twice", member=name)
                     last = item["resource"]

@@ -6,10 +6,11 @@ that bundle, byte for byte; where it comes from stands in the list beside it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic_core import from_json
 
 from compliancectl.errors import VerifyError
 from compliancectl.export.source import Bundle, opened
@@ -99,12 +100,12 @@ def _lines(source: Bundle, name: Name, resources: set[str]) -> Iterator[tuple[st
     control = next(control for control in source.results.controls if control.id == name[0])
     test = next(test for test in control.tests if test.id == name[1])
     for line in source.lines(test):
-        resource = json.loads(line)["resource"]
+        resource = from_json(line)["resource"]
         if resource in resources:
             yield resource, line
 
 
 def _sort(file: Path) -> None:
     with file.open("rb") as stream:
-        lines = sorted(stream, key=lambda line: str(json.loads(line)["resource"]))
+        lines = sorted(stream, key=lambda line: str(from_json(line)["resource"]))
     file.write_bytes(b"".join(lines))

@@ -5,7 +5,8 @@ Everything is composed inside DuckDB, so that a million items are no loop in Pyt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from compliancectl.model.waiver import Waiver
@@ -27,6 +28,13 @@ _INTEGERS = {
     "ubigint",
     "uhugeint",
 }
+
+
+_UNITS = "second|minute|hour|day|week|month|year|table|user|owner|key|member|time"
+_UNIT = re.compile(rf" ({_UNITS})s\b")
+"""Nouns behind a number in a finding; others would need another verb when there is but one of them."""
+
+_SPANS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
 def judged_sql(bound: Bound, waivers: Sequence[Waiver], answer: str | None = None) -> str:
@@ -151,10 +159,7 @@ def waiver_sql(check: BoundCheck, waivers: Sequence[Waiver]) -> str:
 
 def sentence_sql(number: int, check: BoundCheck, columns: Mapping[str, Any]) -> str:
     """The finding's sentence with the item's values, or what is not known."""
-    said = " || ".join(
-        _in_words(piece, columns[piece]) if is_column else text_literal(piece)
-        for piece, is_column in finding_parts(check.finding)
-    )
+    said = " || ".join(_said(finding_parts(check.finding), columns))
     missing = ", ".join(f"CASE WHEN {quote(name)} IS NULL THEN '{name}' END" for name in check.columns)
     names = f"concat_ws(', ', {missing})"
     undecided = text_literal(f"Not known: a value inside what this reads is missing: {' '.join(check.expect.split())}")
@@ -162,6 +167,34 @@ def sentence_sql(number: int, check: BoundCheck, columns: Mapping[str, Any]) -> 
         f"CASE WHEN {names} = '' THEN {undecided} ELSE 'Not known: the evidence does not say ' || {names} || '.' END"
     )
     return f"CASE WHEN __s{number} = 'unknown' THEN {unknown} ELSE {said} END"
+
+
+def _said(parts: Sequence[tuple[str, bool]], columns: Mapping[str, Any]) -> Iterator[str]:
+    """The pieces of a sentence; a whole number takes the unit that follows it along."""
+    done = 0
+    for (piece, is_column), (after, _) in zip(parts, [*parts[1:], ("", False)], strict=True):
+        if not is_column:
+            yield text_literal(piece[done:])
+            done = 0
+        elif columns[piece].id in _INTEGERS and (unit := _UNIT.match(after)):
+            yield _counted(quote(piece), unit[1])
+            done = unit.end()
+        else:
+            yield _in_words(piece, columns[piece])
+
+
+def _counted(column: str, unit: str) -> str:
+    """`1 table`, `3 tables`; seconds as the longest unit of which they are a whole number: `90 days`."""
+    spans = _SPANS if unit == "second" else ()
+    whole = " ".join(
+        f"WHEN {column} <> 0 AND {column} % {seconds} = 0 THEN {_plural(f'({column} // {seconds})', name)}"
+        for name, seconds in spans
+    )
+    return f"CASE WHEN {column} IS NULL THEN 'not known {unit}s' {whole} ELSE {_plural(column, unit)} END"
+
+
+def _plural(number: str, unit: str) -> str:
+    return f"CAST({number} AS VARCHAR) || CASE WHEN {number} = 1 THEN ' {unit}' ELSE ' {unit}s' END"
 
 
 def _in_words(name: str, kind: Any) -> str:

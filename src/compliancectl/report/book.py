@@ -99,6 +99,10 @@ class Book:
         """Control id → where its section begins."""
         return {c.result.id: c.anchor for c in self.controls}
 
+    def short(self, framework: str) -> str:
+        """What people call a framework; its id if its file is not in the bundle."""
+        return next((f.short for f in self.frameworks if f.id == framework), framework)
+
     def evidence_of(self, control: str, test: str | None = None) -> tuple[EvidenceView, ...]:
         """The evidence that a control, or one test of it, rests on, in the order of ids."""
         known = {view.item.id: view for view in self.evidence}
@@ -118,7 +122,7 @@ def compose(source: Source, *, generated: datetime, paper: str, classification: 
     """Decide everything that the report says about `source`."""
     results = source.results
     evidence = evidence_views(source.items, source.item_digests)
-    frameworks = framework_views(source.frameworks, results.controls)
+    frameworks = framework_views(source.frameworks, results.controls, results.left_out)
     controls = _controls(source, evidence, frameworks)
     counts = add(control.counts for control in controls)
     return Book(

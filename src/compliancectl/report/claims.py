@@ -167,8 +167,8 @@ def _headline(claims: Sequence[ClaimView]) -> tuple[str, str]:
     if not claims:
         return "No statement", "is in the register of this bundle."
     shown = tally["evidenced"] + tally["inherited"]
-    first = f"{shown} of {count(len(claims), 'statement')}" if shown else f"None of {count(len(claims), 'statement')}"
-    rest = [f"{'is' if shown <= 1 else 'are'} supported by this evidence."]
+    first = f"{shown} of {count(len(claims), 'statement')}"
+    rest = [f"{'is' if shown == 1 else 'are'} supported by this evidence."]
     words: tuple[tuple[ClaimStatus, str], ...] = (
         ("contradicted", "contradicted"),
         ("unproven", "not shown"),

@@ -50,8 +50,8 @@ def headline(outcomes: Sequence[ControlOutcome]) -> tuple[str, str]:
     if not total:
         return "No control", "was selected; this report states nothing about any."
     good = tally["no deviations"]
-    first = f"{good} of {count(total, 'control')}" if good else f"None of {count(total, 'control')}"
-    rest = ["shows no deviations." if good == 1 or not good else "show no deviations."]
+    first = f"{good} of {count(total, 'control')}"
+    rest = ["shows no deviations." if good == 1 else "show no deviations."]
     if tally["deviations"]:
         rest.append(f"{tally['deviations']} {'shows' if tally['deviations'] == 1 else 'show'} deviations.")
     if tally["inconclusive"]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pydantic
 
+from compliancectl import clock
 from compliancectl.errors import FileError, UsageError
-from compliancectl.model.period import Deviation, LedgerEntry, Period, PeriodControl, PeriodTest
+from compliancectl.model.period import Coverage, Deviation, LedgerEntry, Period, PeriodControl, PeriodTest
 from compliancectl.model.sample import Sample
 from compliancectl.period import reading
 from compliancectl.period.package import PERIOD
@@ -24,6 +25,10 @@ TABLES: tuple[str, ...] = ()
 SHOWN = 40
 """Exceptions printed per test; exceptions.csv, which is enclosed, has all."""
 WIDTH = 1000.0
+_LETTER = 8.0
+"""How wide a letter of the scale is, as a part of `WIDTH`."""
+_DAYS_NAMED, _MONTHS_NAMED = timedelta(days=93), timedelta(days=550)
+"""The longest periods whose scale has days, and months."""
 _LEAST = 2.0
 """Width of the shortest stretch, so that one bad day in a year can be seen."""
 
@@ -59,6 +64,8 @@ class TestOver:
     """`2 of 412 items`."""
     file: str
     sha256: str
+    covered: tuple[tuple[Coverage, tuple[str, ...]], ...]
+    """What windows cover, each with every evidence item that it is so of."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,9 @@ class PeriodView:
     period: Period
     controls: tuple[ControlOver, ...]
     ticks: tuple[tuple[float, str], ...]
-    """(position, month) on every timeline."""
+    """(position, name or nothing) on every timeline."""
+    span: tuple[str, str]
+    """First and last, as `--from` and `--to` take them."""
     captures: int
     refused: tuple[LedgerEntry, ...]
     unread: tuple[LedgerEntry, ...]
@@ -124,6 +133,7 @@ def view(ground: Ground) -> PeriodView:
         period=period,
         controls=tuple(_control(control, period, digests) for control in period.controls),
         ticks=tuple(_ticks(period.start, period.end)),
+        span=(_argument(period.start), _argument(period.end)),
         captures=len(counted),
         refused=tuple(entry for entry in period.ledger if entry.verdict == "does not verify"),
         unread=tuple(entry for entry in period.ledger if entry.verdict == "not read"),
@@ -154,7 +164,17 @@ def _test(control: str, test: PeriodTest, digests: dict[str, str]) -> TestOver:
         extent=f"{failed:,} of {text.count(test.population.total, 'item')}",
         file=name,
         sha256=digests[name],
+        covered=tuple(_alike(test.coverage)),
     )
+
+
+def _alike(coverage: Sequence[Coverage]) -> Iterator[tuple[Coverage, tuple[str, ...]]]:
+    """One entry for all evidence items that cover the same."""
+    found: dict[tuple[object, ...], list[Coverage]] = {}
+    for part in coverage:
+        found.setdefault((part.start, part.end, part.gaps), []).append(part)
+    for parts in found.values():
+        yield parts[0], tuple(part.evidence for part in parts)
 
 
 def _lasted(item: Deviation) -> str:
@@ -209,13 +229,39 @@ def _sentences(control: PeriodControl, end: datetime) -> Iterator[str]:
 
 
 def _ticks(start: datetime, end: datetime) -> Iterator[tuple[float, str]]:
-    whole = (end - start).total_seconds()
+    """Where days, months or quarters begin, with a name where there is room for one."""
+    whole, free = (end - start).total_seconds(), 0.0
+    year = None
+    for at in _beginnings(start, end):
+        name = (
+            f"{at.day} {text.MONTHS[at.month - 1][:3]}" if end - start <= _DAYS_NAMED else text.MONTHS[at.month - 1][:3]
+        )
+        name = name if at.year == year else f"{name} {at.year}"
+        x = round(WIDTH * (at - start).total_seconds() / whole, 2)
+        wide = _LETTER * len(name)
+        if x < free or x + wide > WIDTH:
+            yield x, ""
+            continue
+        free, year = x + wide + _LETTER, at.year
+        yield x, name
+
+
+def _beginnings(start: datetime, end: datetime) -> Iterator[datetime]:
+    """The start, and then each week of a short period, month of a year, quarter of a long one."""
     at = start
     while at < end:
-        if at.day == 1 or at == start:
-            yield round(WIDTH * (at - start).total_seconds() / whole, 2), text.MONTHS[at.month - 1][:3]
-        month = at.year * 12 + at.month
+        yield at
+        if end - start <= _DAYS_NAMED:
+            at += timedelta(days=7 if end - start > timedelta(days=14) else 1)
+            continue
+        step = 1 if end - start <= _MONTHS_NAMED else 3
+        month = at.year * 12 + (at.month - 1) // step * step + step
         at = at.replace(year=month // 12, month=month % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _argument(at: datetime) -> str:
+    whole = clock.text(at)
+    return whole.removesuffix("T00:00:00Z")
 
 
 def _longest(instants: Sequence[datetime]) -> str | None:
@@ -226,7 +272,9 @@ def _longest(instants: Sequence[datetime]) -> str | None:
 def _sample(path: Path, package: str) -> SampleView:
     try:
         sample = Sample.model_validate_json(path.read_bytes())
-    except (OSError, pydantic.ValidationError) as error:
+    except OSError as error:
+        raise FileError(f"it cannot be read: {error.strerror}", file=path, hint="Name a sample (JSON).") from None
+    except pydantic.ValidationError as error:
         said = str(error).splitlines()[0]
         hint = "Write it with `compliancectl sample … -o sample.json`."
         raise FileError(f"this is no sample: {said}", file=path, hint=hint) from None

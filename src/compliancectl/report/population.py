@@ -58,12 +58,12 @@ def read(data: bytes, *, name: str, shown: int, enclose: bool = True) -> Populat
     if len(lines) <= shown:
         return Population(_first((ItemResult.model_validate_json(line) for line in lines), shown), None)
     # Validating is for what is printed: the digest has shown already that these are the lines that evaluate wrote.
-    outcomes = [json.loads(line)["outcome"] for line in lines]
+    outcomes, checks, columns = _survey(lines)
     ranked = sorted(range(len(lines)), key=lambda i: (ORDER[outcomes[i]], i))[:shown]
     first = tuple(ItemResult.model_validate_json(lines[i]) for i in ranked)
     if not enclose:
         return Population(first, None)
-    table = as_csv(lines)
+    table = as_csv(lines, checks, columns)
     return Population(first, Table(name, table, canonical.sha256(table), len(lines)))
 
 
@@ -71,19 +71,18 @@ def _first(items: Iterator[ItemResult], shown: int) -> tuple[ItemResult, ...]:
     return tuple(sorted(items, key=lambda i: (ORDER[i.outcome], i.resource))[:shown])
 
 
-def as_csv(lines: list[bytes]) -> bytes:
+def as_csv(lines: list[bytes], checks: list[str], columns: list[str]) -> bytes:
     """All items as CSV: resource, outcome, findings, reason, then one column for each check and each observed value.
 
     A cell that a spreadsheet would take for a formula begins with an apostrophe; the JSON Lines in the bundle have the
     exact value.
     """
-    checks, columns = _columns(lines)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     header = [*(f"check {name}" for name in checks), *columns]
     writer.writerow(_safe(cell) for cell in ("resource", "outcome", "findings", "reason", *header))
     for line in lines:
-        item = json.loads(line)
+        item = _item(line)
         said = " ".join(finding["sentence"] for finding in item.get("findings", ()))
         found, observed = item.get("checks", {}), item.get("observed", {})
         row = [item["resource"], item["outcome"], said, item.get("reason") or ""]
@@ -93,15 +92,25 @@ def as_csv(lines: list[bytes]) -> bytes:
     return stream.getvalue().encode("utf-8", "surrogatepass")
 
 
-def _columns(lines: list[bytes]) -> tuple[list[str], list[str]]:
-    """Names of checks and of observed values. All items of a test come from one query, but an unknown one lacks them."""
-    checks: dict[str, None] = {}
-    columns: dict[str, None] = {}
+def _item(line: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(str(line, "utf-8", "surrogatepass"))
+    return found
+
+
+def _survey(lines: list[bytes]) -> tuple[list[str], list[str], list[str]]:
+    """The outcome of each item, and the names of checks and of observed values.
+
+    All items of a test come from one query, but an unknown one lacks them.
+    """
+    outcomes = []
+    checks: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for line in lines:
-        item = json.loads(line)
-        checks.update(dict.fromkeys(item.get("checks", {})))
-        columns.update(dict.fromkeys(item.get("observed", {})))
-    return sorted(checks), sorted(set(columns) - {"resource"})
+        item = _item(line)
+        outcomes.append(item["outcome"])
+        checks.update(item.get("checks", {}))
+        columns.update(item.get("observed", {}))
+    return outcomes, sorted(checks), sorted(columns.keys() - {"resource"})
 
 
 def _cell(value: Any) -> str:

@@ -159,10 +159,14 @@ def _markup(glyphs: Collection[int]) -> dict[str, Callable[[str], Any]]:
         quoted = (Markup('<code class="lit">{}</code>').format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
         return Markup("").join(quoted)
 
+    def names(values: Collection[str]) -> Markup:
+        """All of them in one run of text: an element for each takes as long as a line for each."""
+        return Markup(", ").join(text.visible(value, glyphs) for value in values)
+
     def css_string(value: str) -> Markup:
         return Markup(text.css_string(text.visible(value, glyphs)))  # noqa: S704  # every special character is a CSS escape
 
-    return {"listing": listing, "breakable": breakable, "rich": rich, "css_string": css_string}
+    return {"listing": listing, "breakable": breakable, "rich": rich, "names": names, "css_string": css_string}
 
 
 def _css(reports: Path, brand: Brand) -> Callable[[str], Any]:

@@ -7,6 +7,7 @@ written out as `\\u{202e}`.
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END = "\u2068", "\u2069"
 """Around a text with right-to-left letters: it reads in its own direction and leaves what stands beside it alone."""
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(", ", ": "))
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 MONTHS = (
@@ -131,12 +133,6 @@ def css_string(text: str) -> str:
 
 def compact(value: Any) -> str:
     """An observed value in few characters: text as it is, everything else as JSON."""
-    import json
-
     if value is None:
         return "NULL"
-    return (
-        value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(", ", ": "))
-    )
+    return value if isinstance(value, str) else _JSON.encode(value)

@@ -351,6 +351,18 @@ REGISTERS: dict[str, Register] = {
             _time("gone", "When a later snapshot no longer had it; empty if none shows that."),
             _text("place", "Where: an organisation, a repository, a database, a project."),
         ),
+        _register(
+            "privileged-access-register",
+            "privileged_access",
+            "One row per grant of a privileged role that somebody approved (kind `privileged-access-register`).",
+            "OPS-101,group:platform@company.example,roles/cloudkms.admin,projects/p,2026-05-20T09:00:00Z,no",
+            _text("id", "Ticket in which it was asked for.", required=True),
+            _text("member", "To whom, as Google writes it: `user:…`, `group:…`, `serviceAccount:…`.", required=True),
+            _text("role", "The role.", required=True),
+            _text("place", "Where: `projects/P`, `folders/F` or `organizations/N`.", required=True),
+            _time("approved", "When it was approved; empty while it is not."),
+            _bool("break_glass", "Whether it is for an emergency, and ends within hours."),
+        ),
     )
 }
 """Kind of document → register."""

@@ -39,6 +39,8 @@ class Project:
     number: str
     left_out: str | None
     """Why it is not in scope; None: it is."""
+    above: tuple[str, ...] = ()
+    """The folders that it lies in, up to the root, and the root."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class Inventory:
     def chosen(self) -> list[str]:
         """Ids of the projects in scope, sorted."""
         return sorted(project.id for project in self.projects if project.left_out is None)
+
+    @property
+    def above(self) -> list[str]:
+        """The root, and the folders below it in which projects in scope lie, sorted."""
+        return sorted({self.root, *(place for p in self.projects if p.left_out is None for place in p.above)})
 
     @property
     def by_number(self) -> dict[str, Project]:
@@ -90,7 +97,10 @@ def discover(session: GcpSession, root: str, tally: Tally) -> Generator[Reply, N
     drops = (Drop("assets[].resource.data.labels", "label", session.labels),)
     try:
         for page in asset_pages(session, root, (PROJECT_TYPE,), tally, drops=drops):
-            some = [_project(config, asset["resource"]["data"], ancestor(asset)) for asset in page.items]
+            some = [
+                _project(config, asset["resource"]["data"], ancestor(asset), _up_to(root, asset["ancestors"]))
+                for asset in page.items
+            ]
             yield _told(page.reply, some)
             found += some
     except (Denied, ApiDisabled) as error:
@@ -108,26 +118,32 @@ def _told(reply: Reply, found: list[Project]) -> Reply:
     return replace(reply, context={"part": "projects", "left_out": json.dumps(reasons)})
 
 
-def _project(config: GcpConfig, data: Mapping[str, Any], name: str) -> Project:
+def _up_to(root: str, ancestors: list[str]) -> tuple[str, ...]:
+    """What lies between an asset and the root, and the root; what lies above it is not ours to ask."""
+    return tuple(ancestors[1 : ancestors.index(root) + 1])
+
+
+def _project(config: GcpConfig, data: Mapping[str, Any], name: str, above: tuple[str, ...]) -> Project:
     """A project, as version 1 or 3 of the Resource Manager API writes it."""
     state = data.get("state", data.get("lifecycleState"))
     known = text(data, "projectId")
-    return Project(known, name.removeprefix("projects/"), left_out(config, known, state))
+    return Project(known, name.removeprefix("projects/"), left_out(config, known, state), above)
 
 
 def _walk(session: GcpSession, root: str, tally: Tally) -> Generator[Reply, None, list[Project]]:
     """Resource Manager: the projects of the root and of every folder below it."""
     found: list[Project] = []
-    parents = [root]
+    parents: list[tuple[str, ...]] = [(root,)]
     while parents:
-        parent = parents.pop()
+        above = parents.pop()
+        parent = above[0]
         for page in pages(session, _children(session, parent, "projects"), tally):
-            some = [_project(session.config, project, text(project, "name")) for project in page.items]
+            some = [_project(session.config, project, text(project, "name"), above) for project in page.items]
             yield _told(page.reply, some)
             found += some
         for page in pages(session, _children(session, parent, "folders"), tally):
             yield page.reply
-            parents += [text(folder, "name") for folder in page.items]
+            parents += [(text(folder, "name"), *above) for folder in page.items]
     return found
 
 

@@ -31,8 +31,8 @@ gcloud projects add-iam-policy-binding PROJECT \\
   --member=serviceAccount:compliance-reader@PROJECT.iam.gserviceaccount.com --role=projects/PROJECT/roles/complianceReader
 ```
 
-With `organization` in the scope, public bindings, log sinks and the organisation's own IAM policy are read; without
-`projects`, all its projects are in scope, or those of `folders`. Make the role there instead, and grant it there (or on the folders
+With `organization` in the scope, public bindings, log sinks, the organisation's own IAM policy and its changes
+are read; without `projects`, all its projects are in scope, or those of `folders`. Make the role there instead, and grant it there (or on the folders
 with `gcloud resource-manager folders add-iam-policy-binding`); the projects inherit it:
 
 ```sh

@@ -11,6 +11,7 @@ from compliancectl.sandbox.google.cloud import Cloud
 from compliancectl.sandbox.google.contacts import Contacts
 from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.logserver import LogServer
+from compliancectl.sandbox.google.measures import Measures
 from compliancectl.sandbox.google.network import Networks
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
 from compliancectl.sandbox.google.resources import Resources
@@ -66,7 +67,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     cloud = Cloud(state)
     resources = Resources(state)
     inventory = Inventory(state, sql, cloud, resources)
-    parts = (sql, cloud, Networks(state), resources, Supply(state), Contacts(state), inventory)
+    parts = (sql, cloud, Networks(state), resources, Supply(state), Contacts(state), Measures(state), inventory)
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
     server.web.start()

@@ -87,15 +87,27 @@ class Cloud:
         return record
 
     def search_policies(self, call: Call) -> dict[str, Any]:
-        """cloudasset.searchAllIamPolicies, for the one query that this company needs."""
-        if call.first("query") != PUBLIC_QUERY:
+        """cloudasset.searchAllIamPolicies: all policies, or those that the one query which the company needs finds."""
+        if call.first("query") not in (None, PUBLIC_QUERY):
             raise errors.invalid("The sandbox knows only the query for public members.")
         place = call.path["name"]
         root = f"{call.path['kind']}/{place}"
         names = [
             n for n in sorted(self.state.projects) if root in (f"projects/{n}", *self.state.ancestors(f"projects/{n}"))
         ]
-        return {"results": [self._policy(n, p) for n in names for p in self._public_policies(n)]}
+        if call.first("query"):
+            return {"results": [self._policy(n, p) for n in names for p in self._public_policies(n)]}
+        return {"results": [one for name in names for one in self._policies(name)]}
+
+    def _policies(self, project: str) -> Iterator[dict[str, Any]]:
+        """The project's own policy, and those of what lies in it."""
+        bindings = self.state.project(project).get("policy", {}).get("bindings", [])
+        if bindings:
+            own = {"resource": f"//cloudresourcemanager.googleapis.com/projects/{project}", "role": "", "members": []}
+            result = self._policy(project, {**own, "type": "cloudresourcemanager.googleapis.com/Project"})
+            yield {**result, "policy": {"bindings": bindings}}
+        for policy in self.state.project(project).get("iam", ()):
+            yield self._policy(project, policy)
 
     def _public_policies(self, project: str) -> Iterator[dict[str, Any]]:
         for policy in self.state.project(project).get("iam", ()):

@@ -10,6 +10,7 @@ from typing import Any
 from compliancectl.sandbox.google.state import State
 
 _TIME = re.compile(r'timestamp(>=|<)"([^"]+)"')
+_PART = re.compile(r'methodName:"([^"]+)"')
 _MAX_PAGE = 1000
 _MAX_PARENTS = 100
 
@@ -84,15 +85,15 @@ def entries(state: State, request: Any, generated: int | None) -> Any:
         raise ValueError(f"At most {_MAX_PARENTS} resource names may be given.")
     kept = sorted(
         (
-            (at, project, it)
-            for project in (name.removeprefix("projects/") for name in request.resource_names)
-            for at, it in _all(state, project)
+            (at, place, number, it)
+            for place in request.resource_names
+            for number, (at, it) in enumerate(_all(state, place))
             if start <= at < end and _wanted(it, request.filter)
         ),
-        key=lambda e: e[:2],
+        key=lambda e: e[:3],
         reverse=request.order_by != "timestamp asc",
     )
-    found = [_entry(state, project, at, it, number) for number, (at, project, it) in enumerate(kept)]
+    found = [_entry(place, at, it, number) for at, place, number, it in kept]
     page, token = _page(found, request)
     return types.ListLogEntriesResponse(entries=page, next_page_token=token)
 
@@ -103,6 +104,9 @@ def _holder(state: State, parent: str) -> dict[str, Any]:
         return state.project(name)
     if parent == f"organizations/{state.data['organization']}":
         return state.data
+    if kind == "folders" and name in state.data["folders"]:
+        found: dict[str, Any] = state.data["folders"][name]
+        return found
     raise ValueError(f"{parent} is not a parent that exists.")
 
 
@@ -118,8 +122,8 @@ def _window(text: str, state: State) -> tuple[datetime, datetime]:
     return bounds[">="], bounds["<"]
 
 
-def _all(state: State, project: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
-    for it in state.project(project).get("log_entries", ()):
+def _all(state: State, place: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
+    for it in _holder(state, place).get("log_entries", ()):
         yield state.at(it["at"]), it
 
 
@@ -127,14 +131,18 @@ def _wanted(it: dict[str, Any], text: str) -> bool:
     """An entry of pgAudit is asked for by its type; others by their method, or all of them."""
     if it.get("pgaudit") or "PgAuditEntry" in text:
         return bool(it.get("pgaudit")) and "PgAuditEntry" in text
+    if part := _PART.search(text):
+        return part.group(1).lower() in it["method"].lower() and not it.get("code")
     return "methodName=" not in text or f'"{it["method"]}"' in text
 
 
-def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number: int) -> Any:
+def _entry(place: str, at: datetime, it: dict[str, Any], number: int) -> Any:
     from google.cloud.audit import audit_log_pb2
     from google.cloud.logging_v2 import types
+    from google.iam.v1.logging import audit_data_pb2
     from google.logging.type import log_severity_pb2
 
+    _, _, project = place.partition("/")
     audit = audit_log_pb2.AuditLog(
         service_name=it.get("service", "cloudsql.googleapis.com"),
         method_name=it["method"],
@@ -144,18 +152,26 @@ def _entry(state: State, project: str, at: datetime, it: dict[str, Any], number:
     audit.request_metadata.caller_ip = it.get("caller_ip", "")
     audit.request.update({"body": it.get("request", {})})
     audit.status.code = it.get("code", 0)
+    if "binding_deltas" in it:
+        change = audit_data_pb2.AuditData()
+        for delta in it["binding_deltas"]:
+            change.policy_delta.binding_deltas.add(**delta)
+        audit.service_data.Pack(change)
+    elif "unknown_service_data" in it:  # of a service that the reader has no descriptor of
+        audit.service_data.type_url = it["unknown_service_data"]
+        audit.service_data.value = b"\n\x03abc"
     log, labels = "activity", {}
     if it.get("pgaudit"):
         log = "data_access"
         labels = {"project_id": project, "region": "europe-west3", "database_id": f"{project}:{it['instance']}"}
         audit.request.update({"@type": "type.googleapis.com/google.cloud.sql.audit.v1.PgAuditEntry"})
     return types.LogEntry(
-        log_name=f"projects/{project}/logs/cloudaudit.googleapis.com%2F{log}",
+        log_name=f"{place}/logs/cloudaudit.googleapis.com%2F{log}",
         resource={"type": "cloudsql_database", "labels": labels},
         insert_id=f"entry{number:04d}",
         timestamp=at,
         receive_timestamp=at + timedelta(seconds=1),
-        severity=log_severity_pb2.NOTICE,
+        severity=log_severity_pb2.ERROR if it.get("code") else log_severity_pb2.NOTICE,
         proto_payload=_pack(audit),
         operation={"id": it["operation"], "producer": "cloudsql.googleapis.com", "last": True}
         if "operation" in it
@@ -175,7 +191,7 @@ def _made_up(state: State, numbers: range, total: int) -> Any:
         "principal": "seeded-person@customer.example",
         "request": {"note": "SEEDED-SECRET " + "x" * 300},
     }
-    template = types.LogEntry.pb(_entry(state, project, state.now - timedelta(seconds=total), it, 0))
+    template = types.LogEntry.pb(_entry(f"projects/{project}", state.now - timedelta(seconds=total), it, 0))
     page = types.ListLogEntriesResponse(next_page_token=str(numbers.stop) if numbers.stop < total else "")
     entries = types.ListLogEntriesResponse.pb(page).entries
     for number in numbers:

@@ -129,10 +129,10 @@ def projected(entries: list[Any], window: Window) -> int:
 def _count(session: GcpSession, projects: list[str], tally: Tally) -> Fetched:
     """Read the entries of some projects, and yield one reply: their counts."""
     window, counts, attempts = _window(session), _Counts(), list[Attempt]()
-    fields = entry_fields(projects, _filter(window))
+    fields = entry_fields([f"projects/{project}" for project in projects], _filter(window))
     last: Reply | None = None
     started = clock.now()
-    for page in entry_pages(session, projects, fields, {}, tally):
+    for page in entry_pages(session, fields, {}, tally):
         if not counts.pages and len(page.items) == PAGE:
             _affordable(session, projected(page.items, window))
         counts.add(page)

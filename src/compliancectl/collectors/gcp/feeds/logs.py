@@ -104,11 +104,40 @@ def _as_json(message: Any) -> Any:
 
     try:
         return MessageToDict(message)
+    except TypeError:
+        known, unread = _without_unknown_service_data(message)
+    try:
+        data = MessageToDict(known)
     except TypeError as error:
         raise Garbage(
             f"Cloud Logging API sent a payload of a type that is not known here: {error}",
             hint="Please report the type.",
         ) from None
+    for number, kind in unread.items():
+        data["entries"][number]["protoPayload"]["serviceData"] = {"@type": kind}
+    return data
+
+
+def _without_unknown_service_data(message: Any) -> tuple[Any, dict[int, str]]:
+    """A copy without what services add to audit entries in forms of their own that cannot be read here.
+
+    Returns:
+        The copy, and the types that were taken out, by the number of the entry.
+    """
+    from google.cloud.audit.audit_log_pb2 import AuditLog
+    from google.protobuf import descriptor_pool
+
+    known, unread, audit = type(message)(), dict[int, str](), AuditLog()
+    known.CopyFrom(message)
+    for number, entry in enumerate(getattr(known, "entries", ())):
+        if entry.proto_payload.Unpack(audit) and audit.service_data.type_url:
+            try:
+                descriptor_pool.Default().FindMessageTypeByName(audit.service_data.TypeName())
+            except KeyError:
+                unread[number] = audit.service_data.type_url
+                audit.ClearField("service_data")
+                entry.proto_payload.Pack(audit)
+    return known, unread
 
 
 # -- sinks ------------------------------------------------------------------------------------------------------------
@@ -255,7 +284,7 @@ def entry_drops(session: GcpSession) -> tuple[Drop, ...]:
 
 def _fetch_entries(session: GcpSession, target: Target) -> Fetched:
     tally = Tally(filters=[entry_filter(_window(session))])
-    yield from _entries(session, [target.name], {"project": target.name}, tally)
+    yield from _entries(session, [place(target)], {"project": target.name}, tally)
     return tally.completeness("audit log entries in the window")
 
 
@@ -263,38 +292,42 @@ def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     """Cloud Logging answers about many projects in one request."""
     tally = Tally(filters=[entry_filter(_window(session))])
     for start in range(0, len(inventory.chosen), BATCH):
-        yield from _entries(session, inventory.chosen[start : start + BATCH], {}, tally)
+        batch = [f"projects/{project}" for project in inventory.chosen[start : start + BATCH]]
+        yield from _entries(session, batch, {}, tally)
     done = tally.completeness("audit log entries in the window")
     return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
 
 
-def entry_fields(projects: list[str], wanted: str) -> dict[str, Any]:
-    """What is asked of Cloud Logging for the entries of some projects that a filter takes, the oldest first."""
-    names = [f"projects/{project}" for project in projects]
-    return {"resource_names": names, "filter": wanted, "order_by": "timestamp asc", "page_size": PAGE}
+def entry_fields(places: list[str], wanted: str) -> dict[str, Any]:
+    """What is asked of Cloud Logging for the entries of some places (`projects/P` …) that a filter takes, the oldest first."""
+    return {"resource_names": places, "filter": wanted, "order_by": "timestamp asc", "page_size": PAGE}
 
 
 def entry_pages(
-    session: GcpSession, projects: list[str], fields: dict[str, Any], context: Mapping[str, str], tally: Tally
+    session: GcpSession,
+    fields: dict[str, Any],
+    context: Mapping[str, str],
+    tally: Tally,
+    drops: tuple[Drop, ...] | None = None,
 ) -> Iterator[Page]:
-    """Pages of audit log entries, without what is dropped from them."""
+    """Pages of audit log entries, without what is dropped from them: what every feed drops, unless it says otherwise."""
     return log_pages(
         session,
-        Asked("logging", "logging.logEntries.list", f"projects/{projects[0]}"),
+        Asked("logging", "logging.logEntries.list", fields["resource_names"][0]),
         "logging",
         "list_log_entries",
         "ListLogEntriesRequest",
         fields,
         "entries",
-        entry_drops(session),
+        entry_drops(session) if drops is None else drops,
         context,
         tally,
     )
 
 
-def _entries(session: GcpSession, projects: list[str], context: Mapping[str, str], tally: Tally) -> Iterator[Reply]:
-    fields = entry_fields(projects, entry_filter(_window(session)))
-    for page in entry_pages(session, projects, fields, context, tally):
+def _entries(session: GcpSession, places: list[str], context: Mapping[str, str], tally: Tally) -> Iterator[Reply]:
+    fields = entry_fields(places, entry_filter(_window(session)))
+    for page in entry_pages(session, fields, context, tally):
         yield page.reply
 
 

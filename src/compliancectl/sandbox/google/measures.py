@@ -1,0 +1,68 @@
+"""Cloud Monitoring's measurements: how busy the company's databases are, hour by hour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from compliancectl import clock
+from compliancectl.sandbox.google import errors
+from compliancectl.sandbox.google.server import Call
+from compliancectl.sandbox.google.state import State, stamp
+
+_FILTER = re.compile(
+    r'metric\.type="(cloudsql\.googleapis\.com/database/(cpu|disk)/utilization)" AND resource\.type="cloudsql_database"'
+)
+_USUAL = {"cpu": 0.31, "disk": 0.47}
+_BUSY_HOUR, _BUSY = 20, 0.93
+"""An hour of the day in which homework is done."""
+
+
+class Measures:
+    """Answers of the Cloud Monitoring API about time series."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.answers: dict[str, Callable[[Call], Any]] = {"monitoring.projects.timeSeries.list": self.series}
+
+    def series(self, call: Call) -> dict[str, Any]:
+        """timeSeries.list, for the two metrics of databases and in hours."""
+        found = _FILTER.fullmatch(call.first("filter") or "")
+        if found is None:
+            raise errors.invalid("The sandbox knows only the filters for processor and disk of databases.")
+        if call.first("aggregation.alignmentPeriod") != "3600s" or not call.first("view"):
+            raise errors.invalid("The sandbox measures in hours, and wants a view.")
+        start, end = (clock.parse(str(call.first(f"interval.{edge}Time"))) for edge in ("start", "end"))
+        if start > end:
+            raise errors.invalid("The start time must not be later than the end time.")
+        project = call.path["project"]
+        return {
+            "timeSeries": [
+                _series(project, name, it, (found.group(1), found.group(2)), (start, end))
+                for name, it in sorted(self.state.project(project).get("sql", {}).items())
+                if it.get("state", "RUNNABLE") == "RUNNABLE"
+            ]
+        }
+
+
+def _series(
+    project: str, name: str, it: dict[str, Any], metric: tuple[str, str], window: tuple[datetime, datetime]
+) -> dict[str, Any]:
+    kind, measure = metric
+    usual = it.get("load", {}).get(measure, _USUAL[measure])
+    points, at = [], window[1]
+    while at - timedelta(hours=1) >= window[0]:
+        value = _BUSY if measure == "cpu" and at.hour == _BUSY_HOUR else usual
+        interval = {"startTime": stamp(at - timedelta(hours=1)), "endTime": stamp(at)}
+        points.append({"interval": interval, "value": {"doubleValue": value}})  # the newest first
+        at -= timedelta(hours=1)
+    labels = {"project_id": project, "region": it["region"], "database_id": f"{project}:{name}"}
+    return {
+        "metric": {"type": kind},
+        "resource": {"type": "cloudsql_database", "labels": labels},
+        "metricKind": "GAUGE",
+        "valueType": "DOUBLE",
+        "points": points,
+    }
