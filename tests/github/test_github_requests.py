@@ -227,3 +227,14 @@ def test_what_was_kept_of_a_branch_must_be_whole_and_is_for_its_asker_only(start
     run = hub.collect(*CHANGES, cache="answers")
     assert reused(run) == set()
     assert {row["author"] for row in run.rows("pull_request")} >= {"chen-wei"}
+
+
+@pytest.mark.parametrize(
+    ("field", "partial"), [("vulnerabilityAlerts", "dependabot_alerts"), ("deployKeys", "deploy_keys")]
+)
+def test_what_github_counts_of_all_repositories_is_asked_once_and_missed_only_by_whom_it_concerns(hub, field, partial):
+    hub.state.withheld.add(f"Repository.{field}")
+    items = hub.collect("deploy_key", "dependabot_alert").items
+    assert asked(hub)["POST /graphql Counts"] == 1
+    assert {name.partition(" ")[0] for name, item in items.items() if item.status != "collected"} == {partial}
+    assert all("query Counts" in str([reply.operation for reply in item.replies]) for item in items.values())

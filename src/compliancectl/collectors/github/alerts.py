@@ -8,9 +8,8 @@ from typing import Any
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import alert_tables
-from compliancectl.collectors.github.common import audit_phrase, gone, organization_target, repositories
+from compliancectl.collectors.github.common import audit_phrase, counts, gone, organization_target, repositories
 from compliancectl.collectors.github.config import covered
-from compliancectl.collectors.github.documents import ALERT_COUNTS
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
 from compliancectl.model.table import Table
 
@@ -69,15 +68,11 @@ def _recount_dependabot(session: GitHubSession, tally: Tally, entries: list[Any]
     """GraphQL counts the alerts of each repository: more there than in the list means that the list is short."""
     tally.method += "; and no repository has more of them by the count of GraphQL"
     listed = Counter(at(entry, "repository", "name") for entry in entries)
-    cursor = session.cursor("repositories")
-    while not cursor.done:
-        got = session.graphql(ALERT_COUNTS, {"organization": session.organization, "after": cursor.after}, tally)
-        for node in cursor.take(at(got.data, "organization", "repositories")):
-            name, total = at(node, "name"), at(node, "vulnerabilityAlerts", "totalCount")
-            watched = at(node, "hasVulnerabilityAlertsEnabled") is True and at(node, "isArchived") is False
-            if watched and isinstance(total, int) and total > listed[name] and session.config.covers(str(name)):
-                tally.warn(f"{name}: GraphQL counts {total} alerts, the list holds {listed[name]}")
-        yield got.reply
+    for node in (yield from counts(session, "vulnerabilityAlerts", tally)):
+        name, total = at(node, "name"), at(node, "vulnerabilityAlerts", "totalCount")
+        watched = at(node, "hasVulnerabilityAlertsEnabled") is True and at(node, "isArchived") is False
+        if watched and isinstance(total, int) and total > listed[name] and session.config.covers(str(name)):
+            tally.warn(f"{name}: GraphQL counts {total} alerts, the list holds {listed[name]}")
 
 
 def _shape(table: str, values: Callable[[Any], dict[str, Any]]) -> Callable[[Reply], Iterator[Row]]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from compliancectl import clock
 from compliancectl.collectors.base import Reply, Target
 from compliancectl.collectors.github.client import PAGE_SIZE
-from compliancectl.collectors.github.documents import DEFAULT_BRANCH
+from compliancectl.collectors.github.documents import COUNTS, DEFAULT_BRANCH
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, check_page
 from compliancectl.errors import CollectError, Denied, Garbage, Missing
 
@@ -76,21 +76,54 @@ def neighbours(session: GitHubSession, branch: str) -> list[str]:
     ]
 
 
-def repositories(session: GitHubSession, tally: Tally) -> Generator[Reply, None, list[Any]]:
-    """Yield the pages of the organisation's repositories and return their entries; GitHub is asked once in a run."""
+def once(
+    session: GitHubSession, name: str, ask: Callable[[Tally], Generator[Reply, None, list[Any]]], tally: Tally
+) -> Generator[Reply, None, list[Any]]:
+    """Yield the answers to a question that several feeds have, and return their entries; GitHub is asked once in a run.
+
+    What it withheld is warned of by whoever uses it: `tally` gets the pages only.
+    """
     with session.listing:
-        if session.listed is None:
+        if name not in session.once:
             first, replies = Tally(""), []
-            pages = session.pages(f"/orgs/{session.organization}/repos", first, type="all")
+            pages = ask(first)
             try:
                 while True:
                     replies.append(next(pages))
             except StopIteration as done:
-                session.listed = replies, done.value, first
-        replies, entries, first = session.listed
-    tally.add(first)
+                session.once[name] = replies, done.value, first
+        replies, entries, first = session.once[name]
+    tally.pages += first.pages
     yield from replies
     return entries
+
+
+def repositories(session: GitHubSession, tally: Tally) -> Generator[Reply, None, list[Any]]:
+    """Yield the pages of the organisation's repositories and return their entries."""
+    path = f"/orgs/{session.organization}/repos"
+    entries = yield from once(session, "repositories", lambda first: session.pages(path, first, type="all"), tally)
+    for warning in session.once["repositories"][2].warnings:
+        tally.warn(warning)
+    return entries
+
+
+def counts(session: GitHubSession, field: str, tally: Tally) -> Generator[Reply, None, list[Any]]:
+    """Yield the pages on which GraphQL counts what each repository has, and return their nodes; `field` is what is wanted."""
+
+    def ask(first: Tally) -> Generator[Reply, None, list[Any]]:
+        cursor, found = session.cursor("repositories"), list[Any]()
+        while not cursor.done:
+            got = session.graphql(COUNTS, {"organization": session.organization, "after": cursor.after}, first)
+            found += cursor.take(at(got.data, "organization", "repositories"))
+            yield got.reply
+        return found
+
+    nodes = yield from once(session, "counts", ask, tally)
+    others = {"vulnerabilityAlerts", "deployKeys"} - {field}
+    for warning in session.once["counts"][2].warnings:
+        if not any(f".{other}:" in warning for other in others):  # that is withheld from another item
+            tally.warn(warning)
+    return nodes
 
 
 AT_ONCE = 8

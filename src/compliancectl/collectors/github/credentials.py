@@ -6,8 +6,14 @@ from collections.abc import Generator, Iterator
 
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
 from compliancectl.collectors.github import credential_tables
-from compliancectl.collectors.github.common import audit_phrase, each, object_pages, organization_target, repositories
-from compliancectl.collectors.github.documents import DEPLOY_KEY_COUNTS
+from compliancectl.collectors.github.common import (
+    audit_phrase,
+    counts,
+    each,
+    object_pages,
+    organization_target,
+    repositories,
+)
 from compliancectl.collectors.github.session import GitHubSession, Tally, at, data_of, facts_of, time_of
 
 
@@ -15,22 +21,17 @@ def _fetch_keys(session: GitHubSession, target: Target) -> Fetched:
     """GraphQL counts the keys of all repositories at once; only those that have some are asked for them."""
     tally = Tally("every repository's keys, counted over GraphQL; the keys of those that have any, against that count")
     tally.filters.append("repositories that the scope covers and are not archived")
-    cursor, listed = session.cursor("repositories"), 0
-    while not cursor.done:
-        variables = {"organization": target.name, "after": cursor.after}
-        got = session.graphql(DEPLOY_KEY_COUNTS, variables, tally)
-        nodes = cursor.take(at(got.data, "organization", "repositories"))
-        yield got.reply
-        for node in nodes:
-            name, total = str(at(node, "name")), at(node, "deployKeys", "totalCount")
-            if at(node, "isArchived") is True or not session.config.covers(name) or total == 0:
-                continue
-            if not isinstance(total, int):
-                tally.warn(f"{name}: GitHub did not say how many deploy keys there are")
-            else:
-                listed += total
-            path = f"/repos/{target.name}/{name}/keys"
-            yield from session.pages(path, tally, facts={"repository": name})
+    nodes, listed = (yield from counts(session, "deployKeys", tally)), 0
+    for node in nodes:
+        name, total = str(at(node, "name")), at(node, "deployKeys", "totalCount")
+        if at(node, "isArchived") is True or not session.config.covers(name) or total == 0:
+            continue
+        if not isinstance(total, int):
+            tally.warn(f"{name}: GitHub did not say how many deploy keys there are")
+        else:
+            listed += total
+        path = f"/repos/{target.name}/{name}/keys"
+        yield from session.pages(path, tally, facts={"repository": name})
     tally.counted = listed
     return tally.result()
 

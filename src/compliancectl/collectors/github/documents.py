@@ -325,12 +325,18 @@ query Proposals($organization: String!, $repository: String!, $after: String) {{
 }}
 """
 
-ALERT_COUNTS = f"""
-query AlertCounts($organization: String!, $after: String) {{
+COUNTS = f"""
+query Counts($organization: String!, $after: String) {{
   organization(login: $organization) {{
     repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
       {PAGE}
-      nodes {{ name isArchived hasVulnerabilityAlertsEnabled vulnerabilityAlerts(first: 1) {{ totalCount }} }}
+      nodes {{
+        name
+        isArchived
+        hasVulnerabilityAlertsEnabled
+        vulnerabilityAlerts(first: 1) {{ totalCount }}
+        deployKeys(first: 1) {{ totalCount }}
+      }}
     }}
   }}
 }}
@@ -348,17 +354,6 @@ QUESTIONS = (
 )
 """What is asked of one repository, or of many at once."""
 
-DEPLOY_KEY_COUNTS = f"""
-query DeployKeyCounts($organization: String!, $after: String) {{
-  organization(login: $organization) {{
-    repositories(first: 100, after: $after, orderBy: {{field: NAME, direction: ASC}}) {{
-      {PAGE}
-      nodes {{ name isArchived deployKeys(first: 1) {{ totalCount }} }}
-    }}
-  }}
-}}
-"""
-
 CHANGES = (PULL_REQUESTS.one, MORE_REVIEWS, MORE_CHECKS, MORE_MERGE_CHECKS, COMMITS.one)
 """What is asked about the changes of a branch."""
 
@@ -373,8 +368,7 @@ ALL = {
     "MORE_MERGE_CHECKS": MORE_MERGE_CHECKS,
     "ALL_PROPOSALS": ALL_PROPOSALS,
     "PROPOSALS": PROPOSALS,
-    "ALERT_COUNTS": ALERT_COUNTS,
-    "DEPLOY_KEY_COUNTS": DEPLOY_KEY_COUNTS,
+    "COUNTS": COUNTS,
     "COLLABORATORS": COLLABORATORS,
     "MORE_COLLABORATORS": MORE_COLLABORATORS,
     "FEATURES": FEATURES,

@@ -92,8 +92,8 @@ class GitHubSession(Session):
         self.batches = Batches(self.client)
         self.kept = self._kept() if config.cache else None
         """What is kept of the changes of branches; None without a `cache`."""
-        self.listed: tuple[list[Reply], list[Any], Tally] | None = None
-        """The organisation's repositories as REST lists them, once that was asked; see `common.repositories`."""
+        self.once: dict[str, tuple[list[Reply], list[Any], Tally]] = {}
+        """What was asked once for several items: by name, replies, entries and counts; see `common.once`."""
         self.listing = threading.Lock()
         self.defaults: dict[str, Got] = {}
         """The answers that say what the default branch of a repository is."""

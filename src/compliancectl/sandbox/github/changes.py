@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from compliancectl import clock
@@ -93,7 +94,24 @@ class Changes:
 
     def pull(self, number: int) -> Pull | None:
         """The pull request of that number."""
-        return next((p for p in self.pulls if p.number == number), None)
+        return self._by_number.get(number)
+
+    def commit(self, oid: str | None) -> Commit | None:
+        """The commit of that id."""
+        return self._by_id.get(oid) if oid else None
+
+    @cached_property
+    def _by_number(self) -> dict[int, Pull]:
+        return {pull.number: pull for pull in self.pulls}
+
+    @cached_property
+    def _by_id(self) -> dict[str | None, Commit]:
+        return {commit.sha: commit for commit in self.commits}
+
+    @cached_property
+    def by_creation(self) -> tuple[Pull, ...]:
+        """The one that was opened last comes first."""
+        return tuple(sorted(self.pulls, key=lambda p: (p.created, p.number), reverse=True))
 
 
 def expand(state: State, name: str, repository: dict[str, Any]) -> Changes:

@@ -30,7 +30,7 @@ def deployments(nodes: Nodes, name: str, info: GraphQLResolveInfo[Any], asked: d
 
 def _deployment(nodes: Nodes, name: str, it: dict[str, Any]) -> dict[str, Any]:
     pull = nodes.state.changes[name].pull(it["change"])
-    commit = next((c for c in nodes.state.changes[name].commits if pull is not None and c.sha == pull.merge), None)
+    commit = nodes.state.changes[name].commit(pull.merge) if pull is not None else None
     oid = commit.sha if commit else sha(name, "deployed", it["change"])
     return {
         "id": node_id("DE", name, it["at"]),

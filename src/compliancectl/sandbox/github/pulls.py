@@ -44,15 +44,11 @@ class PullNodes:
         states, base = asked.pop("states", None), asked.pop("baseRefName", None)
         asked.pop("headRefName", None)
         order = asked.pop("orderBy", None) or {"field": "CREATED_AT", "direction": "ASC"}
-        chosen = [
-            p
-            for p in self.state.changes[name].pulls
-            if (not states or p.state in states) and (base is None or p.base == base)
-        ]
-        by_update = order["field"] == "UPDATED_AT"
-        chosen.sort(
-            key=lambda p: (p.updated if by_update else p.created, p.number), reverse=order["direction"] == "DESC"
-        )
+        changes = self.state.changes[name]
+        ordered = changes.pulls if order["field"] == "UPDATED_AT" else changes.by_creation
+        if order["direction"] == "ASC":
+            ordered = ordered[::-1]
+        chosen = [p for p in ordered if (not states or p.state in states) and (base is None or p.base == base)]
         return connection(chosen, lambda p: self.pull(name, p))(info, **asked)
 
     def pull(self, name: str, it: Pull) -> dict[str, Any]:
@@ -94,7 +90,7 @@ class PullNodes:
         return connection([{"id": node_id("LA", label), "name": label} for label in it.labels])
 
     def _merge_commit(self, name: str, it: Pull) -> dict[str, Any] | None:
-        found = next((c for c in self.state.changes[name].commits if c.sha == it.merge), None)
+        found = self.state.changes[name].commit(it.merge)
         return self.commit(name, found) if found else None
 
     def _reviews(self, name: str, pull: Pull, info: GraphQLResolveInfo[Any], asked: dict[str, Any]) -> Any:
