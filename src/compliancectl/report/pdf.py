@@ -106,7 +106,8 @@ def _source(html: str, reports: Path) -> Any:
         def _ua_stylesheets(self, forms: bool = False) -> list[Any]:
             return [speed.default_styles(html)] if not forms else super()._ua_stylesheets(forms)
 
-    return Source(string=html, base_url=f"{reports.as_uri()}/", url_fetcher=_fetcher(reports))
+    with speed.patterns_once():
+        return Source(string=html, base_url=f"{reports.as_uri()}/", url_fetcher=_fetcher(reports))
 
 
 def _attachment(enclosure: Enclosure, created: datetime) -> Any:

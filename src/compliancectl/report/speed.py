@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,6 +56,26 @@ def references_once() -> Iterator[None]:
         yield
     finally:
         pydyf.PDF.page_references = before
+
+
+@contextmanager
+def patterns_once() -> Iterator[None]:
+    """tinyhtml5 keeps the patterns by which it reads under a key that it never looks up, and makes them for each text."""
+    from tinyhtml5 import inputstream
+
+    class Patterns(dict[tuple[Iterable[str], bool], re.Pattern[str]]):
+        def __missing__(self, key: tuple[Iterable[str], bool]) -> re.Pattern[str]:
+            characters, among = key
+            listed = "".join(f"\\x{ord(character):02x}" for character in characters)
+            pattern = self[key] = re.compile(f"[{'' if among else '^'}{listed}]+")
+            return pattern
+
+    before = inputstream.characters_until_regex
+    inputstream.characters_until_regex = Patterns()
+    try:
+        yield
+    finally:
+        inputstream.characters_until_regex = before
 
 
 @contextmanager
