@@ -34,6 +34,9 @@ TABLES = {
     "policyanalyzer.projects.locations.activityTypes.activities.query": "gcp.service_account_use",
     "secretmanager.projects.secrets.list": "gcp.secret",
     "secretmanager.projects.secrets.versions.list": "gcp.secret_version",
+    "securitycenter.folders.sources.findings.list": "gcp.security_finding",
+    "securitycenter.organizations.sources.findings.list": "gcp.security_finding",
+    "securitycenter.projects.sources.findings.list": "gcp.security_finding",
     "serviceusage.services.list": "gcp.enabled_api",
     "cloudresourcemanager.folders.list": "gcp.project",
     "cloudresourcemanager.projects.list": "gcp.project",
@@ -61,11 +64,13 @@ OF_ROOTS = [
     "cloudresourcemanager.folders.list",
     "cloudresourcemanager.projects.list",
     "policyanalyzer.organizations.locations.activityTypes.activities.query",
+    "securitycenter.organizations.sources.findings.list",
 ]
 """Asked of an organisation."""
 ALONE = {
     "essentialcontacts.projects.contacts.list": {"organization": None},
     "essentialcontacts.folders.contacts.list": {"organization": None, "projects": [], "folders": ["610000000001"]},
+    "securitycenter.folders.sources.findings.list": {"organization": None, "projects": [], "folders": ["610000000001"]},
 }
 """Asked of a folder or project when the scope names no organisation."""
 

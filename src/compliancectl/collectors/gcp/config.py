@@ -62,6 +62,8 @@ class GcpConfig(Model):
     """How far back restore operations are looked for in the audit log, in days (Google keeps 400)."""
     log_max_entries: int = Field(default=500_000, ge=1000)
     """Most audit log entries that are read to be counted, over one period; if more are expected, none is read."""
+    security_command_center: bool = True
+    """False: Security Command Center is not activated here; nothing is asked of it, and the evidence says it was declared."""
     endpoints: dict[str, str] = {}
     """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
     max_calls: int | None = Field(default=None, ge=1)

@@ -58,6 +58,9 @@ SERVICES: dict[str, Service] = {
     "resourcemanager": Service("cloudresourcemanager.googleapis.com", "Cloud Resource Manager API", "roles/browser"),
     "run": Service("run.googleapis.com", "Cloud Run Admin API", "roles/run.viewer"),
     "secretmanager": Service("secretmanager.googleapis.com", "Secret Manager API", "roles/secretmanager.viewer"),
+    "securitycenter": Service(
+        "securitycenter.googleapis.com", "Security Command Center API", "roles/securitycenter.adminViewer"
+    ),
     "serviceusage": Service(
         "serviceusage.googleapis.com", "Service Usage API", "roles/serviceusage.serviceUsageViewer"
     ),

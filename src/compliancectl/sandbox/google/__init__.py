@@ -15,6 +15,7 @@ from compliancectl.sandbox.google.measures import Measures
 from compliancectl.sandbox.google.network import Networks
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
 from compliancectl.sandbox.google.resources import Resources
+from compliancectl.sandbox.google.security import Security
 from compliancectl.sandbox.google.server import GoogleServer
 from compliancectl.sandbox.google.sql import CloudSql
 from compliancectl.sandbox.google.state import State
@@ -67,7 +68,8 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     cloud = Cloud(state)
     resources = Resources(state)
     inventory = Inventory(state, sql, cloud, resources)
-    parts = (sql, cloud, Networks(state), resources, Supply(state), Contacts(state), Measures(state), inventory)
+    small = (Networks(state), Supply(state), Contacts(state), Measures(state), Security(state))
+    parts = (sql, cloud, resources, inventory, *small)
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
     server.web.start()

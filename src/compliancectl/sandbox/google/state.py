@@ -29,6 +29,7 @@ _TITLES = {
     "orgpolicy.googleapis.com": "Organization Policy API",
     "redis.googleapis.com": "Google Cloud Memorystore for Redis API",
     "run.googleapis.com": "Cloud Run Admin API",
+    "securitycenter.googleapis.com": "Security Command Center API",
     "serviceusage.googleapis.com": "Service Usage API",
     "sqladmin.googleapis.com": "Cloud SQL Admin API",
     "storage.googleapis.com": "Cloud Storage JSON API",
