@@ -37,7 +37,8 @@ BELOW = {
 def demanded() -> set[str]:
     """The permissions that the sandbox's contract demands for what the collector asks."""
     rest = {method.permission for api in apis().values() for method in api.methods if method.permission}
-    return rest | {entry["permission"] for entry in logserver.contract()["methods"].values()}
+    rpcs = logserver.contract()["methods"].values()
+    return rest | {entry[name] for entry in rpcs for name in ("permission", "private") if name in entry}
 
 
 def troubled(lines: dict[str, Any]) -> dict[str, str]:
@@ -73,7 +74,11 @@ def test_all_is_well_in_an_organisation(box: Box) -> None:
     [
         # the first request of its feed
         ("cloudsql.instances.list", PROJECT, "projects add-iam-policy-binding larkspur-prod .*roles/cloudsql.viewer"),
-        ("logging.buckets.list", PROJECT, "projects add-iam-policy-binding larkspur-prod .*roles/logging.viewer"),
+        (
+            "logging.buckets.list",
+            PROJECT,
+            "projects add-iam-policy-binding larkspur-prod .*roles/logging.privateLogViewer",
+        ),
         # later requests of theirs
         ("cloudsql.users.list", PROJECT, "roles/cloudsql.viewer"),
         ("compute.networks.getEffectiveFirewalls", PROJECT, "roles/compute.networkViewer"),
@@ -82,7 +87,7 @@ def test_all_is_well_in_an_organisation(box: Box) -> None:
         (
             "logging.sinks.list",
             ORGANIZATION,
-            "organizations add-iam-policy-binding 558124370021 .*roles/logging.viewer",
+            "organizations add-iam-policy-binding 558124370021 .*roles/logging.privateLogViewer",
         ),
         ("cloudasset.assets.searchAllIamPolicies", ORGANIZATION, "organizations add-iam-.*roles/cloudasset.viewer"),
     ],

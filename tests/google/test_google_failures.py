@@ -117,7 +117,7 @@ def test_each_failure_over_http_has_its_own_words(box: Box, case: Case) -> None:
 
 GRPC = [
     Case("401", vendor("UNAUTHENTICATED"), "denied", "permission", "did not accept the credentials", LOGIN, 2),
-    Case("permission", vendor(""), "denied", "permission", "refused logging.sinks.list", "roles/logging.viewer on"),
+    Case("permission", vendor(""), "denied", "permission", "refused logging.sinks.list", "roles/logging.privateLogViewer on"),
     Case("404", vendor("NOT_FOUND"), "failed", "not-found", "found nothing by that name", "Check the names"),
     Case("429", vendor("RESOURCE_EXHAUSTED", seconds=0.0), "failed", "rate-limited", "rate-limited ×6", LATER, 6),
     Case("429, to wait an hour", vendor("RESOURCE_EXHAUSTED", seconds=3600.0), "failed", "rate-limited", "EXHAUSTED.$", LATER),

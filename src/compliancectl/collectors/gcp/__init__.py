@@ -13,6 +13,7 @@ from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
     accounts,
     activity,
+    arrival,
     artifacts,
     assets,
     balancers,
@@ -53,6 +54,7 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     feeds = (
         *accounts.FEEDS,
         *activity.FEEDS,
+        *arrival.FEEDS,
         *artifacts.FEEDS,
         *assets.FEEDS,
         *balancers.FEEDS,

@@ -45,7 +45,7 @@ SERVICES: dict[str, Service] = {
         "iamcredentials.googleapis.com", "IAM Service Account Credentials API", "roles/iam.serviceAccountTokenCreator"
     ),
     "kmsinventory": Service("kmsinventory.googleapis.com", "KMS Inventory API", "roles/cloudkms.viewer"),
-    "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.viewer", 60),
+    "logging": Service("logging.googleapis.com", "Cloud Logging API", "roles/logging.privateLogViewer", 60),
     "monitoring": Service("monitoring.googleapis.com", "Cloud Monitoring API", "roles/monitoring.viewer"),
     "networkmanagement": Service(
         "networkmanagement.googleapis.com", "Network Management API", "roles/networkmanagement.viewer"

@@ -10,7 +10,10 @@ from typing import Any
 from compliancectl.sandbox.google.state import State
 
 _TIME = re.compile(r'timestamp(>=|<)"([^"]+)"')
+_SERVICE = re.compile(r'serviceName="([^"]+)"')
 _PART = re.compile(r'methodName:"([^"]+)"')
+_PRIVATE_LOG, _PRIVATE = "cloudaudit.googleapis.com/data_access", "logging.privateLogEntries.list"
+_SQL = "cloudsql.googleapis.com"
 _MAX_PAGE = 1000
 _MAX_PARENTS = 100
 
@@ -89,6 +92,7 @@ def entries(state: State, request: Any, generated: int | None) -> Any:
             for place in request.resource_names
             for number, (at, it) in enumerate(_all(state, place))
             if start <= at < end and _wanted(it, request.filter)
+            if _PRIVATE_LOG not in request.filter or not state.is_denied(_PRIVATE, place)
         ),
         key=lambda e: e[:3],
         reverse=request.order_by != "timestamp asc",
@@ -129,8 +133,12 @@ def _all(state: State, place: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
 
 def _wanted(it: dict[str, Any], text: str) -> bool:
     """An entry of pgAudit is asked for by its type; others by their method, or all of them."""
-    if it.get("pgaudit") or "PgAuditEntry" in text:
-        return bool(it.get("pgaudit")) and "PgAuditEntry" in text
+    if bool(it.get("pgaudit") or it.get("data_access")) != (_PRIVATE_LOG in text):
+        return False
+    if "PgAuditEntry" in text:
+        return bool(it.get("pgaudit"))
+    if service := _SERVICE.search(text):
+        return bool(it.get("service", _SQL) == service.group(1))
     if part := _PART.search(text):
         return part.group(1).lower() in it["method"].lower() and not it.get("code")
     return "methodName=" not in text or f'"{it["method"]}"' in text
@@ -144,7 +152,7 @@ def _entry(place: str, at: datetime, it: dict[str, Any], number: int) -> Any:
 
     _, _, project = place.partition("/")
     audit = audit_log_pb2.AuditLog(
-        service_name=it.get("service", "cloudsql.googleapis.com"),
+        service_name=it.get("service", _SQL),
         method_name=it["method"],
         resource_name=it.get("target", f"projects/{project}/instances/{it.get('instance')}"),
     )
@@ -161,6 +169,8 @@ def _entry(place: str, at: datetime, it: dict[str, Any], number: int) -> Any:
         audit.service_data.type_url = it["unknown_service_data"]
         audit.service_data.value = b"\n\x03abc"
     log, labels = "activity", {}
+    if it.get("data_access"):
+        log = "data_access"
     if it.get("pgaudit"):
         log = "data_access"
         labels = {"project_id": project, "region": "europe-west3", "database_id": f"{project}:{it['instance']}"}

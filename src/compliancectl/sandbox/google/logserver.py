@@ -42,7 +42,7 @@ class LogServer:
         self.log: list[tuple[str, Any]] = []
         """Every request: method and message."""
         self.replies: list[tuple[str, Any]] = []
-        """The last replies, for tests that look at them; at most 50."""
+        """The last replies, for tests that look at them; at most 200."""
         self.generated_entries: int | None = None
         """When set, this many entries are made up on the fly instead of the company's."""
         self._stopping = threading.Event()
@@ -89,7 +89,7 @@ class LogServer:
             self.log.append((name, request))
             self._admit(name, permission, request, context)
             reply = self._answer(name, request, context)
-            self.replies = [*self.replies[-49:], (name, reply)]
+            self.replies = [*self.replies[-199:], (name, reply)]
             return reply
 
         return serve

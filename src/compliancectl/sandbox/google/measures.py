@@ -15,6 +15,9 @@ from compliancectl.sandbox.google.state import State, stamp
 _FILTER = re.compile(
     r'metric\.type="(cloudsql\.googleapis\.com/database/(cpu|disk)/utilization)" AND resource\.type="cloudsql_database"'
 )
+_CALLS = re.compile(
+    r'metric\.type="serviceruntime\.googleapis\.com/api/request_count" AND resource\.type="consumed_api" AND \((.+)\)'
+)
 _USUAL = {"cpu": 0.31, "disk": 0.47}
 _BUSY_HOUR, _BUSY = 20, 0.93
 """An hour of the day in which homework is done."""
@@ -29,9 +32,12 @@ class Measures:
 
     def series(self, call: Call) -> dict[str, Any]:
         """timeSeries.list, for the two metrics of databases and in hours."""
-        found = _FILTER.fullmatch(call.first("filter") or "")
+        text = call.first("filter") or ""
+        found, calls = _FILTER.fullmatch(text), _CALLS.fullmatch(text)
+        if calls is not None:
+            return self.calls(call, re.findall(r'"([^"]+)"', calls.group(1)))
         if found is None:
-            raise errors.invalid("The sandbox knows only the filters for processor and disk of databases.")
+            raise errors.invalid("The sandbox knows only the filters for databases, and for calls of APIs.")
         if call.first("aggregation.alignmentPeriod") != "3600s" or not call.first("view"):
             raise errors.invalid("The sandbox measures in hours, and wants a view.")
         start, end = (clock.parse(str(call.first(f"interval.{edge}Time"))) for edge in ("start", "end"))
@@ -43,6 +49,25 @@ class Measures:
                 _series(project, name, it, (found.group(1), found.group(2)), (start, end))
                 for name, it in sorted(self.state.project(project).get("sql", {}).items())
                 if it.get("state", "RUNNABLE") == "RUNNABLE"
+            ]
+        }
+
+    def calls(self, call: Call, wanted: list[str]) -> dict[str, Any]:
+        """How often APIs were called from a project, one number for each that was."""
+        if call.first("aggregation.crossSeriesReducer") != "REDUCE_SUM":
+            raise errors.invalid("The sandbox adds calls up.")
+        interval = {f"{edge}Time": str(call.first(f"interval.{edge}Time")) for edge in ("start", "end")}
+        counted = self.state.project(call.path["project"]).get("api_calls", {})
+        return {
+            "timeSeries": [
+                {
+                    "metric": {"type": "serviceruntime.googleapis.com/api/request_count"},
+                    "resource": {"type": "consumed_api", "labels": {"service": host}},
+                    "metricKind": "DELTA",
+                    "valueType": "INT64",
+                    "points": [{"interval": interval, "value": {"int64Value": str(counted[host])}}],
+                }
+                for host in sorted(set(wanted) & set(counted))
             ]
         }
 

@@ -53,9 +53,9 @@ LOAD = Table(
 
 
 def _window(session: GcpSession) -> Window:
-    """The last days of the period, as far as it has passed; Google keeps fine measurements for six weeks."""
+    """The last days of the period in whole hours, as far as it has passed; Google keeps fine measurements for six weeks."""
     period, now = session.context.period, session.context.as_of
-    end = min(period.end, now)
+    end = min(period.end, now).replace(minute=0, second=0, microsecond=0)
     return Window(start=max(min(period.start, end), end - timedelta(days=DAYS)), end=end)
 
 

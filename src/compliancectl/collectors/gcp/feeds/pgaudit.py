@@ -25,7 +25,7 @@ from compliancectl.model.table import BOOL, TEXT, TIME, Column, Table
 
 HOURS = 24
 _ENTRY = "type.googleapis.com/google.cloud.sql.audit.v1.PgAuditEntry"
-_GONE = ("protoPayload", "textPayload", "jsonPayload", "labels", "httpRequest")
+PAYLOADS = ("protoPayload", "textPayload", "jsonPayload", "labels", "httpRequest")
 
 LOOKED = Table(
     "gcp.pgaudit_search",
@@ -42,7 +42,7 @@ LOOKED = Table(
         ),
     ),
     key=("resource",),
-    permissions=("logging.logEntries.list",),
+    permissions=("logging.logEntries.list", "logging.privateLogEntries.list"),
 )
 
 ARRIVED = Table(
@@ -54,7 +54,7 @@ ARRIVED = Table(
         Column("newest", TIME, "When the newest entry was made.", "logging.v2#LogEntry:timestamp"),
     ),
     key=("resource",),
-    permissions=("logging.logEntries.list",),
+    permissions=("logging.logEntries.list", "logging.privateLogEntries.list"),
     drops=("payloads and labels of entries: hold statements and personal data",),
 )
 
@@ -91,7 +91,7 @@ def _newest(session: GcpSession, projects: list[str], tally: Tally) -> tuple[Rep
             "page_size": PAGE,
         },
         "entries",
-        tuple(Drop(f"entries[].{name}", "payload") for name in _GONE),
+        tuple(Drop(f"entries[].{name}", "payload") for name in PAYLOADS),
         {},
         tally,
     )
