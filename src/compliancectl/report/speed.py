@@ -1,4 +1,4 @@
-"""What WeasyPrint and the libraries below it do needlessly often is done once. The pages are the same, to the byte.
+"""What WeasyPrint and the libraries below it do needlessly often is done once. The pages are the same.
 
 Each piece names what it replaces and leaves everything as it was; if a release of theirs no longer has what is
 replaced, the report is slower and still right.
