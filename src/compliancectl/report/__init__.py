@@ -8,6 +8,7 @@
     brand     the organisation's own look and words
     template  Jinja2: `reports/<kind>/`
     pdf       WeasyPrint: PDF/A-3a, tagged, deterministic
+    speed     what it does needlessly often is done once
 
 A report is a folder under `reports/` that extends `shared/document.html.j2`. The same bundle gives the same bytes.
 """

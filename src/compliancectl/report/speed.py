@@ -1,7 +1,7 @@
-"""What WeasyPrint and the libraries below it do needlessly often is done once. The pages are the same, to the byte.
+"""What WeasyPrint and the libraries below it do needlessly often is done once. The pages are the same.
 
-Each piece names what it replaces and leaves everything as it was; if a release of theirs no longer has what is
-replaced, the report is slower and still right.
+Each piece names what it replaces and puts it back afterwards. A release of theirs that no longer has it is noticed at once:
+the report fails by its name.
 """
 
 from __future__ import annotations
