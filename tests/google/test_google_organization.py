@@ -65,7 +65,10 @@ def test_an_organisation_gives_the_rows_of_its_projects(box: Box, by_project: Co
                 sum(r["findings"] for r in rows(by_project, table))
             ]
         elif table == "gcp.sql_load":  # another hour may have begun
-            said = [{(r["resource"], r["measure"], r["used"]) for r in rows(one, table)} for one in (found, by_project)]
+            said = [
+                {(r["resource"], r["measure"], hour) for r in rows(one, table) for hour in r["used"]}
+                for one in (found, by_project)
+            ]
             assert said[0] == said[1] and len(said[0]) > 3
         elif table == "gcp.api_calls":  # then nobody is silent
             assert rows(found, table) == []

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 
 from compliancectl import clock
@@ -16,10 +17,10 @@ from compliancectl.collectors.gcp.feeds.sql import instance_name
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop, parse
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import columns, dig, instant, project_column, resource_column, text
+from compliancectl.collectors.gcp.shaping import columns, instant, project_column, resource_column, text
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.evidence import Window
-from compliancectl.model.table import INT, TEXT, TIME, Column, Table
+from compliancectl.model.table import INT, TEXT, TIME, Column, ListOf, Table
 
 LIST = "monitoring.timeSeries.list"
 DAYS = 28
@@ -32,21 +33,21 @@ _SERIES = "monitoring.v3#TimeSeries"
 
 LOAD = Table(
     "gcp.sql_load",
-    f"One row per Cloud SQL instance, measure and hour of the last {DAYS} days of the period, as far as there are measurements.",
+    f"One row per Cloud SQL instance, measure and day of the last {DAYS} days of the period, as far as there are measurements.",
     columns(
         project_column(),
         resource_column("//cloudsql.googleapis.com/projects/P/instances/I"),
         Column("measure", TEXT, "`cpu` or `disk`.", f"{_SERIES}:metric.type", required=True),
-        Column("hour", TIME, "End of the hour.", f"{_SERIES}:points[].interval.endTime", required=True),
+        Column("until", TIME, "End of the last of its hours.", f"{_SERIES}:points[].interval.endTime", required=True),
         Column(
             "used",
-            INT,
-            "Mean of the hour, in hundredths of a percent of what the instance has; rounded up.",
+            ListOf(INT),
+            "Means of its hours, the newest first, in hundredths of a percent of what the instance has; rounded up.",
             f"{_SERIES}:points[].value.doubleValue, x 10000",
             required=True,
         ),
     ),
-    key=("resource", "measure", "hour"),
+    key=("resource", "measure", "until"),
     permissions=(LIST,),
     drops=("metadata of what is measured: labels may name people",),
 )
@@ -92,18 +93,23 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
 def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
     for series in data.get("timeSeries", []):
         project, _, name = text(series["resource"]["labels"], "database_id").rpartition(":")
-        for point in series.get("points", []):
-            used = dig(point, "value.doubleValue")
-            yield (
-                "gcp.sql_load",
-                {
-                    "project": context["project"],
-                    "resource": instance_name(project, name),
-                    "measure": context["measure"],
-                    "hour": instant(dig(point, "interval.endTime")),
-                    "used": math.ceil(round(used * 10_000, 6)) if isinstance(used, int | float) else used,
-                },
-            )
+        about = {"project": context["project"], "resource": instance_name(project, name), "measure": context["measure"]}
+        for _, points in groupby(series.get("points", []), key=_day):
+            hours = list(points)
+            until = instant(hours[0]["interval"]["endTime"])
+            yield "gcp.sql_load", {**about, "until": until, "used": [_used(point) for point in hours]}
+
+
+def _day(point: Mapping[str, Any]) -> str:
+    return text(point["interval"], "endTime")[:10]
+
+
+def _used(point: Mapping[str, Any]) -> int:
+    """In hundredths of a percent, rounded up, so that what is above a limit does not become the limit."""
+    value = point["value"]["doubleValue"]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"doubleValue is {value!r}")
+    return math.ceil(round(value * 10_000, 6))
 
 
 FEEDS = (
