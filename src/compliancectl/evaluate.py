@@ -355,8 +355,10 @@ def _test_outcome(bound: Bound, found: Judgement) -> tuple[ControlOutcome, str |
             return "no occurrences", bound.test.may_be_empty
         return "inconclusive", "The population is empty, and the control does not say why that would be legitimate."
     if counts.unknown:
-        failed = f"; {counts.failed} fail" if counts.failed else ""
-        return "inconclusive", f"{counts.unknown} of {counts.total} items are unknown{failed}."
+        failed = f"; {counts.failed} {'fails' if counts.failed == 1 else 'fail'}" if counts.failed else ""
+        items = "item" if counts.total == 1 else "items"
+        verb = "is" if counts.unknown == 1 else "are"
+        return "inconclusive", f"{counts.unknown} of {counts.total} {items} {verb} unknown{failed}."
     if counts.failed:
         return "deviations", None
     if counts.excluded == counts.total:

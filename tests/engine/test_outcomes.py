@@ -331,6 +331,11 @@ def test_a_sealed_bundle_is_never_changed(world: World) -> None:
 # --- records that break their contract ---
 
 
+def test_one_unknown_item_is_said_as_one(world: World) -> None:
+    world.run.add("test.database", [], rejected=[RejectedRow(reply="r", key="k", path="$.days", message="m")])
+    assert world.test().reason == "1 of 1 item is unknown."
+
+
 def test_a_record_that_breaks_the_contract_is_an_unknown_item_with_its_path(world: World) -> None:
     broken = [
         RejectedRow(reply="raw-0001.json", key="db-9", path="$.public", message="Expected `bool`, got `str`"),
