@@ -21,6 +21,10 @@ def main() -> None:
 
         sys.stdout.write(f"compliancectl {__version__}\n")
         return
+    import gc
+
     from compliancectl.cli.app import run
 
+    # Nearly all that a command makes stays until its end; looking for garbage after every 700 objects costs a tenth of the time.
+    gc.set_threshold(50_000, 20, 20)
     sys.exit(run(arguments))

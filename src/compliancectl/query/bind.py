@@ -136,6 +136,7 @@ def bind_control(binder: Binder, control: Control, values: Mapping[str, Any]) ->
     """
     bound: list[Bound] = []
     problems: list[FileError] = []
+    guard.read_ahead([t.population for t in control.tests], [c.expect for t in control.tests for c in t.checks])
     for test in control.tests:
         found = bind_test(binder, control, test, values)
         if isinstance(found, Bound):

@@ -6,7 +6,7 @@ The guard runs on text alone; names of columns and their types are the binder's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 from compliancectl.load.problems import suggestion
 from compliancectl.query import functions
 from compliancectl.query.intervals import intervals
-from compliancectl.query.syntax import Node, Refused, nodes, parse, position, tokens, walk
+from compliancectl.query.syntax import Node, Refused, nodes, parse, parse_ahead, position, tokens, walk
 
+_SELECT = "SELECT "
+"""Makes a statement of a check."""
 _EXPRESSIONS = frozenset(
     {
         "BETWEEN",
@@ -91,6 +93,11 @@ def _population(sql: str, tables: tuple[str, ...], parameters: tuple[str, ...], 
     return _Guard(tables, parameters, catalog).check(nodes(sql))
 
 
+def read_ahead(populations: Iterable[str], checks: Iterable[str]) -> None:
+    """Parse the texts of many tests at once before they are guarded one by one."""
+    parse_ahead([*populations, *(_SELECT + check for check in checks)])
+
+
 def guard_check(expression: str, parameters: Collection[str], columns: Collection[str]) -> Reads:
     """Hold a check against the allow-lists: one expression about one item that reads no table.
 
@@ -103,13 +110,12 @@ def guard_check(expression: str, parameters: Collection[str], columns: Collectio
 @lru_cache(maxsize=4096)
 def _check(expression: str, parameters: tuple[str, ...], columns: tuple[str, ...]) -> Reads:
     _check_tokens(expression, comments=False)
-    prefix = "SELECT "
     try:
-        root = parse(prefix + expression)
+        root = parse(_SELECT + expression)
         _single_expression(root)
-        return _Guard((), parameters, (), columns=columns).check(nodes(prefix + expression))
+        return _Guard((), parameters, (), columns=columns).check(nodes(_SELECT + expression))
     except Refused as refused:
-        at = None if refused.at is None else max(0, refused.at - len(prefix))
+        at = None if refused.at is None else max(0, refused.at - len(_SELECT))
         raise Refused(refused.message, refused.hint, at) from None
 
 
