@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,24 @@ def test_check_tells_every_mistake_of_every_file_with_what_to_do(
         (column, 'Did you mean "critical"?'),
     ):
         assert any(line.startswith(f"{file}:") and part in line for line in lines), said.err
+
+
+def test_mistakes_in_many_files_are_told_in_the_order_of_the_files(tmp_path: Path) -> None:
+    """In a process of its own: many files are shared out among several, which a process with threads does not begin."""
+    for path in sorted(controls_folder().rglob("???-0*.yaml"))[:30]:
+        shutil.copy(path, tmp_path)
+    files = sorted(tmp_path.glob("*.yaml"))
+    mistaken = [files[n] for n in (3, 4, 11, 29)]
+    for file in mistaken:
+        file.write_text(
+            file.read_text(encoding="utf-8").replace("  population: |\n", "  population: |\n      oops\n", 1)
+        )
+    command = [sys.executable, "-m", "compliancectl", "controls", "check", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "30 controls, 4 problems\n")
+    said = done.stderr.splitlines()
+    assert [line.partition(".yaml:")[0] for line in said] == [str(file.with_suffix("")) for file in mistaken]
+    assert all("oops" in line and "This is not SQL" in line for line in said)
 
 
 def test_test_fails_when_an_example_does_not_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,11 +77,10 @@ def show(id: Annotated[str, typer.Argument(help="Control id.")], folder: Extra =
 def check(files: Files = None) -> int:
     """Check control files without any data: form, names, SQL, types. Exit code 2 when anything is wrong."""
     from compliancectl.cli.console import counted
-    from compliancectl.query.examples import Workbench
+    from compliancectl.query.checking import check_all
 
     found, chosen, problems = _load(files)
-    bench = Workbench(found.tables)
-    problems += [problem for control in chosen for problem in bench.check(control)]
+    problems += check_all(found.tables, chosen)
     _say(problems)
     typer.echo(f"{counted(len(chosen), 'control')}, {counted(len(problems), 'problem')}")
     return 2 if problems else 0
