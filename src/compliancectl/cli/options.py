@@ -50,6 +50,14 @@ MaxCalls = Annotated[
     typer.Option("--max-calls", help="Most requests to Google Cloud; what is left is not judged.", metavar="N", min=1),
 ]
 
+WriteProbes = Annotated[
+    bool,
+    typer.Option(
+        "--write-probes",
+        help="Try writes across tenants and roll them back; only where the scope says `clone: true`.",
+    ),
+]
+
 EngineName = Annotated[
     str, typer.Option("--engine", help="What answers the SQL; others than duckdb need a certificate.", metavar="NAME")
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compliancectl.cli.options import DEFAULT_SCOPE, Format, OutputFormat, ScopeFile
+from compliancectl.cli.options import DEFAULT_SCOPE, Format, OutputFormat, ScopeFile, WriteProbes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +32,7 @@ def isolation(
     database: Annotated[
         list[str] | None, typer.Option("--database", help="Only this database; may be repeated.", metavar="NAME")
     ] = None,
-    write_probes: Annotated[
-        bool,
-        typer.Option(
-            "--write-probes", help="Try writes too and roll them back; only where the scope says `clone: true`."
-        ),
-    ] = False,
+    write_probes: WriteProbes = False,
     format: OutputFormat = Format.text,
 ) -> int:
     """Print who can reach what across tenants, and for each gap a sentence, the policy, and SQL that would close it.

@@ -26,6 +26,7 @@ from compliancectl.cli.options import (
     RunFolder,
     ScopeFile,
     SparkMaster,
+    WriteProbes,
 )
 from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
 from compliancectl.errors import UsageError
@@ -77,13 +78,6 @@ LedgerKey = Annotated[
 ]
 Reports = Annotated[list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")]
-WriteProbes = Annotated[
-    bool,
-    typer.Option(
-        "--write-probes",
-        help="Try writes across tenants and roll them back; only where the scope says `clone: true`.",
-    ),
-]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", help="Collect only this part, as in 3/10.", envvar="COMPLIANCECTL_SHARD", metavar="K/N"),

@@ -7,11 +7,11 @@ the evidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from compliancectl import clock
 from compliancectl.errors import CollectError, Garbage, RateLimited, SourceFailed, Truncated, Unreachable
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 MAX_ATTEMPTS = 6
 MAX_PAUSE_S = 60.0
+T = TypeVar("T")
+
+
+def batches(things: Sequence[T], size: int) -> Iterator[list[T]]:
+    """The things in lists of at most `size`, for requests that take so many."""
+    for start in range(0, len(things), size):
+        yield list(things[start : start + size])
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,19 @@ from typing import Any
 from compliancectl.load.problems import suggestion
 from compliancectl.query import functions
 from compliancectl.query.intervals import intervals
-from compliancectl.query.syntax import Node, Refused, nodes, parse, parse_ahead, position, tokens, walk
+from compliancectl.query.syntax import (
+    Node,
+    Refused,
+    nodes,
+    of_check,
+    parse,
+    parse_ahead,
+    places_in_check,
+    position,
+    tokens,
+    walk,
+)
 
-_SELECT = "SELECT "
-"""Makes a statement of a check."""
 _EXPRESSIONS = frozenset(
     {
         "BETWEEN",
@@ -95,7 +104,7 @@ def _population(sql: str, tables: tuple[str, ...], parameters: tuple[str, ...], 
 
 def read_ahead(populations: Iterable[str], checks: Iterable[str]) -> None:
     """Parse the texts of many tests at once before they are guarded one by one."""
-    parse_ahead([*populations, *(_SELECT + check for check in checks)])
+    parse_ahead((*populations, *(of_check(check) for check in checks)))
 
 
 def guard_check(expression: str, parameters: Collection[str], columns: Collection[str]) -> Reads:
@@ -110,13 +119,10 @@ def guard_check(expression: str, parameters: Collection[str], columns: Collectio
 @lru_cache(maxsize=4096)
 def _check(expression: str, parameters: tuple[str, ...], columns: tuple[str, ...]) -> Reads:
     _check_tokens(expression, comments=False)
-    try:
-        root = parse(_SELECT + expression)
-        _single_expression(root)
-        return _Guard((), parameters, (), columns=columns).check(nodes(_SELECT + expression))
-    except Refused as refused:
-        at = None if refused.at is None else max(0, refused.at - len(_SELECT))
-        raise Refused(refused.message, refused.hint, at) from None
+    statement = of_check(expression)
+    with places_in_check():
+        _single_expression(parse(statement))
+        return _Guard((), parameters, (), columns=columns).check(nodes(statement))
 
 
 def _single_expression(root: Node) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from compliancectl.model.table import Column, ListOf, Struct, Table, Type
-from compliancectl.query.syntax import Node, Refused, nodes, position
+from compliancectl.query.syntax import Node, Refused, nodes, of_check, places_in_check, position
 
 _TIMES = {"TIMESTAMP": "an instant", "DATE": "a date"}
 _HINTS = {
@@ -60,12 +60,8 @@ def refuse_in_check(expression: str, columns: Mapping[str, Any]) -> None:
     Raises:
         Refused: as above, with the place within `expression`.
     """
-    prefix = "SELECT "
-    try:
-        _refuse(nodes(prefix + expression), {name.lower(): str(kind) for name, kind in columns.items()})
-    except Refused as refused:
-        at = None if refused.at is None else max(0, refused.at - len(prefix))
-        raise Refused(refused.message, refused.hint, at) from None
+    with places_in_check():
+        _refuse(nodes(of_check(expression)), {name.lower(): str(kind) for name, kind in columns.items()})
 
 
 def _scalars(column: Column) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import duckdb
 
 Node = dict[str, Any]
+_SELECT = "SELECT "
 _NOWHERE = 2**64 - 1
 _local = threading.local()
 
@@ -104,6 +106,21 @@ def text_literal(text: str) -> str:
     return "(" + quoted.replace("\x00", "").replace("\n", "' || chr(10) || '") + ")"
 
 
+def of_check(expression: str) -> str:
+    """A check as a statement of its own."""
+    return _SELECT + expression
+
+
+@contextmanager
+def places_in_check() -> Iterator[None]:
+    """Let `Refused` name places within the check, not within the statement made of it."""
+    try:
+        yield
+    except Refused as refused:
+        at = None if refused.at is None else max(0, refused.at - len(_SELECT))
+        raise Refused(refused.message, refused.hint, at) from None
+
+
 def quote(name: str) -> str:
     """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -139,7 +156,9 @@ def parse(sql: str) -> Node:
     return node
 
 
-def parse_ahead(texts: Iterable[str]) -> None:
+# A run asks twice about the same texts: the second time `parse` knows their trees.
+@lru_cache(maxsize=1024)
+def parse_ahead(texts: tuple[str, ...]) -> None:
     """Parse many texts at once, for `parse` to find: asking costs more than the answer. What cannot be is left to `parse`."""
     import duckdb
 

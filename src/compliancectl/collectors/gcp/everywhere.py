@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
-from compliancectl.collectors.gcp.inventory import LIST, Inventory, assets, by_place, place_of
+from compliancectl.collectors.gcp.inventory import LIST, Inventory, assets, by_place, place_named, place_of
 from compliancectl.collectors.gcp.listing import Tally
 from compliancectl.collectors.gcp.pace import Spent
 from compliancectl.collectors.gcp.redact import Drop
@@ -181,7 +181,7 @@ def shape_assets(data: Mapping[str, Any], context: Mapping[str, str], shape: Sha
     if context.get("part") == "where":
         return
     for place, found in by_place(data, context).items():
-        parent = place if "/" in place else f"projects/{place}"
+        parent = place_named(place)
         where = {**context, **how.context, "project": place, "parent": parent}
         if how.shape is not None:
             yield from how.shape({"assets": found}, where)

@@ -18,6 +18,7 @@ from compliancectl.collectors.gcp.everywhere import (
     shape_assets,
 )
 from compliancectl.collectors.gcp.identity import subject
+from compliancectl.collectors.gcp.inventory import place_named
 from compliancectl.collectors.gcp.redact import parse
 from compliancectl.collectors.gcp.services import SERVICES
 from compliancectl.collectors.gcp.session import GcpSession
@@ -47,7 +48,7 @@ class GcpFeed(Feed[GcpSession]):
 
 def place(target: Target) -> str:
     """The project or organisation of a target: `projects/larkspur-prod`."""
-    return target.name if "/" in target.name else f"projects/{target.name}"
+    return place_named(target.name)
 
 
 def projects(service: str) -> Callable[[GcpSession], Iterable[Target]]:

@@ -258,6 +258,11 @@ def _number(place: str) -> list[str]:
     return [number] if kind == "projects" else []
 
 
+def place_named(name: str) -> str:
+    """`projects/P` of a project's id; `organizations/N` and `folders/F` as they are."""
+    return name if "/" in name else f"projects/{name}"
+
+
 def place_of(asset: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """The project id of an asset, or `organizations/N`, `folders/F`."""
     place = ancestor(asset)

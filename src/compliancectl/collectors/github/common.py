@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from compliancectl import clock
 from compliancectl.collectors.base import Reply, Target
@@ -76,6 +76,19 @@ def neighbours(session: GitHubSession, branch: str) -> list[str]:
     ]
 
 
+T = TypeVar("T")
+
+
+def drain(answers: Generator[Reply, None, T]) -> tuple[list[Reply], T]:
+    """All replies, and what came of them."""
+    replies: list[Reply] = []
+    while True:
+        try:
+            replies.append(next(answers))
+        except StopIteration as done:
+            return replies, cast("T", done.value)
+
+
 def once(
     session: GitHubSession, name: str, ask: Callable[[Tally], Generator[Reply, None, list[Any]]], tally: Tally
 ) -> Generator[Reply, None, list[Any]]:
@@ -85,13 +98,9 @@ def once(
     """
     with session.listing:
         if name not in session.once:
-            first, replies = Tally(""), []
-            pages = ask(first)
-            try:
-                while True:
-                    replies.append(next(pages))
-            except StopIteration as done:
-                session.once[name] = replies, done.value, first
+            first = Tally("")
+            replies, found = drain(ask(first))
+            session.once[name] = replies, found, first
         replies, entries, first = session.once[name]
     tally.pages += first.pages
     yield from replies
@@ -128,7 +137,6 @@ def counts(session: GitHubSession, field: str, tally: Tally) -> Generator[Reply,
 
 AT_ONCE = 8
 """Repositories that are asked for the same thing at the same time, where GitHub answers about one only."""
-T = TypeVar("T")
 
 
 def each(
@@ -141,13 +149,8 @@ def each(
     """Ask about several repositories at the same time; yield their replies in order, return what each gave."""
 
     def drained(name: str) -> tuple[list[Reply], T, Tally]:
-        counted, replies = Tally(""), []
-        answers = ask(name, counted)
-        while True:
-            try:
-                replies.append(next(answers))
-            except StopIteration as done:
-                return replies, done.value, counted
+        counted = Tally("")
+        return *drain(ask(name, counted)), counted
 
     found: dict[str, T] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:

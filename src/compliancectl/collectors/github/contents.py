@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Feed, Fetched, Reply, Row, Target
+from compliancectl.collectors.calls import batches
 from compliancectl.collectors.github.columns import CONTENTS, METADATA, PULL_REQUESTS, column, table
 from compliancectl.collectors.github.common import audit_phrase, gone, login_of, organization_target, repository_of
 from compliancectl.collectors.github.config import covered
@@ -65,7 +66,7 @@ def _fetch_files(session: GitHubSession, target: Target) -> Fetched:
     repository = repository_of(target)
     variables = {"organization": session.organization, "repository": repository}
     found: set[str] = set()
-    for some in _by(FILES_AT_ONCE, session.config.watched[repository]):
+    for some in batches(session.config.watched[repository], FILES_AT_ONCE):
         expressions = {f"e{place}": f"HEAD:{path.rstrip('/')}" for place, path in enumerate(some)}
         facts = {"repository": repository, "watched": some}
         got = session.graphql(watched_paths(len(some)), {**variables, **expressions}, tally, facts=facts)
@@ -75,17 +76,12 @@ def _fetch_files(session: GitHubSession, target: Target) -> Fetched:
         for place, path in enumerate(some):
             found.update(_files_at(at(got.data, "repository", f"w{place}"), path))
     paths = sorted(found)
-    for some in _by(FILES_AT_ONCE, paths):
+    for some in batches(paths, FILES_AT_ONCE):
         names = {f"p{place}": path for place, path in enumerate(some)}
         shown: dict[str, Any] = {"repository": repository, "paths": some}
         yield session.graphql(file_histories(len(some)), {**variables, **names}, tally, facts=shown).reply
     tally.items = len(paths)
     return tally.result()
-
-
-def _by(size: int, things: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(things), size):
-        yield list(things[start : start + size])
 
 
 def _files_at(found: Any, path: str) -> list[str]:

@@ -7,12 +7,13 @@ and nothing else is touched.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from compliancectl.collectors.base import Context, Reply
+from compliancectl.collectors.base import Context
+from compliancectl.collectors.github.common import drain
 from compliancectl.collectors.github.config import GitHubConfig
 from compliancectl.collectors.github.session import GitHubSession, Tally, at
 from compliancectl.errors import ApiDisabled, Denied, Garbage, Truncated, Unreachable
@@ -64,7 +65,7 @@ class Tracker:
         """
         login = self._session.principal().subject
         tally = Tally("Link headers")
-        found = _drained(
+        _, found = drain(
             self._session.pages(
                 f"{self._path}/issues", tally, state="all", creator=login, sort="created", direction="asc"
             )
@@ -114,14 +115,6 @@ def tracker(config: GitHubConfig, context: Context, repository: str) -> Iterator
         yield Tracker(session, repository)
     finally:
         session.close()
-
-
-def _drained(walk: Generator[Reply, None, list[Any]]) -> list[Any]:
-    while True:
-        try:
-            next(walk)
-        except StopIteration as end:
-            return list(end.value)
 
 
 def _object(content: bytes) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 from compliancectl import canonical, clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE, entry_fields, entry_pages
@@ -169,8 +170,8 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
 def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     """Cloud Logging answers about many projects in one request."""
     tally = Tally(filters=[_filter(_window(session))])
-    for start in range(0, len(inventory.chosen), BATCH):
-        yield from _count(session, list(inventory.chosen[start : start + BATCH]), tally)
+    for batch in batches(inventory.chosen, BATCH):
+        yield from _count(session, batch, tally)
     done = tally.completeness("audit log entries in the period, counted")
     return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp import identity
 from compliancectl.collectors.gcp.everywhere import SERVICE_TYPE, Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
@@ -155,9 +156,8 @@ def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     """Some entry anywhere in scope is enough; where there is none, projects that have the API enabled are asked for calls."""
     tally, silent = Tally(), list[str]()
     places = [f"projects/{project}" for project in inventory.chosen]
-    batches = [places[start : start + BATCH] for start in range(0, len(places), BATCH)]
     for service in SERVICES:
-        for batch in batches:
+        for batch in batches(places, BATCH):
             reply, there = _newest(session, inventory.root, batch, service, tally)
             yield reply
             if there:
@@ -168,7 +168,8 @@ def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
         _judge_silence(session, inventory.root)
         for project in (yield from _callers(session, inventory, silent, tally)):
             yield from _calls(session, project, silent, tally)
-    return reworded(_done(tally), f"{_done(tally).method}; {inventory.words}, up to {BATCH} in one request")
+    done = _done(tally)
+    return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} in one request")
 
 
 def _callers(

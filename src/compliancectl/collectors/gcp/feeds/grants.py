@@ -12,17 +12,18 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed, place
-from compliancectl.collectors.gcp.feeds.iam import is_service_agent
-from compliancectl.collectors.gcp.feeds.logs import BATCH, entry_drops, entry_fields, entry_pages
+from compliancectl.collectors.gcp.feeds.iam import SERVICE_AGENT, is_service_agent
+from compliancectl.collectors.gcp.feeds.logs import BATCH, entry_drops, entry_fields, entry_pages, with_organization
 from compliancectl.collectors.gcp.inventory import Inventory
 from compliancectl.collectors.gcp.listing import Tally
 from compliancectl.collectors.gcp.redact import Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, dig, instant, resource_column
 from compliancectl.model.evidence import Window
-from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, Table
+from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
 _DELTAS = "protoPayload.serviceData.policyDelta"
 _D = f"logging.v2#LogEntry:{_DELTAS}.bindingDeltas[]"
@@ -52,12 +53,7 @@ CHANGE = Table(
             f"{_D}.member",
             required=True,
         ),
-        Column(
-            "service_agent",
-            BOOL,
-            "An identity of Google's own that acts for a service, and that nobody can log in as.",
-            "derived: the domain of the member",
-        ),
+        SERVICE_AGENT,
         Column("condition", TEXT, "Under which condition, as an expression.", f"{_D}.condition.expression"),
         Column(
             "principal",
@@ -106,14 +102,6 @@ def _changes(session: GcpSession, places: list[str], tally: Tally) -> Iterator[R
         yield page.reply
 
 
-def _targets(session: GcpSession) -> Iterator[Target]:
-    """The organisation if the scope names it, and the projects or roots."""
-    organization, places = session.config.organization, session.config.projects or session.config.roots
-    above = (f"organizations/{organization}",) if organization else ()
-    for name in dict.fromkeys((*above, *places)):
-        yield Target(name, session.endpoint("logging"))
-
-
 def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally(filters=[_filter(_window(session))])
     yield from _changes(session, [place(target)], tally)
@@ -124,8 +112,8 @@ def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     """Cloud Logging answers about many places in one request: what lies above the projects comes first."""
     tally = Tally(filters=[_filter(_window(session))])
     places = [*inventory.above, *(f"projects/{project}" for project in inventory.chosen)]
-    for start in range(0, len(places), BATCH):
-        yield from _changes(session, places[start : start + BATCH], tally)
+    for batch in batches(places, BATCH):
+        yield from _changes(session, batch, tally)
     done = tally.completeness("audit log entries of changed IAM policies")
     above = f"with the {len(inventory.above)} folders and organisations that they lie in"
     return reworded(done, f"{done.method}; {inventory.words}, {above}, up to {BATCH} in one request")
@@ -165,7 +153,7 @@ FEEDS = (
         _shape,
         Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"),
         everywhere=Everywhere(batches=_fetch_batches),
-        targets=_targets,
+        targets=with_organization,
         window=_window,
     ),
 )

@@ -23,6 +23,13 @@ _FORM = "//cloudresourcemanager.googleapis.com/projects/P, folders/F or organiza
 _PLACE = Column("project", TEXT, "The project; or folders/F, organizations/N.", "scope", required=True)
 _NEEDS = ("resourcemanager.projects.getIamPolicy",)
 
+SERVICE_AGENT = Column(
+    "service_agent",
+    BOOL,
+    "An identity of Google's own that acts for a service, and that nobody can log in as.",
+    "derived: the domain of the member",
+)
+
 POLICY = Table(
     "gcp.iam_policy",
     "One row per project, folder and organisation whose IAM policy was read.",
@@ -57,12 +64,7 @@ BINDING = Table(
             required=True,
         ),
         Column("member_type", TEXT, "user, group, serviceAccount, domain …", "derived: member, before the colon"),
-        Column(
-            "service_agent",
-            BOOL,
-            "An identity of Google's own that acts for a service, and that nobody can log in as.",
-            "derived: the domain of the member",
-        ),
+        SERVICE_AGENT,
         Column("condition", TEXT, "Under which condition, as an expression.", f"{_P}:bindings[].condition.expression"),
     ),
     key=("resource", "position"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl import canonical, clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed, place
 from compliancectl.collectors.gcp.feeds import log_tables as tables
@@ -143,7 +144,8 @@ def _without_unknown_service_data(message: Any) -> tuple[Any, dict[int, str]]:
 # -- sinks ------------------------------------------------------------------------------------------------------------
 
 
-def _sink_targets(session: GcpSession) -> Iterator[Target]:
+def with_organization(session: GcpSession) -> Iterator[Target]:
+    """The organisation if the scope names it, and the projects or roots."""
     organization, places = session.config.organization, session.config.projects or session.config.roots
     above = (f"organizations/{organization}",) if organization else ()
     for name in dict.fromkeys((*above, *places)):
@@ -291,8 +293,7 @@ def _fetch_entries(session: GcpSession, target: Target) -> Fetched:
 def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     """Cloud Logging answers about many projects in one request."""
     tally = Tally(filters=[entry_filter(_window(session))])
-    for start in range(0, len(inventory.chosen), BATCH):
-        batch = [f"projects/{project}" for project in inventory.chosen[start : start + BATCH]]
+    for batch in batches([f"projects/{project}" for project in inventory.chosen], BATCH):
         yield from _entries(session, batch, {}, tally)
     done = tally.completeness("audit log entries in the window")
     return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
@@ -361,7 +362,7 @@ FEEDS = (
         _shape_sinks,
         Audited("logging", "google.logging.v2.ConfigServiceV2.ListSinks"),
         everywhere=Everywhere(types=("logging.googleapis.com/LogSink",), key="sinks", root_too=True),
-        targets=_sink_targets,
+        targets=with_organization,
     ),
     feed(
         "log_buckets",

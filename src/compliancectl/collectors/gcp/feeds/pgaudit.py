@@ -10,6 +10,7 @@ from typing import Any
 
 from compliancectl import clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE, log_pages
@@ -114,8 +115,7 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
 def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     """Many projects in one request; where they have more entries than a page, each is asked alone."""
     tally = Tally(filters=[_filter(_window(session))])
-    for start in range(0, len(inventory.chosen), BATCH):
-        batch = inventory.chosen[start : start + BATCH]
+    for batch in batches(inventory.chosen, BATCH):
         reply, more = _newest(session, batch, tally)
         yield reply
         for project in batch if more and len(batch) > 1 else ():

@@ -14,14 +14,14 @@ from typing import Any
 from compliancectl.collectors.base import Fetched, Row, Target
 from compliancectl.collectors.gcp.everywhere import reworded
 from compliancectl.collectors.gcp.feed import Audited, feed, place
-from compliancectl.collectors.gcp.feeds.iam import is_service_agent
+from compliancectl.collectors.gcp.feeds.iam import SERVICE_AGENT, is_service_agent
 from compliancectl.collectors.gcp.inventory import Inventory, Outside
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, dig, project_column, resource_column
 from compliancectl.collectors.gcp.verdict import Asked
-from compliancectl.model.table import BOOL, INT, TEXT, Column, Table
+from compliancectl.model.table import INT, TEXT, Column, Table
 
 SEARCH = "cloudasset.assets.searchAllIamPolicies"
 _PLACES = "cloudresourcemanager.googleapis.com/"
@@ -43,12 +43,7 @@ GRANT = Table(
             f"{_RESULT}:policy.bindings[].members[]",
             required=True,
         ),
-        Column(
-            "service_agent",
-            BOOL,
-            "An identity of Google's own that acts for a service, and that nobody can log in as.",
-            "derived: the domain of the member",
-        ),
+        SERVICE_AGENT,
         Column(
             "condition",
             TEXT,

@@ -15,7 +15,7 @@ from compliancectl import canonical, clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
 from compliancectl.collectors.gcp.everywhere import reworded
 from compliancectl.collectors.gcp.feed import Audited, feed, place
-from compliancectl.collectors.gcp.inventory import Inventory, Outside
+from compliancectl.collectors.gcp.inventory import Inventory, Outside, place_named
 from compliancectl.collectors.gcp.listing import Listing, Page, Tally, pages, single
 from compliancectl.collectors.gcp.redact import REDACTED, Drop
 from compliancectl.collectors.gcp.session import GcpSession, Request
@@ -205,7 +205,7 @@ def _rule(session: GcpSession, name: str, target: Target, tally: Tally) -> Reply
 
 def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
     name = context["project"]
-    where = name if "/" in name else f"projects/{name}"
+    where = place_named(name)
     if context["part"] == "declared":
         yield "gcp.security_center", {"project": name, "resource": where, "activated": False, "findings": 0}
     elif context["part"] == "rule":
