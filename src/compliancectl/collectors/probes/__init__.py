@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from compliancectl.collectors.base import Collector, Context
-from compliancectl.collectors.probes import canaries, dns_feeds, origins, pages, routes, tls, web
+from compliancectl.collectors.probes import canaries, dns_feeds, origins, pages, routes, statements, tls, web
 from compliancectl.collectors.probes.config import ProbesConfig
 from compliancectl.collectors.probes.session import ProbesSession
 
@@ -28,6 +28,7 @@ class ProbesCollector(Collector[ProbesConfig, ProbesSession]):
         *origins.FEEDS,
         *pages.FEEDS,
         *routes.FEEDS,
+        *statements.FEEDS,
         *tls.FEEDS,
         *web.FEEDS,
     )

@@ -47,6 +47,21 @@ class Page(Model):
         return web_url(value)
 
 
+class Statements(Model):
+    """A public page with promises, and the register of claims that it is held against."""
+
+    url: str
+    register_file: str = Field(alias="register", min_length=1)
+    """File of claims, relative to the scope file."""
+    page: str = Field(min_length=1)
+    """Id of the page in the register."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        return web_url(value)
+
+
 Variable = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """Name of an environment variable."""
 Purpose = Literal[
@@ -150,6 +165,8 @@ class ProbesConfig(Model):
     """Hosts that publish /.well-known/security.txt."""
     pages: tuple[Page, ...] = ()
     """Public pages that must be there."""
+    statements: tuple[Statements, ...] = ()
+    """Public pages that are held against a register of claims, sentence by sentence."""
     canaries: tuple[Canary, ...] = ()
     """Requests with accounts and content that were made for it."""
     apis: tuple[Api, ...] = ()
@@ -174,17 +191,9 @@ class ProbesConfig(Model):
 
     @model_validator(mode="after")
     def _names_something(self) -> ProbesConfig:
-        named = (
-            self.hostnames,
-            self.origins,
-            self.mail_domains,
-            self.security_txt,
-            self.pages,
-            self.canaries,
-            self.apis,
-        )
-        if not any(named):
-            raise ValueError("name hostnames, origins, mail_domains, security_txt, pages, canaries or apis")
+        places = (self.hostnames, self.origins, self.mail_domains, self.security_txt, self.pages, self.statements)
+        if not any((*places, self.canaries, self.apis)):
+            raise ValueError("name hostnames, origins, mail_domains, security_txt, pages, statements, canaries or apis")
         names = [canary.name for canary in self.canaries]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two canaries are called {twice[0]}")

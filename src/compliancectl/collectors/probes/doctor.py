@@ -57,19 +57,20 @@ def _credentials(session: ProbesSession) -> Iterator[Diagnosis]:
     for canary in session.config.canaries:
         unset = canaries.missing(canary)
         fix = f"Set {unset[0]} to the value of the header {canary.header}." if unset else None
-        detail = (
-            f"{' and '.join(unset)} not set"
-            if unset
-            else "its credentials are set"
-            if canary.credential
-            else "needs none"
-        )
+        detail = "needs no credential"
+        if canary.credential:
+            detail = f"{' and '.join(unset)} not set" if unset else "its credentials are set"
         yield Diagnosis(f"canary {canary.name}", "missing" if unset else "ok", detail, fix)
 
 
 def _places(session: ProbesSession) -> list[tuple[str, int]]:
     config = session.config
-    named = [*(page.url for page in config.pages), *(c.url for c in config.canaries), *(api.url for api in config.apis)]
+    named = [
+        *(page.url for page in config.pages),
+        *(page.url for page in config.statements),
+        *(c.url for c in config.canaries),
+        *(api.url for api in config.apis),
+    ]
     urls = [urlsplit(url) for url in named]
     found = [(host, 443) for host in (*config.hostnames, *config.security_txt, *(o.host for o in config.origins))]
     found += [(str(u.hostname), u.port or (443 if u.scheme == "https" else 80)) for u in urls]

@@ -66,6 +66,7 @@ def start(company: Company, folder: Path) -> Part:
         servers[f"origin {name}"] = WebServer(_Origin(said["status"]), tls=context).start()
     names = NameServer(facts["dns"])
     write_yaml(folder / "openapi.yaml", facts["api_description"])
+    write_yaml(folder / "claims.yaml", facts["register"])
     env = {_variable(name): sent for name, sent in facts["accounts"].items()}
     return Part(_scope(facts, servers, names), names, servers, env)
 
@@ -154,6 +155,11 @@ def _day(instant: datetime) -> str:
     return f"{instant:%B} {instant.day}, {instant.year}"
 
 
+def _promises(said: dict[str, Any]) -> dict[str, Any]:
+    """The page with promises as the scope file declares it."""
+    return {"url": f"https://{said['host']}{said['path']}", "register": "edge/claims.yaml", "page": said["page"]}
+
+
 def _canary(said: dict[str, Any]) -> dict[str, Any]:
     """A canary of the definition as the scope file declares it."""
     declared = {key: value for key, value in said.items() if key not in ("path", "as", "proof")}
@@ -193,6 +199,7 @@ def _scope(facts: dict[str, Any], servers: dict[str, WebServer], names: NameServ
         "mail_domains": facts["mail_domains"],
         "security_txt": facts["security_txt"],
         "pages": [{"url": f"https://{p['host']}{p['path']}", "purpose": p["purpose"]} for p in facts["pages"]],
+        "statements": [_promises(facts["promises"])],
         "canaries": [_canary(said) for said in facts["canaries"]],
         "apis": [{"openapi": "edge/openapi.yaml", "url": _PRODUCT}],
         "edge_networks": facts["edge_networks"],
