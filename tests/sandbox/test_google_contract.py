@@ -276,6 +276,8 @@ SCOPES: dict[str, dict[str, Any]] = {
     "organization": {"projects": []},
     "folder": {"projects": [], "organization": None, "folders": ["610000000001"]},
 }
+NOT_WHOLE = {"folder": {"gcp.effective_access": "partial"}}
+"""What is granted above a folder cannot be analysed when the scope names no organisation, and is not taken for nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -303,7 +305,8 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
             with collector.open(config, context) as session:
                 assert {line.outcome for line in session.doctor()} == {"ok"}
             items = store.read_items(folder / name)
-            assert {item.status for item in items} == {"collected"}, [i.reason for i in items if i.reason]
+            short = {item.feed: item.status for item in items if item.status != "collected"}
+            assert short == NOT_WHOLE.get(name, {}), [i.reason for i in items if i.reason]
         write_scope(sandbox, sources={"gcp": {**part.scope, "organization": None}})
         alone = open_project(sandbox.scope_file)
         collect(alone.scope, alone.collectors, ["gcp.essential_contact"], folder / "alone")

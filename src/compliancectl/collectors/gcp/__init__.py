@@ -11,6 +11,7 @@ from compliancectl.collectors.gcp import permissions
 from compliancectl.collectors.gcp.config import GcpConfig
 from compliancectl.collectors.gcp.feed import GcpFeed
 from compliancectl.collectors.gcp.feeds import (
+    access,
     accounts,
     activity,
     arrival,
@@ -52,6 +53,7 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
     system = "Google Cloud"
     config = GcpConfig
     feeds = (
+        *access.FEEDS,
         *accounts.FEEDS,
         *activity.FEEDS,
         *arrival.FEEDS,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compliancectl.sandbox.company import Company
+from compliancectl.sandbox.google.analysis import Analysis
 from compliancectl.sandbox.google.cloud import Cloud
 from compliancectl.sandbox.google.contacts import Contacts
 from compliancectl.sandbox.google.inventory import Inventory
@@ -68,7 +69,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     cloud = Cloud(state)
     resources = Resources(state)
     inventory = Inventory(state, sql, cloud, resources)
-    small = (Networks(state), Supply(state), Contacts(state), Measures(state), Security(state))
+    small = (Analysis(state), Networks(state), Supply(state), Contacts(state), Measures(state), Security(state))
     parts = (sql, cloud, resources, inventory, *small)
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)

@@ -110,6 +110,11 @@ class State:
             holder = self.data["folders"][name]
         return {"version": 3, "etag": "BwYAAAAAAAA=", **holder.get("policy", {})}
 
+    @staticmethod
+    def bindings(policy: dict[str, Any]) -> list[dict[str, Any]]:
+        """The bindings of a single thing's policy: one as it is written, and `more` of them."""
+        return [{"role": policy["role"], "members": policy["members"]}, *policy.get("more", ())]
+
     def enabled(self, project: str) -> list[str]:
         """APIs that are switched on in a project: those of which it holds something, but for the disabled."""
         held = self.project(project)
