@@ -390,7 +390,7 @@ ROUTES = {
 
 def test_log_entries_are_always_asked_for_in_an_explicit_window(traffic: Traffic) -> None:
     filters = [message.filter for name, message in traffic.rpcs if name.endswith("ListLogEntries")]
-    assert len(filters) == 62
+    assert len(filters) == 70
     for text in filters:
         assert re.search(r'timestamp>="\d{4}-\d\d-\d\dT[\d:.]+Z" AND timestamp<"\d{4}-\d\d-\d\dT[\d:.]+Z"', text)
 
