@@ -67,6 +67,8 @@ class GcpConfig(Model):
     """False: Security Command Center is not activated here; nothing is asked of it, and the evidence says it was declared."""
     data_profiles: tuple[Location, ...] | None = None
     """Regions in which Sensitive Data Protection keeps data profiles; empty: there are none, and none is asked for."""
+    history_assets: int = Field(default=2000, ge=1)
+    """Most assets of one kind whose versions are read; of kinds that have more, none is."""
     endpoints: dict[str, str] = {}
     """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
     max_calls: int | None = Field(default=None, ge=1)

@@ -10,6 +10,7 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google.analysis import Analysis
 from compliancectl.sandbox.google.cloud import Cloud
 from compliancectl.sandbox.google.contacts import Contacts
+from compliancectl.sandbox.google.history import History
 from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.measures import Measures
@@ -73,6 +74,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     inventory = Inventory(state, sql, cloud, resources)
     small = (
         Analysis(state),
+        History(state, inventory),
         Networks(state),
         Supply(state),
         Contacts(state),
