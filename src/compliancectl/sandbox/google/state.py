@@ -10,6 +10,7 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google import errors
 
 _TITLES = {
+    "accesscontextmanager.googleapis.com": "Access Context Manager API",
     "artifactregistry.googleapis.com": "Artifact Registry API",
     "certificatemanager.googleapis.com": "Certificate Manager API",
     "cloudasset.googleapis.com": "Cloud Asset API",
@@ -23,6 +24,7 @@ _TITLES = {
     "containeranalysis.googleapis.com": "Container Analysis API",
     "essentialcontacts.googleapis.com": "Essential Contacts API",
     "dns.googleapis.com": "Cloud DNS API",
+    "dlp.googleapis.com": "Sensitive Data Protection (DLP)",
     "logging.googleapis.com": "Cloud Logging API",
     "monitoring.googleapis.com": "Cloud Monitoring API",
     "networkmanagement.googleapis.com": "Network Management API",
@@ -109,6 +111,11 @@ class State:
         elif kind == "folders":
             holder = self.data["folders"][name]
         return {"version": 3, "etag": "BwYAAAAAAAA=", **holder.get("policy", {})}
+
+    @staticmethod
+    def bindings(policy: dict[str, Any]) -> list[dict[str, Any]]:
+        """The bindings of a single thing's policy: one as it is written, and `more` of them."""
+        return [{"role": policy["role"], "members": policy["members"]}, *policy.get("more", ())]
 
     def enabled(self, project: str) -> list[str]:
         """APIs that are switched on in a project: those of which it holds something, but for the disabled."""
