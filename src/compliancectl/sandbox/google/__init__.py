@@ -50,6 +50,15 @@ class Part:
         """Let Cloud SQL's proxy forward to a PostgreSQL: the path of its socket, or host and port."""
         self.proxy.backend = backend
 
+    def move(self, company: Company) -> None:
+        """Hold what the company has at another moment.
+
+        Cloud Logging's and Cloud SQL's certificates were made when the servers started, and are good for a day.
+        """
+        self.state.move(company)
+        self.web.log.clear()
+        self.logs.log.clear()
+
     def stop(self) -> None:
         """Stop all servers."""
         self.logs.stop()

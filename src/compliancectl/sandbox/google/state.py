@@ -61,6 +61,10 @@ class State:
     """The definition of `company/google.yaml`, and what is refused."""
 
     def __init__(self, company: Company) -> None:
+        self.move(company)
+
+    def move(self, company: Company) -> None:
+        """Hold what a company has, and refuse what its definition says."""
         self.data: dict[str, Any] = company.sections["google"]
         self.now: datetime = company.now
         self.denied: set[str] = set(self.data.get("denied_permissions", ()))
