@@ -15,6 +15,8 @@ from keyless import ISSUER, LEAD, WORKFLOW, Server, Services
 
 from compliancectl.cli import app
 from compliancectl.errors import Unreachable
+from compliancectl.sandbox import company as definition
+from compliancectl.sandbox.run import running
 from compliancectl.seal import keyless, trust
 from compliancectl.verify import verify
 
@@ -276,3 +278,19 @@ def test_without_the_library_nothing_is_signed_and_nothing_counts_as_checked(
     assert "was not checked" in said and "compliancectl[sigstore]" in said and "● verified" not in said
     assert app.run(["bundle", str(run_folder), "-o", str(tmp_path / "c"), "--key", key]) == 2
     assert "compliancectl[sigstore]" in capsys.readouterr().err
+
+
+def test_a_run_looks_for_the_identity_before_it_collects_and_seals_with_a_new_token(
+    job: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, out = f"sigstore:{job.config(tmp_path / 'config')}", tmp_path / "out"
+    with running(definition.load(), tmp_path / "company", only=("documents",)) as box:
+        run = ["run", "--scope", str(box.scope_file), "--key", key, "-o", str(out), "--only", "VND-02", "--no-report"]
+        job.status = {"/token": 403}
+        assert app.run(run) == 3 and "gives no identity token" in capsys.readouterr().err
+        assert not out.exists()
+        job.status, job.asked = {}, []
+        assert app.run(run) == 0
+    assert job.asked[0] == "/token" and job.asked[-3:] == ["/token", CERT, ENTRIES]
+    names = policy(tmp_path / "trust.yaml", job.services.trust_file())
+    assert app.run(["verify", str(out / "bundle.zip"), "--trust", str(names)]) == 0
