@@ -41,7 +41,7 @@ def certify(
     controls = select(found.controls, tuple(only or ()), ())
     path = output or Path(f"{engine}.certificate.json")
     with console.step(f"starting {engine}"):
-        opened = open_engine(engine, Settings(master=spark_master))
+        opened = open_engine(engine, Settings(master=spark_master, brief=True))
     try:
         with console.steps(f"certifying {engine}", len(controls)) as tell:
             certificate = certified(opened, controls, found.tables, progress=tell)
@@ -74,8 +74,9 @@ def list_(certificate: CertificateFile = None) -> int:
 def _show(certificate: Certificate, path: Path) -> None:
     for control in certificate.controls:
         answers = f"{control.worlds - control.differing} of {control.worlds} answers as {certificate.reference}"
-        mark = "●" if control.worlds and not control.differing else "✕"
-        typer.echo(f"{mark} {control.id:<9} {answers}")
+        typer.echo(f"{'●' if control.granted else '✕'} {control.id:<9} {answers}")
+        for test in control.unexampled:
+            typer.echo(f"    {test}: not certified, because it has no example")
         for difference in control.differences:
             typer.echo(f"    {difference.where}: {difference.what}")
     typer.echo("")

@@ -21,6 +21,8 @@ class Settings:
 
     master: str = "local[*]"
     """Of Spark: `local[N]`, or the address of a cluster's master."""
+    brief: bool = False
+    """Whether many small questions will be asked, so that starting fast counts for more than running fast."""
 
 
 @dataclass(frozen=True)
