@@ -1,4 +1,4 @@
-"""Pin the dependencies of pyproject.toml with their hashes: `runtime.lock`, `dev.lock` (to develop and test), `spark.lock`."""
+"""Pin the dependencies of pyproject.toml with their hashes: `runtime.lock`, `dev.lock` (to develop and test), `spark.lock`, `bigquery.lock`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def main() -> None:
     runtime = [*project["project"]["dependencies"], *build, "editables"]
     dev = [*runtime, *project["dependency-groups"]["dev"]]
     spark = project["project"]["optional-dependencies"]["spark"]
-    for name, wanted in (("dev", dev), ("runtime", runtime), ("spark", spark)):
+    bigquery = [*project["project"]["optional-dependencies"]["bigquery"], *project["dependency-groups"]["googlesql"]]
+    for name, wanted in (("dev", dev), ("runtime", runtime), ("spark", spark), ("bigquery", bigquery)):
         with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
             source.write("\n".join(wanted) + "\n")
             source.flush()

@@ -42,7 +42,7 @@ def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
 
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
-        tree = tree.transform(_evidence_table).transform(rules)
+        tree = tree.transform(as_evidence_table).transform(rules)
         return str(tree.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE))
     except RecursionError:
         raise Refused("The SQL nests too deeply to be translated.", "Write it flatter.") from None
@@ -51,7 +51,8 @@ def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
         raise Refused(f"The SQL cannot be translated: {said}.", "Write it in plainer SQL.") from error
 
 
-def _evidence_table(node: exp.Expression) -> exp.Expression:
+def as_evidence_table(node: exp.Expression) -> exp.Expression:
+    """`gcp.sql_instance` as the one name that engines know it by; any other node as it is."""
     from sqlglot import exp
 
     if not isinstance(node, exp.Table) or not node.db:
