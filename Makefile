@@ -9,7 +9,7 @@ T ?= tests
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test postgres-versions year spark faults kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
+.PHONY: help demo test postgres-versions year spark bigquery faults kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,6 +29,13 @@ spark: setup-dev $(VENV)/.spark ## certify Spark for every control, and hold its
 $(VENV)/.spark: requirements/spark.lock | $(VENV)/.dev
 	@sh requirements/system.sh java
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/spark.lock
+	@touch $@
+
+bigquery: setup-dev $(VENV)/.bigquery ## hold BigQuery's SQL and calls against GoogleSQL's reference implementation (minutes)
+	$(BIN)/python -m pytest tests/engine/test_bigquery.py tests/system/test_bigquery.py -m bigquery
+
+$(VENV)/.bigquery: requirements/bigquery.lock | $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bigquery.lock
 	@touch $@
 
 faults: setup-dev ## try every fault of the company alone; `make test` tries those that do not touch together (minutes)

@@ -3,6 +3,7 @@
     runtime.lock   the program
     sigstore.lock  the program with the extra of that name
     spark.lock     that extra alone
+    bigquery.lock  that extra alone, with what its SQL is held against
     dev.lock       what it is developed and tested with
 """
 
@@ -24,8 +25,14 @@ def main() -> None:
     runtime = [*project["project"]["dependencies"], *build, "editables"]
     dev = [*runtime, *project["dependency-groups"]["dev"]]
     extras = project["project"]["optional-dependencies"]
-    sigstore = [*runtime, *extras["sigstore"]]
-    for name, wanted in (("dev", dev), ("runtime", runtime), ("sigstore", sigstore), ("spark", extras["spark"])):
+    wanted_by = {
+        "dev": dev,
+        "runtime": runtime,
+        "sigstore": [*runtime, *extras["sigstore"]],
+        "spark": extras["spark"],
+        "bigquery": [*extras["bigquery"], *project["dependency-groups"]["googlesql"]],
+    }
+    for name, wanted in wanted_by.items():
         with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
             source.write("\n".join(wanted) + "\n")
             source.flush()

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compliancectl.cli import console
-from compliancectl.cli.options import CertificateFile, Only, SparkMaster
+from compliancectl.cli.options import (
+    BigQueryDataset,
+    BigQueryEndpoint,
+    BigQueryLocation,
+    BigQueryMaxBytes,
+    CertificateFile,
+    Only,
+    SparkMaster,
+)
 
 if TYPE_CHECKING:
     from compliancectl.model.certificate import Certificate
@@ -25,14 +33,21 @@ def certify(
         typer.Option("--output", "-o", help="Certificate to write; by default NAME.certificate.json.", metavar="FILE"),
     ] = None,
     spark_master: SparkMaster = "local[*]",
+    bigquery_dataset: BigQueryDataset = "",
+    bigquery_location: BigQueryLocation = None,
+    bigquery_endpoint: BigQueryEndpoint = None,
+    bigquery_max_bytes: BigQueryMaxBytes = 10 * 2**30,
 ) -> int:
     """Let an engine answer every example and null probe of the controls, and compare it with DuckDB, value by value.
 
     Writes a certificate, which `evaluate --engine NAME` asks for. Exit code 1 when an answer differs.
     """
+    from dataclasses import replace
+
     from compliancectl import canonical, disk
+    from compliancectl.cli import chosen_engine
     from compliancectl.cli.project import catalogue
-    from compliancectl.engines import Settings, known, open_engine
+    from compliancectl.engines import known, open_engine
     from compliancectl.engines.certify import certify as certified
     from compliancectl.load.select import select
 
@@ -40,8 +55,11 @@ def certify(
     found = catalogue()
     controls = select(found.controls, tuple(only or ()), ())
     path = output or Path(f"{engine}.certificate.json")
+    settings = chosen_engine.engine_settings(
+        spark_master, bigquery_dataset, bigquery_location, bigquery_endpoint, bigquery_max_bytes
+    )
     with console.step(f"starting {engine}"):
-        opened = open_engine(engine, Settings(master=spark_master, brief=True))
+        opened = open_engine(engine, replace(settings, brief=True))
     try:
         with console.steps(f"certifying {engine}", len(controls)) as tell:
             certificate = certified(opened, controls, found.tables, progress=tell)

@@ -71,5 +71,33 @@ SparkMaster = Annotated[
         "--spark-master", help="Spark's master: local[N], or an address.", envvar="SPARK_MASTER", metavar="URL"
     ),
 ]
+BigQueryDataset = Annotated[
+    str,
+    typer.Option(
+        "--bigquery-dataset",
+        help="BigQuery's dataset, where evidence may be loaded.",
+        envvar="BIGQUERY_DATASET",
+        metavar="PROJECT.DATASET",
+    ),
+]
+BigQueryLocation = Annotated[
+    str | None,
+    typer.Option(
+        "--bigquery-location", help="Where that dataset must be, such as EU; refused if it is not.", metavar="PLACE"
+    ),
+]
+BigQueryEndpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--bigquery-endpoint",
+        help="BigQuery's API, instead of Google's public one.",
+        envvar="COMPLIANCECTL_ENDPOINT_BIGQUERY",
+        metavar="URL",
+    ),
+]
+BigQueryMaxBytes = Annotated[
+    int,
+    typer.Option("--bigquery-max-bytes", help="Most bytes that one query may be billed for.", metavar="N", min=1),
+]
 
 DEFAULT_SCOPE = Path("compliancectl.yaml")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -150,29 +149,6 @@ def collect_stage(
     if record.status != "complete":
         view.shortfall()
     return record
-
-
-@contextmanager
-def other_engine(name: str, certificate: Path | None, master: str) -> Iterator[tuple[Engine, Certificate] | None]:
-    """An engine other than DuckDB with its certificate, while it is needed; nothing for DuckDB itself.
-
-    Raises:
-        UsageError: there is no such engine, it does not start, or it has no certificate that can be read.
-    """
-    if name == "duckdb":
-        yield None
-        return
-    from compliancectl.engines import Settings, known, open_engine
-    from compliancectl.engines.certify import read
-
-    known(name)
-    granted = read(certificate or Path(f"{name}.certificate.json"), name)
-    with console.step(f"starting {name}"):
-        engine = open_engine(name, Settings(master=master))
-    try:
-        yield engine, granted
-    finally:
-        engine.close()
 
 
 def evaluate_stage(

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compliancectl.cli import pipeline, summary
+from compliancectl.cli import chosen_engine, pipeline, summary
 from compliancectl.cli.options import (
     DEFAULT_SCOPE,
     AsOf,
+    BigQueryDataset,
+    BigQueryEndpoint,
+    BigQueryLocation,
+    BigQueryMaxBytes,
     CertificateFile,
     Deadline,
     EngineName,
@@ -143,12 +147,19 @@ def evaluate(
     engine: EngineName = "duckdb",
     certificate: CertificateFile = None,
     spark_master: SparkMaster = "local[*]",
+    bigquery_dataset: BigQueryDataset = "",
+    bigquery_location: BigQueryLocation = None,
+    bigquery_endpoint: BigQueryEndpoint = None,
+    bigquery_max_bytes: BigQueryMaxBytes = 10 * 2**30,
 ) -> int:
     """Judge the evidence of a run by the controls. Needs no network and no credentials."""
     from compliancectl.cli.project import open_project
 
     project = open_project(scope, only, framework)
-    with pipeline.other_engine(engine, certificate, spark_master) as other:
+    settings = chosen_engine.engine_settings(
+        spark_master, bigquery_dataset, bigquery_location, bigquery_endpoint, bigquery_max_bytes
+    )
+    with chosen_engine.other_engine(engine, certificate, settings) as other:
         results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of), other)
     if format is Format.json:
         typer.echo(json.dumps(results.to_json(), indent=2, ensure_ascii=False))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from compliancectl.engines.base import Engine, Settings
 from compliancectl.errors import UsageError
 
-NAMES = ("spark",)
+NAMES = ("bigquery", "spark")
 """Engines that can be asked for, beside `duckdb`, which is always there and needs no certificate."""
 
 
@@ -20,6 +20,10 @@ def open_engine(name: str, settings: Settings | None = None) -> Engine:
         UsageError: there is no such engine, or what it needs is not installed.
     """
     known(name)
+    if name == "bigquery":
+        from compliancectl.engines.bigquery import BigQuery
+
+        return BigQuery(settings or Settings())
     from compliancectl.engines.spark import Spark
 
     return Spark(settings or Settings())

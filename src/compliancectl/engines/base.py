@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from compliancectl.model.certificate import EngineJob
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Bound
 
@@ -23,6 +24,18 @@ class Settings:
     """Of Spark: `local[N]`, or the address of a cluster's master."""
     brief: bool = False
     """Whether many small questions will be asked, so that starting fast counts for more than running fast."""
+    dataset: str = ""
+    """Of BigQuery: `PROJECT.DATASET`, where evidence may be loaded."""
+    location: str | None = None
+    """Where that dataset must be; absent: wherever it is."""
+    endpoint: str | None = None
+    """Base URL of BigQuery's API, instead of Google's public one."""
+    max_bytes: int = 10 * 2**30
+    """Most bytes that one query may be billed for."""
+    timeout_s: float = 600.0
+    """Longest time for one query or one load, in seconds."""
+    retry_s: float = 60.0
+    """How long a request that BigQuery could not take for the moment is repeated, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,9 @@ class Engine(Protocol):
 
     def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
         """Answer a test once for each world."""
+
+    def jobs(self) -> Sequence[EngineJob]:
+        """What the engine ran for its answers, if it keeps count of it; kept beside the certificate."""
 
     def close(self) -> None:
         """Release what the engine holds."""

@@ -43,7 +43,7 @@ def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
 
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
-        tree = _upwards(tree.transform(_evidence_table), rules)
+        tree = _upwards(tree.transform(as_evidence_table), rules)
         return str(tree.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE))
     except RecursionError:
         raise Refused("The SQL nests too deeply to be translated.", "Write it flatter.") from None
@@ -66,7 +66,8 @@ def _upwards(tree: Any, rules: Callable[[Any], Any]) -> Any:
     return tree
 
 
-def _evidence_table(node: exp.Expression) -> exp.Expression:
+def as_evidence_table(node: exp.Expression) -> exp.Expression:
+    """`gcp.sql_instance` as the one name that engines know it by; any other node as it is."""
     from sqlglot import exp
 
     if not isinstance(node, exp.Table) or not node.db:

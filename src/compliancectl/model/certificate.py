@@ -53,3 +53,25 @@ class Certificate(Wire):
     def certified(self) -> tuple[str, ...]:
         """Ids of the controls by which the engine may judge."""
         return tuple(control.id for control in self.controls if control.granted)
+
+
+class EngineJob(Model):
+    """One job of the engine that gave one test's answer; whoever has the rights finds it there by its name."""
+
+    control: str
+    test: str
+    job: str
+    """As the engine's own console names it, such as `project:EU.compliancectl_…`."""
+    bytes_processed: int
+    bytes_billed: int
+    rows: int
+    """Items in the answer."""
+    sql_sha256: str
+    """Of the query that ran."""
+
+
+class EngineJobs(Wire):
+    """Every job of one judgement, by control and test."""
+
+    version: Literal[1] = 1
+    jobs: tuple[EngineJob, ...]

@@ -5,14 +5,17 @@ This is what another engine is asked for, and what DuckDB says to the same quest
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from compliancectl.model.table import Table
-from compliancectl.query.bind import Bound
+from compliancectl.query.bind import Bound, type_sql
 from compliancectl.query.examples import Workbench
 from compliancectl.query.limits import Stopped, within
-from compliancectl.query.syntax import quote, quote_table, typed_literal
+from compliancectl.query.rows import full_disk
+from compliancectl.query.syntax import quote, quote_table, text_literal, typed_literal
 
 
 def answer_sql(bound: Bound) -> str:
@@ -42,6 +45,33 @@ def answer(bench: Workbench, bound: Bound, rows: Mapping[str, Sequence[Mapping[s
         raise Stopped(str(error)) from error
     finally:
         database.execute("ROLLBACK")
+
+
+def write_answer(bound: Bound, rows: Iterable[Sequence[Any]], out: Path) -> None:
+    """Write an engine's answer as one Parquet file in the new folder `out`, with the columns' own types.
+
+    Args:
+        bound: the test that was asked.
+        rows: the population's columns followed by one boolean or None per check.
+        out: the folder to make.
+    """
+    import duckdb
+
+    out.mkdir()
+    lines = out / "rows.jsonl"
+    names = [*bound.columns, *(f"__c{n}" for n in range(len(bound.checks)))]
+    with lines.open("w", encoding="utf-8") as stream:
+        for row in rows:
+            stream.write(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, default=str) + "\n")
+    kinds = {name: type_sql(kind) for name, kind in bound.columns.items()}
+    kinds |= {f"__c{n}": "BOOLEAN" for n in range(len(bound.checks))}
+    columns = ", ".join(f"{text_literal(name)}: {text_literal(kind)}" for name, kind in kinds.items())
+    with full_disk(), duckdb.connect(config={"threads": 1}) as database:
+        database.execute(
+            f"COPY (SELECT * FROM read_json({text_literal(str(lines))}, format = 'newline_delimited', "
+            f"columns = {{{columns}}})) TO {text_literal(str(out / 'part.parquet'))} (FORMAT parquet)"
+        )
+    lines.unlink()
 
 
 def _literals(table: Table, row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import groupby, islice
@@ -194,6 +194,18 @@ def full_disk() -> Iterator[None]:
         if number is None:
             raise
         raise OSError(number, os.strerror(number)) from None
+
+
+def gather(table: Table, files: Sequence[Path], out: Path) -> int:
+    """Put several Parquet files of a table into one, in the declared order of columns; returns the number of rows."""
+    columns = ", ".join(f'"{column.name}"' for column in table)
+    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
+    with full_disk(), _shared().cursor() as db:
+        found = db.execute(
+            f"COPY (SELECT {columns} FROM read_parquet([{listed}])) TO '{_quoted(out)}' (FORMAT parquet, COMPRESSION zstd)"
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def read_rows(file: Path) -> list[dict[str, object]]:
