@@ -191,6 +191,18 @@ def _printed(node: Any) -> Any:
     )
 
 
+def _instant(node: Any) -> Any:
+    """Text becomes an instant by way of a TIMESTAMP, which knows zones; what it says is turned to UTC, as in DuckDB."""
+    from sqlglot import exp
+
+    if node.to.this not in (exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.DATETIME):
+        return node
+    if isinstance(node.this, exp.Literal):
+        return node
+    cast = "SAFE_CAST" if isinstance(node, exp.TryCast) else "CAST"
+    return built(f"CAST({cast}(@value AS TIMESTAMP) AS DATETIME)", value=node.this)
+
+
 def _days(node: Any) -> Any:
     from sqlglot import exp
 
@@ -248,6 +260,8 @@ def by_kind() -> dict[type, Callable[[Any], Any]]:
     from sqlglot import exp
 
     return {
+        exp.Cast: _instant,
+        exp.TryCast: _instant,
         exp.IntDiv: _whole("DIV"),
         exp.Mod: _whole("MOD"),
         exp.TimeToStr: _printed,

@@ -10,6 +10,7 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google.cloud import Cloud
 from compliancectl.sandbox.google.contacts import Contacts
 from compliancectl.sandbox.google.inventory import Inventory
+from compliancectl.sandbox.google.linked import LinkedDatasets
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.measures import Measures
 from compliancectl.sandbox.google.network import Networks
@@ -38,6 +39,7 @@ class Part:
     state: State
     tokens: TokenService
     logs: LogServer
+    linked: LinkedDatasets
     proxy: SqlProxy
     sqladmin_endpoint: str
     """What the Cloud SQL connector takes as `sqladmin_api_endpoint`."""
@@ -68,7 +70,8 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     cloud = Cloud(state)
     resources = Resources(state)
     inventory = Inventory(state, sql, cloud, resources)
-    small = (Networks(state), Supply(state), Contacts(state), Measures(state), Security(state))
+    linked = LinkedDatasets(state)
+    small = (linked, Networks(state), Supply(state), Contacts(state), Measures(state), Security(state))
     parts = (sql, cloud, resources, inventory, *small)
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
@@ -91,6 +94,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
         state=state,
         tokens=token_service,
         logs=logs,
+        linked=linked,
         proxy=proxy,
         sqladmin_endpoint=f"{server.web.url}/sqladmin.googleapis.com",
     )
