@@ -1,4 +1,11 @@
-"""Pin the dependencies of pyproject.toml with their hashes: `runtime.lock`, `dev.lock` (to develop and test), `spark.lock`, `bigquery.lock`."""
+"""Pin the dependencies of pyproject.toml with their hashes.
+
+    runtime.lock   the program
+    sigstore.lock  the program with the extra of that name
+    spark.lock     that extra alone
+    bigquery.lock  that extra, and GoogleSQL's reference implementation
+    dev.lock       what it is developed and tested with
+"""
 
 from __future__ import annotations
 
@@ -12,14 +19,16 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Write both lock files; neither names where packages were downloaded from."""
+    """Write the lock files; none names where packages were downloaded from."""
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))
     build = project["build-system"]["requires"]
     runtime = [*project["project"]["dependencies"], *build, "editables"]
     dev = [*runtime, *project["dependency-groups"]["dev"]]
-    spark = project["project"]["optional-dependencies"]["spark"]
-    bigquery = [*project["project"]["optional-dependencies"]["bigquery"], *project["dependency-groups"]["googlesql"]]
-    for name, wanted in (("dev", dev), ("runtime", runtime), ("spark", spark), ("bigquery", bigquery)):
+    extras = project["project"]["optional-dependencies"]
+    sigstore = [*runtime, *extras["sigstore"]]
+    bigquery = [*extras["bigquery"], *project["dependency-groups"]["googlesql"]]
+    locks = (("dev", dev), ("runtime", runtime), ("sigstore", sigstore), ("spark", extras["spark"]), ("bigquery", bigquery))
+    for name, wanted in locks:
         with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
             source.write("\n".join(wanted) + "\n")
             source.flush()

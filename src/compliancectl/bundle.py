@@ -22,7 +22,6 @@ from compliancectl.model.manifest import BundleRecord, Operator, Totals, VerifyS
 from compliancectl.seal import (
     Problem,
     additions,
-    dsse,
     index,
     names,
     readme,
@@ -35,6 +34,7 @@ from compliancectl.seal import (
 from compliancectl.seal import archive as zip_archive
 from compliancectl.seal.container import Folder
 from compliancectl.seal.records import Files, Records
+from compliancectl.seal.signed import Signed
 
 _FOLDERS = ("catalog", "evidence", "results", "shards")
 _PACKED = "archive"
@@ -152,16 +152,19 @@ def _build(
             file=run_folder,
             hint="The run folder was altered, or is damaged. Collect and evaluate again.",
         ) from problem
-    envelope, listing, totals = _seal(folder, out, files, found, signer, operator, progress)
-    stamped = stamp(envelope.signature) if stamp else None
+    signed, listing, totals = _seal(folder, out, files, found, signer, operator, progress)
+    stamped = stamp(signed.envelope.signature) if stamp else None
     with disk.output_errors(out):
-        _write_seal(folder, envelope, stamped, signer)
+        if stamped is not None:
+            disk.write_whole(folder / additions.next_timestamp(()), stamped)
+        for name, data in signed.seal().items():
+            disk.write_whole(folder / name, data)
         disk.sync_tree(folder)
     return BundleRecord(
         id=run.id,
         folder=str(out),
         sums_sha256=canonical.sha256(listing),
-        key_id=signer.key_id,
+        key_id=signed.envelope.key_id,
         status="complete" if run.status == "complete" else "partial",
         totals=totals,
         warnings=signer.warnings,
@@ -176,8 +179,8 @@ def _seal(
     signer: signers.Signer,
     operator: Operator,
     progress: Callable[[str], None],
-) -> tuple[dsse.Envelope, bytes, Totals]:
-    """Write what the seal is about, and sign it; returns the envelope, SHA256SUMS and the totals."""
+) -> tuple[Signed, bytes, Totals]:
+    """Write what the seal is about, and sign it; returns the signature, SHA256SUMS and the totals."""
     run, results = found.run, found.results
     assert run is not None and results is not None
     with disk.output_errors(out):
@@ -253,18 +256,6 @@ def _add_own(folder: Path, files: Files, found: Records, run: RunRecord) -> File
     digests = {**files.digests, **{name: canonical.sha256(data) for name, data in own.items()}}
     sizes = {**files.sizes, **{name: len(data) for name, data in own.items()}}
     return Files(digests, sizes, files.records)
-
-
-def _write_seal(folder: Path, envelope: dsse.Envelope, stamp: bytes | None, signer: signers.Signer) -> None:
-    """Write the seal; the envelope, which makes it a sealed bundle, comes last."""
-    seal = folder / "seal"
-    disk.write_whole(seal / "statement.json", envelope.payload)
-    disk.write_whole(seal / "statement.pae", envelope.pae)
-    disk.write_whole(seal / "statement.sig", envelope.signature)
-    disk.write_whole(seal / "signer.pub.pem", signer.public_pem)
-    if stamp is not None:
-        disk.write_whole(folder / additions.next_timestamp(()), stamp)
-    disk.write_whole(folder / disk.SEALED_BY, envelope.to_line())
 
 
 def _pack(folder: Path, packing: Path, archive: Path, record: BundleRecord) -> BundleRecord:

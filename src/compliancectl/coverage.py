@@ -68,9 +68,12 @@ def _slots(
 
 
 def _gaps(sealed: Sequence[Entry], start: datetime, end: datetime) -> Iterator[Window]:
-    """The spans of the period that no complete run's observation covers."""
+    """The spans of the period that no complete run's observation covers.
+
+    A run that was made while its scope's period lasted says that period; what came after it was sealed it has not seen.
+    """
     windows = sorted(
-        (entry.observation.start, entry.observation.end)
+        (entry.observation.start, min(entry.observation.end, entry.at))
         for entry in sealed
         if entry.observation is not None and entry.status == "complete"
     )

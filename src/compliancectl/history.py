@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -25,12 +25,18 @@ _COUNTS = ("passed", "failed", "waived", "excluded", "unknown")
 
 
 def read(
-    folder: Path, *, since: datetime | None = None, only: Sequence[str] = (), index: Path | None = None
+    folder: Path,
+    *,
+    paths: Iterable[Path] | None = None,
+    since: datetime | None = None,
+    only: Sequence[str] = (),
+    index: Path | None = None,
 ) -> History:
     """Read the history of a folder of bundles.
 
     Args:
         folder: searched at any depth.
+        paths: the bundles below it that count; None: all that are there.
         since: leave earlier runs out.
         only: ids of controls; empty means all.
         index: file in which what was read is kept for the next time; None: everything is read.
@@ -41,8 +47,8 @@ def read(
         FileError: results that cannot be read.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
-    with _results(folder) as sources:
+        raise UsageError(f"{folder} is not a folder", hint="Name a folder that holds bundles, or gs://BUCKET/PREFIX.")
+    with _results(folder, bundles(folder) if paths is None else paths) as sources:
         rows = outcomes(sources, index, since=clock.text(since) if since else None, only=only)
     subjects = sorted({row[2:5] for row in rows})
     _check_subjects(folder, subjects)
@@ -60,12 +66,18 @@ def read(
 
 
 def glance(
-    folder: Path, width: int, *, since: datetime | None = None, only: Sequence[str] = (), index: Path | None = None
+    folder: Path,
+    width: int,
+    *,
+    paths: Iterable[Path] | None = None,
+    since: datetime | None = None,
+    only: Sequence[str] = (),
+    index: Path | None = None,
 ) -> Overview:
     """The same history thinned to `width` points a control, for people; arguments and errors as `read`."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="Name the folder that holds the bundles.")
-    with _results(folder) as sources:
+        raise UsageError(f"{folder} is not a folder", hint="Name a folder that holds bundles, or gs://BUCKET/PREFIX.")
+    with _results(folder, bundles(folder) if paths is None else paths) as sources:
         found = overview(sources, index, width, since=since, only=only)
     _check_subjects(folder, found.subjects if found else ())
     assert found is not None  # without one, there are no subjects
@@ -81,11 +93,11 @@ def _check_subjects(folder: Path, subjects: Sequence[tuple[str, ...]]) -> None:
 
 
 @contextmanager
-def _results(folder: Path) -> Iterator[list[Source]]:
+def _results(folder: Path, paths: Iterable[Path]) -> Iterator[list[Source]]:
     """The results of all bundles; those in ZIP files are laid out only when they have to be read."""
     with tempfile.TemporaryDirectory(prefix="compliancectl-history-") as scratch:
         found: list[Source] = []
-        for number, path in enumerate(bundles(folder)):
+        for number, path in enumerate(paths):
             name = path.relative_to(folder).as_posix()
             if path.is_dir():
                 file = path / records.RESULTS

@@ -7,7 +7,8 @@ is imported only when the scope names it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ COLLECTORS = "compliancectl.collectors"
 CONTROLS = "compliancectl.controls"
 
 
+@cache
+def _entries(group: str) -> EntryPoints:
+    """What is installed of a group; asking means reading the metadata of every distribution, so it is done once."""
+    return entry_points(group=group)
+
+
 @dataclass(frozen=True)
 class Installed:
     """A collector and the distribution it came from."""
@@ -31,7 +38,7 @@ class Installed:
 
 def collector_names() -> tuple[str, ...]:
     """Names of all installed collectors, sorted; imports none of them."""
-    return tuple(sorted({entry.name for entry in entry_points(group=COLLECTORS)}))
+    return tuple(sorted({entry.name for entry in _entries(COLLECTORS)}))
 
 
 def collector(name: str) -> Installed:
@@ -40,7 +47,7 @@ def collector(name: str) -> Installed:
     Raises:
         UsageError: if none of that name is installed, or it cannot be imported.
     """
-    entry = next((e for e in entry_points(group=COLLECTORS) if e.name == name), None)
+    entry = next((e for e in _entries(COLLECTORS) if e.name == name), None)
     if entry is None:
         raise UsageError(f"no collector is called {name!r}", hint=_suggest(name, collector_names()))
     try:
@@ -62,7 +69,7 @@ def all_tables() -> dict[str, Table]:
 
 def control_folders() -> tuple[Path, ...]:
     """Folders of control files that installed distributions ship, sorted by distribution name."""
-    entries = sorted(entry_points(group=CONTROLS), key=lambda e: e.name)
+    entries = sorted(_entries(CONTROLS), key=lambda e: e.name)
     return tuple(entry.load()() for entry in entries)
 
 

@@ -6,7 +6,7 @@
     4  unlisted    the files that are there are those that it lists, and the seal is complete
     5  statement   the statement, the envelope's payload and the signed bytes are one and the same
     6  signature   the signature over them was made with the enclosed key
-    7  signer      you trust that key, and did so for the time of the run
+    7  signer      you trust that key, or the identity whose key it was, and did so for the time of the run
     8  subject     the statement is about this SHA256SUMS
     9  digests     every file has the digest that is listed
     10 records     run, evidence and results agree with the files and with each other
@@ -270,25 +270,10 @@ class _Verifier:
         return f"Made with the key {key_id}."
 
     def step_7_signer(self) -> str:
-        """You trust that key, and did so for the time of the run."""
-        key_id = self.envelope.key_id
-        if self.trust is None:
-            raise Skipped(
-                f"Signed by key {key_id}, which you have not said you trust.",
-                "Obtain the signer's public key from them and give it with --key, or list it in a trust file.",
-            )
-        known = self.trust.find(key_id)
-        if not known:
-            raise Problem(
-                f"Signed by key {key_id}, which is not one that you trust",
-                hint="Ask the signer whether this is their key, by another way than the one the bundle came by.",
-            )
+        """You trust that key, or the identity whose key it was, and did so for the time of the run."""
         finished = self.statement.predicate.run.finished_at
-        valid = [key for key in known if key.covers(finished)]
-        if not valid:
-            raise Problem(f"You trust the key {known[0].name!r}, but not for a run of {clock.text(finished)}")
-        self.signer = Signer(key_id=key_id, name=valid[0].name)
-        return f"You trust this key as {valid[0].name!r}."
+        self.signer, said = policy.signed(self.container, self.envelope, self.trust, finished)
+        return said
 
     def step_8_subject(self) -> str:
         """The statement is about this SHA256SUMS."""

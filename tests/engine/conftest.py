@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,8 @@ import duckdb
 import pytest
 
 from compliancectl import canonical
+from compliancectl.engines import Settings, open_engine
+from compliancectl.engines.base import Engine
 from compliancectl.model.evidence import Completeness, EvidenceItem, RejectedRow, RunRecord, TableRows, Window
 from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, ListOf, Table, struct
 from compliancectl.query.syntax import quote, typed_literal
@@ -59,6 +61,7 @@ TABLES: dict[str, Table] = {
                 Column("resource", TEXT, "Path.", required=True),
                 Column("kind", TEXT, "Kind.", required=True),
                 Column("subject", TEXT, "What it is about."),
+                Column("owner", TEXT, "Who answers for it."),
                 Column("issued", TIME, "When."),
                 Column("expires", TIME, "Until when."),
                 Column("status", TEXT, "performed or planned."),
@@ -110,6 +113,14 @@ def _quoted(text: str) -> str:
 def tables() -> dict[str, Table]:
     """The declared tables of these tests."""
     return TABLES
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Engine]:
+    """A Spark of our own; only for tests with the mark of that name."""
+    engine = open_engine("spark", Settings(master="local[2]", brief=True))
+    yield engine
+    engine.close()
 
 
 @pytest.fixture

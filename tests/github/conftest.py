@@ -15,7 +15,7 @@ from compliancectl import load, plugins, store
 from compliancectl.cli.project import catalogue
 from compliancectl.collect import Event, collect
 from compliancectl.evaluate import evaluate
-from compliancectl.model.evidence import EvidenceItem
+from compliancectl.model.evidence import EvidenceItem, Window
 from compliancectl.model.result import Results, TestResult
 from compliancectl.plugins import Installed
 from compliancectl.query.rows import read_rows
@@ -90,7 +90,12 @@ class Hub:
         return self.sandbox.scope_file
 
     def collect(
-        self, *tables: str, deadline_s: float = 5.0, tell: Callable[[Event], None] = lambda event: None, **section: Any
+        self,
+        *tables: str,
+        deadline_s: float = 5.0,
+        tell: Callable[[Event], None] = lambda event: None,
+        period: Window | None = None,
+        **section: Any,
     ) -> Run:
         """Collect the feeds of these tables (all of them if none is named) from the scope file."""
         scope = load.load_scope(self.scope(**section))
@@ -98,7 +103,7 @@ class Hub:
         run = self.folder / f"run{self.runs}"
         wanted = [f"github.{name}" for name in tables] or [t.name for t in INSTALLED.collector.tables]
         with environment(self.sandbox.env):
-            collect(scope, {"github": INSTALLED}, wanted, run, deadline_s=deadline_s, tell=tell)
+            collect(scope, {"github": INSTALLED}, wanted, run, deadline_s=deadline_s, tell=tell, period=period)
         return Run(run)
 
 

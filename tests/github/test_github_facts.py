@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,6 +12,7 @@ from compliancectl.collectors.github import collector, redact
 from compliancectl.collectors.github.client import Client
 from compliancectl.collectors.github.config import GENERIC_SECRETS, GitHubConfig
 from compliancectl.contract import RowContract
+from compliancectl.model.evidence import Window
 
 ORG = "larkspur-learning"
 MARKS = (b"SEEDED-SECRET", b"seeded-person")
@@ -29,6 +30,15 @@ def test_everything_is_collected_and_known_to_be_complete(whole):
         assert item.completeness.complete
         assert item.completeness.method
         assert not [record for rows in item.tables for record in rows.rejected]
+
+
+def test_a_period_that_is_not_over_is_covered_until_the_run_and_no_further(hub):
+    now = hub.sandbox.company.now
+    run = hub.collect(period=Window(start=now - timedelta(days=30), end=now + timedelta(days=60)))
+    windows = {name: item.window for name, item in run.items.items() if item.window is not None}
+    assert {name.partition(" ")[0] for name in windows} >= {"changes", "pushes", "bypasses"}
+    late = {name: window.end for name, window in windows.items() if window.end > run.items[name].completed_at}
+    assert late == {}
 
 
 def test_every_reply_says_what_was_asked_when_and_by_whom(whole):

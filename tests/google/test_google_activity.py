@@ -44,7 +44,7 @@ def test_more_entries_than_may_be_read_are_not_begun(box: Box) -> None:
     box.cloud.logs.generated_entries = 5000
     item = box.collect("gcp.activity_count", projects=[PROD], log_max_entries=3000).item("activity_counts")
     assert (item.status, item.cause) == ("partial", "truncated")
-    assert "audit log entries are expected in the period, and 3000 may be read" in str(item.reason)
+    assert "log entries are expected in the window, and 3000 may be read" in str(item.reason)
     assert len(box.cloud.logs.log) == 1
 
 

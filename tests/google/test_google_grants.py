@@ -94,7 +94,7 @@ def test_grants_on_single_resources_are_found_and_those_of_places_are_left_to_th
         (PROD, 1, "roles/secretmanager.secretAccessor", "serviceAccount:app@larkspur-prod.iam.gserviceaccount.com"),
         (PROD, 1, "roles/storage.legacyBucketReader", "projectViewer:larkspur-prod"),
         (PROD, 1, "roles/storage.objectViewer", "serviceAccount:app@larkspur-prod.iam.gserviceaccount.com"),
-        (PROD, 2, "roles/storage.objectViewer", "user:(redacted)"),
+        (PROD, 2, "roles/storage.legacyBucketReader", "user:(redacted)"),
     ]
 
 

@@ -17,6 +17,7 @@ from compliancectl import canonical, clock
 from compliancectl import ledger as ledgers
 from compliancectl.cli import app
 from compliancectl.coverage import coverage
+from compliancectl.model.evidence import Window
 from compliancectl.model.ledger import Entry
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import running
@@ -254,14 +255,14 @@ DAY = clock.parse("2026-03-01T00:00:00Z")
 
 
 def run(number: int, day: int, *, hours: float = 1, status: str = "complete", controls: str = "0" * 64) -> list[Entry]:
-    """Opened at two o'clock of a day and sealed some hours later; it observes that day."""
+    """Opened at two o'clock of a day and sealed some hours later; it observes the 24 hours before it was opened."""
 
     def entry(sequence: int, at: datetime, **fields: Any) -> Entry:
         place = {"sequence": sequence, "previous": "0" * 64, "at": at, "tool_version": "0.1.0"}
         return Entry.model_validate({**place, **fields})
 
     begun = DAY + timedelta(days=day, hours=2)
-    window = {"start": DAY + timedelta(days=day), "end": DAY + timedelta(days=day + 1)}
+    window = {"start": begun - timedelta(days=1), "end": begun}
     return [
         entry(number, begun, kind="open", controls_sha256=controls),
         entry(number + 1, begun + timedelta(hours=hours), kind="seal", opens=number, status=status, observation=window),
@@ -269,7 +270,7 @@ def run(number: int, day: int, *, hours: float = 1, status: str = "complete", co
 
 
 def test_a_period_without_a_hole_is_covered() -> None:
-    entries = [entry for day in range(5) for entry in run(2 * day, day)]
+    entries = [entry for day in range(6) for entry in run(2 * day, day)]
     found = coverage(entries, DAY, DAY + timedelta(days=5), "daily")
     assert (found.exit_code, len(found.slots), found.gaps, found.dropped, found.changes) == (0, 5, (), (), ())
 
@@ -281,15 +282,27 @@ def test_missing_late_partial_and_dropped_runs_gaps_and_changes_are_shown() -> N
         *run(4, 2, status="partial"),
         run(6, 3)[0],  # never sealed
         *run(7, 5, controls="1" * 64),  # nothing was begun on the day before
+        *run(9, 6, controls="1" * 64),
     ]
     found = coverage(entries, DAY, DAY + timedelta(days=6), "daily")
     assert [slot.covered for slot in found.slots] == [True, False, False, False, False, True]
     assert [slot.late for slot in found.slots] == [0, 1, 0, 0, 0, 0]
     assert [entry.sequence for entry in found.dropped] == [6]
     assert [entry.sequence for entry in found.partial] == [5]
-    assert [(gap.start, gap.end) for gap in found.gaps] == [(DAY + timedelta(days=2), DAY + timedelta(days=5))]
+    night = timedelta(hours=2)
+    assert [(gap.start, gap.end) for gap in found.gaps] == [
+        (DAY + timedelta(days=1) + night, DAY + timedelta(days=4) + night)
+    ]
     assert found.changes == ("2026-03-06T02:00:00Z, entry 7: other controls than in entry 6",)
     assert found.exit_code == 3
+
+
+def test_nobody_has_observed_what_came_after_a_run_was_sealed() -> None:
+    """The scope may name a period that is not over yet, and then each run is entered with the whole of it."""
+    whole = Window(start=DAY, end=DAY + timedelta(days=9))
+    entries = [entry.model_copy(update={"observation": whole}) for entry in (*run(0, 0), *run(2, 3))]
+    (gap,) = coverage(entries, DAY, DAY + timedelta(days=9), "weekly").gaps
+    assert (gap.start, gap.end) == (DAY + timedelta(days=3, hours=3), DAY + timedelta(days=9))
 
 
 # -- a trust policy that names the ledger -----------------------------------------------------------------------------

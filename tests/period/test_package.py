@@ -13,6 +13,7 @@ from typing import Any
 
 import daily
 import duckdb
+import keyless
 import pypdf
 import pytest
 
@@ -21,7 +22,7 @@ from compliancectl.cli import app
 from compliancectl.load import load_frameworks
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Period
-from compliancectl.seal import dsse, keys, sums
+from compliancectl.seal import additions, dsse, keys, sums
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 5
@@ -283,3 +284,38 @@ def test_the_same_in_html(made: Made, sample: Path) -> None:
     for part in ("Controls over a period", 'id="continuity"', "at most 2 days", "Compensating controls", "=Work"):
         assert part in text
     assert "http://" not in text.replace("http://www.w3.org", "") and text.count("<svg") >= 5
+
+
+def test_the_identity_of_a_job_seals_a_package(
+    made: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    services = keyless.Services(made.place / "sigstore", START, max(now, night(DAYS + 1)))
+    root, policy, out = services.trust_file(), made.place / "identity.yaml", made.place / "by-a-job"
+    with services.serving() as server:
+        for name, value in server.job().items():
+            monkeypatch.setenv(name, value)
+        signer = ["--sign-with", f"sigstore:{server.config(made.place / 'config.json')}", "--key", made.public]
+        assert app.run(["period", str(made.bundles), *PERIOD, "--package", str(out), *signer]) == 1
+    whose = f"identities: [{{name: CI, issuer: '{keyless.ISSUER}', identity: '%s', trusted_root_file: '{root}'}}]\n"
+    bundles = f"version: 1\nkeys: [{{key_file: '{made.public}', name: nightly}}]\n"
+    policy.write_text(bundles + whose % keyless.WORKFLOW)
+    capsys.readouterr()
+    assert app.run(["verify", str(out), "--trust", str(policy)]) == 0
+    assert f"Signed by {keyless.WORKFLOW}" in capsys.readouterr().out.replace("\n", " ")
+    policy.write_text(bundles + whose % keyless.WORKFLOW.replace("main", "try"))
+    assert app.run(["verify", str(out), "--trust", str(policy)]) == 4
+    stray = out / additions.identity_name("0" * 64)
+    stray.write_text("{}")
+    assert app.run(["verify", str(out)]) == 4
+    assert "is about a key that signed nothing here" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_key_that_was_not_trusted_any_more_seals_no_package(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = made.place / "expired.yaml"
+    for until, code in (("2026-03-07", 0), ("2026-03-05", 4)):
+        policy.write_text(
+            f"version: 1\nkeys: [{{key_file: '{made.public}', name: CI, valid_until: {until}T00:00:00Z}}]\n"
+        )
+        assert app.run(["verify", str(made.package), "--trust", str(policy)]) == code
+    assert "You trust the key 'CI', but not for" in capsys.readouterr().out.replace("\n", " ")

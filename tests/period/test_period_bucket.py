@@ -277,7 +277,7 @@ def test_what_was_stored_before_the_period_is_not_asked_for_and_counted(
     store.bucket.asked.clear()
     _, period = judged(store.url, tmp_path / "out")
     assert store.downloads() == ["1.zip", "2.zip"]
-    assert "1 stored before the period began were not read" in capsys.readouterr().err
+    assert "1 not read, stored before 2026-02-28" in capsys.readouterr().err
     assert len(period.ledger) == 2
 
 
@@ -349,3 +349,73 @@ def test_reading_asks_for_no_right_to_write(nights: Nights, store: Store, tmp_pa
     assert {verb for verb, _, _ in store.bucket.asked} == {"GET"}
     scopes = gcs.GcsPlace(BUCKET, "", lock=False, read_only=True).api.session.credentials.scopes
     assert scopes == ["https://www.googleapis.com/auth/devstorage.read_only"]
+
+
+# -- history and trend ------------------------------------------------------------------------------------------------
+
+
+def listed(where: str | Path, command: str, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, Any, str]:
+    """Exit code, what is printed as JSON, and what is said meanwhile."""
+    code = app.run([command, str(where), "--format", "json", *more])
+    found = capsys.readouterr()
+    return code, json.loads(found.out), found.err
+
+
+@pytest.mark.parametrize("command", ["history", "trend"])
+def test_history_and_trend_of_a_bucket_are_those_of_a_folder(
+    nights: Nights, store: Store, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number, archive in enumerate(nights.archives):
+        shutil.copy(archive, folder / f"{number}.zip")
+    store.put(nights)
+    capsys.readouterr()
+    store.bucket.asked.clear()
+    code, here, _ = listed(folder, command, capsys)
+    assert listed(store.url, command, capsys)[:2] == (code, here) == (0, here)
+    assert len(store.downloads()) == 3
+    assert listed(store.url, command, capsys)[:2] == (0, here)
+    assert store.downloads() == []
+    assert app.run([command, store.url, "--cache", str(tmp_path / "copies")]) == 0
+    assert "TST-01" in capsys.readouterr().out
+    assert len(list((tmp_path / "copies").rglob("bundle.zip"))) == 3
+
+
+@pytest.mark.parametrize("command", ["history", "trend"])
+def test_a_history_that_lacks_a_bundle_says_so(
+    nights: Nights, store: Store, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = sorted(store.put(nights))
+    store.bucket.denied.add(store.full(names[1]))
+    capsys.readouterr()
+    code, found, said = listed(store.url, command, capsys)
+    runs = found["runs"] if command == "history" else found[0]["points"]
+    assert (code, len(runs)) == (3, 2) and f"{names[1]} is not in it: Cloud Storage refuses" in said
+
+
+def test_what_is_no_longer_in_the_bucket_is_no_longer_in_its_history(
+    nights: Nights, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, archive in enumerate(nights.archives):
+        store.upload(f"{number}.zip", archive.read_bytes())
+    assert len(listed(store.url, "history", capsys)[1]["runs"]) == 3
+    gcs.GcsPlace(BUCKET, f"{store.prefix}/", lock=False).delete("1.zip")
+    assert [run["run_id"] for run in listed(store.url, "history", capsys)[1]["runs"]] == ["run-0", "run-2"]
+
+
+def test_a_history_since_a_day_copies_only_what_was_stored_since(
+    nights: Nights, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, archive in enumerate(nights.archives):
+        store.upload(f"{number}.zip", archive.read_bytes())
+    store.bucket.made |= {store.full("0.zip"): "2026-02-27T23:59:59Z"}
+    store.bucket.asked.clear()
+    _, found, said = listed(store.url, "history", capsys, "--since", "2026-03-01")
+    assert store.downloads() == ["1.zip", "2.zip"] and len(found["runs"]) == 2
+    assert "1 not read, stored before 2026-02-28" in said
+
+
+def test_a_folder_has_no_cache(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["trend", str(tmp_path), "--cache", "x"]) == 2
+    assert "--cache is for a bucket" in capsys.readouterr().err

@@ -1,116 +1,183 @@
-"""The simulated year: the period says exactly what was planted, and nothing else."""
+"""The simulated year: the period says exactly what was planted, and nothing else. Ten days of it are in `make test`."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yearly
+from yearly import CONTROLS, DATABASE, DENIED, EDITED, UNPROTECTED, Chain, hotfix, night, weekdays
 
 from compliancectl import clock
 from compliancectl.cli import app
-from compliancectl.model.period import Period
+from compliancectl.model.ledger import Coverage
+from compliancectl.model.period import Period, PeriodControl, PeriodTest
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.year]
-
-
-def at(text: str) -> Any:
-    return clock.parse(text)
-
-
-@pytest.fixture(scope="module")
-def found(year: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Period]:
-    out = tmp_path_factory.mktemp("judged") / "period.json"
-    arguments = ["period", str(year.folder), "--from", "2025-01-01", "--to", "2026-01-01", "--key", str(year.public)]
-    code = app.run([*arguments, "-o", str(out)])
-    return code, Period.model_validate_json(out.read_bytes())
+PLANS = [
+    pytest.param(yearly.TEN_DAYS, id="ten-days"),
+    pytest.param(yearly.YEAR, id="year", marks=[pytest.mark.year, pytest.mark.timeout(7200)]),
+]
 
 
-def test_the_weekend_is_missing_from_every_control(found: tuple[int, Period]) -> None:
-    code, period = found
-    assert (code, period.outcome) == (3, "inconclusive")
-    weekend = ("2025-03-15T00:00:00Z", "2025-03-17T00:00:00Z", 2)
-    for control in period.controls:
-        gaps = [(clock.text(gap.start), clock.text(gap.end), gap.slots) for gap in control.missed]
-        assert (control.expected, control.captured, gaps) == (365, 363, [weekend]), control.id
+@dataclass(frozen=True)
+class Judged:
+    """What `period` found in the chain of runs."""
+
+    chain: Chain
+    code: int
+    period: Period
+
+    def control(self, id: str) -> PeriodControl:
+        return next(control for control in self.period.controls if control.id == id)
+
+    def test(self, control: str, id: str) -> PeriodTest:
+        return next(test for test in self.control(control).tests if test.id == id)
 
 
-def test_every_run_is_in_the_ledger_and_only_the_one_after_the_year_is_not_counted(found: tuple[int, Period]) -> None:
-    _, period = found
-    assert len(period.ledger) == 364 and {entry.verdict for entry in period.ledger} == {"verified"}
-    (after,) = [entry for entry in period.ledger if not entry.counted]
-    assert after.as_of == at("2026-01-01T02:00:00Z") and "outside the period" in str(after.why_not)
+@pytest.fixture(scope="module", params=PLANS)
+def judged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+    place = tmp_path_factory.mktemp("chain")
+    chain = yearly.simulate(request.param, place)
+    out = place / "period.json"
+    code = app.run([*command(chain), "-o", str(out)])
+    yield Judged(chain, code, Period.model_validate_json(out.read_bytes()))
 
 
-def test_deviations_are_those_that_were_planted(found: tuple[int, Period]) -> None:
-    _, period = found
+def command(chain: Chain) -> list[str]:
+    return ["period", str(chain.folder), "--from", chain.start, "--to", chain.end, "--key", str(chain.public)]
+
+
+def gap(chain: Chain) -> tuple[str, str, int]:
+    days = chain.plan.no_runs
+    start = night(days[0]).replace(hour=0)
+    return clock.text(start), clock.text(start + timedelta(days=len(days))), len(days)
+
+
+def test_days_without_a_run_are_missing_from_every_daily_control(judged: Judged) -> None:
+    assert (judged.code, judged.period.outcome) == (3, "inconclusive")
+    days = judged.chain.plan.days
+    found = {
+        control.id: (
+            control.frequency,
+            control.expected,
+            control.captured,
+            [(clock.text(gap.start), clock.text(gap.end), gap.slots) for gap in control.missed],
+        )
+        for control in judged.period.controls
+    }
+    daily = ("daily", days, days - 2, [gap(judged.chain)])
+    weeks = -(-days // 7)
+    assert found == {"BCP-01": daily, "NET-02": daily, "SDL-03": daily, "SDL-04": ("weekly", weeks, weeks, [])}
+
+
+def test_every_run_is_in_the_ledger_of_the_period_and_only_the_one_after_it_is_not_counted(judged: Judged) -> None:
+    plan, entries = judged.chain.plan, judged.period.ledger
+    assert len(entries) == plan.days + 1 - len(plan.no_runs) and {entry.verdict for entry in entries} == {"verified"}
+    (after,) = [entry for entry in entries if not entry.counted]
+    assert after.as_of == night(plan.days) and "outside the period" in str(after.why_not)
+
+
+def test_deviations_are_those_that_were_planted(judged: Judged) -> None:
+    plan = judged.chain.plan
     seen = {
-        (control.id, item.resource): (clock.text(item.first), item.until and clock.text(item.until), item.hours)
-        for control in period.controls
+        (control.id, test.id, item.resource): (item.first, item.until, item.hours)
+        for control in judged.period.controls
         for test in control.tests
         for item in test.deviations
     }
+    on, off = night(plan.unprotected[0]), night(plan.unprotected[-1] + 1)
+    failed, gone = plan.failed_backup + 1, plan.failed_backup + 31  # the day after, until the run has expired
+    until = night(gone) if gone < plan.days else None
+    over = until or night(plan.days).replace(hour=0)
+    day = f"{night(plan.failed_backup):%Y-%m-%d}"
     assert seen == {
-        ("TST-01", "app/main"): ("2025-05-01T02:00:00Z", "2025-05-10T02:00:00Z", 9 * 24),
-        ("TST-02", "app#hotfix-1"): ("2025-07-20T02:00:00Z", None, None),
-        ("TST-02", "app#hotfix-2"): ("2025-07-21T02:00:00Z", None, None),
-        ("TST-03", "app-db/250"): ("2025-09-08T02:00:00Z", None, None),
+        ("SDL-03", "branch-rules", UNPROTECTED): (on, off, len(plan.unprotected) * 24),
+        **{
+            ("SDL-04", "changes-reviewed", hotfix(plan, number)): (night(number + 1), None, None)
+            for number in plan.emergencies
+        },
+        ("BCP-01", "daily-success", f"{DATABASE}/backupDays/{day}"): (
+            night(failed),
+            until,
+            int((over - night(failed)).total_seconds() // 3600),
+        ),
     }
 
 
-def test_outcomes_over_the_year(found: tuple[int, Period]) -> None:
-    _, period = found
-    outcomes = {control.id: (control.outcome, control.reasons) for control in period.controls}
+def test_outcomes(judged: Judged) -> None:
     missing = "2 captures that were due are missing."
-    assert outcomes == {
-        "TST-01": ("inconclusive", (missing,)),
-        "TST-02": ("deviations", ()),  # its windows leave no gap, so the weekend is covered
-        "TST-03": ("deviations", ()),
-        "TST-04": ("inconclusive", (missing, "7 captures are inconclusive.")),
+    denied = len(judged.chain.plan.denied)
+    unsure = f"{denied} captures are inconclusive." if denied > 1 else "1 capture is inconclusive."
+    assert {control.id: (control.outcome, control.reasons) for control in judged.period.controls} == {
+        "BCP-01": ("inconclusive", (missing,)),
+        "NET-02": ("inconclusive", (missing, unsure)),
+        "SDL-03": ("inconclusive", (missing,)),
+        "SDL-04": ("deviations", ()),  # weekly, and its windows leave no gap
     }
 
 
-def test_the_timeline_of_a_control_that_was_broken_for_nine_days(found: tuple[int, Period]) -> None:
-    control = next(c for c in found[1].controls if c.id == "TST-01")
-    assert [(part.outcome, clock.text(part.start), part.captures) for part in control.timeline] == [
-        ("no deviations", "2025-01-01T02:00:00Z", 118),
-        ("deviations", "2025-05-01T02:00:00Z", 9),
-        ("no deviations", "2025-05-10T02:00:00Z", 236),
+def test_the_timeline_of_a_protection_that_was_off(judged: Judged) -> None:
+    plan = judged.chain.plan
+    before, during = plan.unprotected[0], len(plan.unprotected)
+    runs = plan.days - len(plan.no_runs)
+    lost = sum(number < before for number in plan.no_runs)
+    assert [(part.outcome, part.start, part.captures) for part in judged.control("SDL-03").timeline] == [
+        ("no deviations", night(0), before - lost),
+        ("deviations", night(before), during),
+        ("no deviations", night(before + during), runs - during - (before - lost)),
     ]
 
 
-def test_populations_are_united_without_doubles_and_without_gaps(found: tuple[int, Period]) -> None:
-    tests = {control.id: control.tests[0] for control in found[1].controls}
-    # one merge a day, the two of the weekend found on Monday, the one of the night after, and the two emergencies
-    assert tests["TST-02"].population.model_dump() == {
-        "passed": 366, "failed": 2, "waived": 0, "excluded": 0, "unknown": 0,
-    }  # fmt: skip
-    assert (tests["TST-01"].kind, tests["TST-01"].population.total, tests["TST-01"].occurrences) == ("state", 1, 363)
-    (coverage,) = tests["TST-02"].coverage
-    assert (clock.text(coverage.start), clock.text(coverage.end), coverage.gaps) == (
-        "2025-01-01T00:00:00Z",
-        "2026-01-01T02:00:00Z",
-        (),
+def test_populations_are_united_without_doubles_and_without_gaps(judged: Judged) -> None:
+    plan = judged.chain.plan
+    merged = len(weekdays(plan))
+    for test in ("changes-reviewed", "no-direct-push", "pushes"):
+        found = judged.test("SDL-04", test)
+        failed = len(plan.emergencies) if test == "changes-reviewed" else 0
+        passed = merged + len(plan.emergencies) - failed
+        counts = {name: count for name, count in found.population.model_dump().items() if count}
+        assert (found.kind, counts) == ("events", {"passed": passed, **({"failed": failed} if failed else {})}), test
+        assert found.coverage and not any(part.gaps for part in found.coverage), test
+    # Every emergency merge went past the rules, and the record of each came in time; so did one in the month before.
+    bypasses = judged.test("SDL-04", "bypasses").population
+    assert (bypasses.passed, bypasses.failed, bypasses.unknown) == (len(plan.emergencies) + 1, 0, 0)
+    # A backup is due on each whole day before a run within the period.
+    days = judged.test("BCP-01", "daily-success").population
+    assert (days.passed, days.failed) == (plan.days - 2, 1)
+
+
+def test_the_control_that_was_edited_and_the_collector_that_was_denied(judged: Judged) -> None:
+    plan = judged.chain.plan
+    changes = [(c.id, change.kind, change.at) for c in judged.period.controls for change in c.changes]
+    assert changes == [(EDITED, "definition", night(plan.edited_from))]
+    (unread,) = judged.period.unread
+    assert (unread.table, unread.start, unread.end, unread.captures) == (
+        "gcp.firewall_rule",
+        night(plan.denied[0]),
+        night(plan.denied[-1] + 1),
+        len(plan.denied),
     )
+    assert DENIED in unread.problem
 
 
-def test_the_control_that_was_edited_and_the_collector_that_was_denied(found: tuple[int, Period]) -> None:
-    _, period = found
-    changes = [(c.id, change.kind, clock.text(change.at)) for c in period.controls for change in c.changes]
-    assert changes == [("TST-04", "definition", "2025-06-30T02:00:00Z")]
-    (unread,) = period.unread
-    assert (unread.table, clock.text(unread.start), clock.text(unread.end), unread.captures) == (
-        "cloud.bucket",
-        "2025-10-28T02:00:00Z",
-        "2025-11-04T02:00:00Z",
-        7,
-    )
-    assert "storage.buckets.list was denied" in unread.problem
+def test_the_ledger_of_runs_lacks_the_days_without_one(judged: Judged, capsys: pytest.CaptureFixture[str]) -> None:
+    chain = judged.chain
+    arguments = ["ledger", "coverage", str(chain.ledger), "--key", chain.verifier, "--every", "daily"]
+    code = app.run([*arguments, "--from", chain.start, "--to", chain.end, "--format", "json"])
+    found = Coverage.model_validate_json(capsys.readouterr().out)
+    plan = chain.plan
+    assert code == 3 and found.dropped == ()
+    assert [number for number, slot in enumerate(found.slots) if not slot.sealed] == list(plan.no_runs)
+    assert [entry.at for entry in found.partial] == [night(number) for number in plan.denied]
+    assert len(found.changes) == 1 and f"{clock.text(night(plan.edited_from))}, entry" in found.changes[0]
 
 
-def test_the_same_bundles_give_the_same_findings(
-    found: tuple[int, Period], year: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["period", str(year.folder), "--from", "2025-01-01", "--to", "2026-01-01", "--key", str(year.public)]
-    assert app.run([*arguments, "--format", "json"]) == 3
-    assert json.loads(capsys.readouterr().out) == found[1].to_json()
+def test_the_same_bundles_give_the_same_findings(judged: Judged, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run([*command(judged.chain), "--format", "json"]) == 3
+    assert json.loads(capsys.readouterr().out) == judged.period.to_json()
+    assert sorted(control.id for control in judged.period.controls) == sorted(CONTROLS)
+    assert len(list(Path(judged.chain.folder).iterdir())) == len(judged.period.ledger)

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,10 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def look(edge: Sandbox, folder: Path, *tables: str, **config: Any) -> dict[str, EvidenceItem]:
     """Collect tables from the edge with another scope; the items by feed and target."""
     part: Any = edge.parts["probes"]
-    empty: dict[str, Any] = {key: [] for key in ("hostnames", "origins", "mail_domains", "security_txt", "pages")}
+    empty: dict[str, Any] = {
+        key: []
+        for key in ("hostnames", "origins", "mail_domains", "security_txt", "pages", "statements", "canaries", "apis")
+    }
     write_scope(edge, sources={"probes": {**part.scope, **empty, "timeout_s": 0.4, **config}})
     collect(load.load_scope(edge.scope_file), {"probes": plugins.collector("probes")}, tables, folder / "run")
     return {f"{item.feed.partition('.')[2]}/{item.target}": item for item in store.read_items(folder / "run")}
@@ -235,6 +239,7 @@ def test_fields_of_a_signed_security_txt() -> None:
 
 def test_doctor_names_what_is_missing(edge: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     part: Any = edge.parts["probes"]
+    part = replace(part, scope={**part.scope, "canaries": []})
     write_scope(edge, sources={"probes": part.scope})
     assert app.run(["doctor", "--scope", str(edge.scope_file), "--source", "probes", "--format", "json"]) == 0
     good = {line["subject"]: line["outcome"] for line in json.loads(capsys.readouterr().out)["probes"]}
@@ -263,3 +268,42 @@ def test_a_section_that_cannot_be_used(section: dict[str, Any], said: str) -> No
 
     with pytest.raises(pydantic.ValidationError, match=said):
         plugins.collector("probes").collector.config.model_validate(section)
+
+
+def test_a_page_is_held_against_a_register_sentence_by_sentence(edge: Sandbox, tmp_path: Path) -> None:
+    part: Any = edge.parts["probes"]
+    register = edge.folder / "edge" / "claims.yaml"
+    register.write_text(
+        """\
+pages: {security: {title: Security}, other: {title: Other}}
+claims:
+  - {id: A-1, text: "connections use TLS 1.2 or newer", page: security, testable: automatic}
+  - {id: A-2, text: We never sleep at all, page: security, testable: statement}
+  - {id: A-3, text: This stands elsewhere, page: other, testable: statement}
+""",
+        encoding="utf-8",
+    )
+    (page,) = part.scope["statements"]
+    item = look(edge, tmp_path, "probes.statement", statements=[page])[f"statements/{page['url']}"]
+    found = read_rows(tmp_path / "run" / "evidence" / item.id / "probes.statement.parquet")
+    assert {r["claim"]: r["on_page"] for r in found if r["claim"]} == {"A-1": True, "A-2": False}
+    loose = {r["text"] for r in found if r["claim"] is None}
+    assert "Every school's rows are kept apart in the database." in loose and len(loose) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"register": "none.yaml"}, "there is no register of claims none.yaml"),
+        ({"page": "nowhere"}, 'has no page "nowhere"'),
+        ({"url": "https://www.larkspur.example/nothing"}, "answered 404"),
+        ({"register": "edge/ca.pem"}, "edge/ca.pem"),
+    ],
+)
+def test_a_page_that_cannot_be_compared_is_no_page_without_faults(
+    edge: Sandbox, tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    part: Any = edge.parts["probes"]
+    page = {**part.scope["statements"][0], **change}
+    item = look(edge, tmp_path, "probes.statement", statements=[page])[f"statements/{page['url']}"]
+    assert item.status != "collected" and said in str(item.reason)

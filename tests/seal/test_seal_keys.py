@@ -131,7 +131,7 @@ def test_a_public_key_does_not_sign_and_a_private_key_does_not_verify(sealed) ->
     [
         ("{", "not YAML"),
         ("[]", "valid dictionary"),
-        ('{"version": 1, "keys": []}', "keys"),
+        ('{"version": 1, "keys": []}', "neither a key nor an identity"),
         ('{"version": 2, "keys": [{"keyId": "%s", "name": "x"}]}' % ("0" * 64), "version"),
         ('{"version": 1, "keys": [{"keyId": "abc", "name": "x"}]}', "keyId"),
         ('{"version": 1, "keys": [{"keyId": "%s", "name": "x", "validuntil": "y"}]}' % ("0" * 64), "validuntil"),

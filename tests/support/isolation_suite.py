@@ -76,7 +76,10 @@ DECLARED: dict[str, dict[str, Any]] = {
         "contexts": {"a": {"tenant": "tenant_a", "role": "tenant_a"}, "b": {"tenant": "tenant_b", "role": "tenant_b"}},
     },
 }
+DECLARED["_deep"] = DECLARED[""]
 """Family of variants → what the scope says of it; `variants<family>.yaml` and `base<family>.sql` hold the rest."""
+BASES = {"_deep": ""}
+"""Family → whose base it begins with, when not its own."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def declared(variants: Iterable[Variant], family: str = "") -> dict[str, Any]:
 
 def build(connection: Any, variants: Iterable[Variant], family: str = "") -> None:
     """Make every variant's schema in an empty database."""
-    base = (FOLDER / f"base{family}.sql").read_text("utf-8")
+    base = (FOLDER / f"base{BASES.get(family, family)}.sql").read_text("utf-8")
     if family == "_jwt":
         connection.execute(JWT.encode())
     for variant in variants:

@@ -21,7 +21,7 @@ def test_the_whole_company_is_judged_alike(
 ) -> None:
     shutil.copytree(healthy.run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "results")
-    spark = open_engine("spark", Settings(master="local[2]"))
+    spark = open_engine("spark", Settings(master="local[2]", brief=True))
     try:
         certificate = certify(spark, healthy.project.selected, healthy.project.catalogue.tables)
         with capsys.disabled():

@@ -42,6 +42,8 @@ def certify(
 
     Writes a certificate, which `evaluate --engine NAME` asks for. Exit code 1 when an answer differs.
     """
+    from dataclasses import replace
+
     from compliancectl import canonical, disk
     from compliancectl.cli import chosen_engine
     from compliancectl.cli.project import catalogue
@@ -57,7 +59,7 @@ def certify(
         spark_master, bigquery_dataset, bigquery_location, bigquery_endpoint, bigquery_max_bytes
     )
     with console.step(f"starting {engine}"):
-        opened = open_engine(engine, settings)
+        opened = open_engine(engine, replace(settings, brief=True))
     try:
         with console.steps(f"certifying {engine}", len(controls)) as tell:
             certificate = certified(opened, controls, found.tables, progress=tell)
@@ -90,8 +92,9 @@ def list_(certificate: CertificateFile = None) -> int:
 def _show(certificate: Certificate, path: Path) -> None:
     for control in certificate.controls:
         answers = f"{control.worlds - control.differing} of {control.worlds} answers as {certificate.reference}"
-        mark = "●" if control.worlds and not control.differing else "✕"
-        typer.echo(f"{mark} {control.id:<9} {answers}")
+        typer.echo(f"{'●' if control.granted else '✕'} {control.id:<9} {answers}")
+        for test in control.unexampled:
+            typer.echo(f"    {test}: not certified, because it has no example")
         for difference in control.differences:
             typer.echo(f"    {difference.where}: {difference.what}")
     typer.echo("")

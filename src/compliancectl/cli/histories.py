@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,38 +12,52 @@ import typer
 from compliancectl.cli.options import Format, OutputFormat
 
 if TYPE_CHECKING:
+    from compliancectl.cli.places import Bundles
     from compliancectl.query.history import Overview
 
 app = typer.Typer()
 WIDTH = 60
-Folder = Annotated[Path, typer.Argument(help="Folder with the bundles, at any depth.", metavar="FOLDER")]
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+Where = Annotated[
+    str, typer.Argument(help="Folder with the bundles, at any depth, or gs://BUCKET/PREFIX.", metavar="FOLDER")
+]
 Since = Annotated[str | None, typer.Option("--since", help="Leave earlier runs out (UTC).", metavar="DATE")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", help="Where bundles of a bucket are copied to; by default below XDG_CACHE_HOME.", metavar="DIR"
+    ),
+]
 Control = Annotated[list[str] | None, typer.Option("--control", help="Only this one; may be repeated.", metavar="ID")]
 
 
 @app.command(epilog="Example: compliancectl history evidence --control BCP-01 --since 2026-01-01")
-def history(folder: Folder, control: Control = None, since: Since = None, format: OutputFormat = Format.text) -> int:
+def history(
+    where: Where, control: Control = None, since: Since = None, cache: Cache = None, format: OutputFormat = Format.text
+) -> int:
     """Show how each control came out, run by run: ● no deviations, ✕ deviations, ○ inconclusive, – no occurrences.
 
     With more runs than fit on a line, each sign stands for several runs and is the worst of them. Results are read as
     they are and not verified; `compliancectl period` verifies. What was read is kept in the cache folder
-    (XDG_CACHE_HOME), so that only new runs are read the next time.
+    (XDG_CACHE_HOME), so that only new runs are read the next time. Bundles of a bucket are copied once.
+
+    Exit code 0; 3: a bundle of the bucket could not be read, or is not what was stored.
     """
     from compliancectl.cli.console import SYMBOLS, out, safe
     from compliancectl.history import glance, read
 
-    asked = _asked(control, since, folder)
+    folder, asked, code = _asked(where, control, since, cache)
     if format is Format.json:
         found = read(folder, **asked)
         typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
-        return 0
+        return code
     console, seen = out(), glance(folder, WIDTH, **asked)
     _head(seen)
     for each in seen.lines:
         signs = "".join(_sign(*SYMBOLS[outcome]) for outcome, _ in each.points)
         turns = f"turned {each.turns} times" if each.turns != 1 else "turned once"
         console.print(f"  {each.control:<8} {signs}  {safe(each.title)}  [dim]{turns}[/dim]")
-    return 0
+    return code
 
 
 def _sign(shape: str, colour: str) -> str:
@@ -50,16 +65,20 @@ def _sign(shape: str, colour: str) -> str:
 
 
 @app.command(epilog="Example: compliancectl trend evidence --since 2026-01-01 --format json")
-def trend(folder: Folder, control: Control = None, since: Since = None, format: OutputFormat = Format.text) -> int:
+def trend(
+    where: Where, control: Control = None, since: Since = None, cache: Cache = None, format: OutputFormat = Format.text
+) -> int:
     """Show how many items of each control do not pass, run by run, and where that is going.
 
     An item that fails and one that is unknown both count. Results are read as they are and not verified.
+
+    Exit code 0; 3: a bundle of the bucket could not be read, or is not what was stored.
     """
     from compliancectl import clock
     from compliancectl.cli.console import out, safe
     from compliancectl.history import glance, read, sparkline
 
-    asked = _asked(control, since, folder)
+    folder, asked, code = _asked(where, control, since, cache)
     if format is Format.json:
         found = read(folder, **asked)
         data = [
@@ -73,14 +92,14 @@ def trend(folder: Folder, control: Control = None, since: Since = None, format: 
             for each in found.controls
         ]
         typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
-        return 0
+        return code
     console, seen = out(), glance(folder, WIDTH, **asked)
     _head(seen)
     for each in seen.lines:
         went = f"{each.first:,} → {each.last:,}, at most {each.most:,}"
         bars = sparkline([items for _, items in each.points])
         console.print(f"  {each.control:<8} {bars}│  {safe(each.title)}  [dim]{went}[/dim]")
-    return 0
+    return code
 
 
 def _head(found: Overview) -> None:
@@ -92,11 +111,32 @@ def _head(found: Overview) -> None:
     out().print(f"{system}: {count}, {clock.text(found.start)} to {clock.text(found.end)}\n")
 
 
-def _asked(control: list[str] | None, since: str | None, folder: Path) -> dict[str, Any]:
-    """What both commands ask of a history."""
+def _asked(
+    where: str, control: list[str] | None, since: str | None, cache: Path | None
+) -> tuple[Path, dict[str, Any], int]:
+    """Where the bundles are, what both commands ask of them, and the exit code: 3 if some could not be had."""
     from compliancectl.canonical import sha256
     from compliancectl.cli.periods import instant
-    from compliancectl.cli.places import kept
+    from compliancectl.cli.places import bundles_of, kept
+    from compliancectl.depot import gcs
+    from compliancectl.errors import UsageError
 
+    start = instant("--since", since) if since else None
+    asked: dict[str, Any] = {"since": start, "only": control or ()}
+    folder, code = Path(where), 0
+    if where.startswith(gcs.SCHEME):
+        found = bundles_of(where, start or EVER, cache)
+        folder, code = found.folder, 3 if found.refused else 0
+        asked["paths"] = found.paths
+        _say_refused(found)
+    elif cache is not None:
+        raise UsageError("--cache is for a bucket, and this is a folder", hint="Leave it out.")
     index = kept("history") / f"{sha256(str(folder.resolve()).encode())[:16]}.parquet"
-    return {"since": instant("--since", since) if since else None, "only": control or (), "index": index}
+    return folder, {**asked, "index": index}, code
+
+
+def _say_refused(found: Bundles) -> None:
+    from compliancectl.cli.console import printable
+
+    for entry in found.refused:
+        typer.echo(printable(f"{entry.bundle} is not in it: {entry.problem}"), err=True)

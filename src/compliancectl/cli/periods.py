@@ -157,12 +157,12 @@ def _read(
 
 def _show(found: Period) -> None:
     from compliancectl import clock
+    from compliancectl.cli.console import counted, out, safe
     from compliancectl.cli.console import mark as outcome
-    from compliancectl.cli.console import out, safe
 
     console = out()
-    counted = sum(entry.counted for entry in found.ledger)
-    console.print(f"{safe(found.system)}, {clock.text(found.start)} to {clock.text(found.end)}: {counted} runs\n")
+    runs = counted(sum(entry.counted for entry in found.ledger), "run")
+    console.print(f"{safe(found.system)}, {clock.text(found.start)} to {clock.text(found.end)}: {runs}\n")
     for entry in found.ledger:
         if entry.verdict == "does not verify":
             console.print(f"  [red]✕[/red] {safe(entry.bundle)} does not verify: {safe(str(entry.problem))}")
@@ -177,7 +177,7 @@ def _show(found: Period) -> None:
     for part in found.unread:
         console.print(
             f"  [yellow]○[/yellow] {part.table} from {clock.text(part.start)} to {clock.text(part.end)}, "
-            f"{part.captures} captures: {safe(part.problem)}"
+            f"{counted(part.captures, 'capture')}: {safe(part.problem)}"
         )
 
 

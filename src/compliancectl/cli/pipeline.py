@@ -20,7 +20,7 @@ from compliancectl.model.result import Results
 if TYPE_CHECKING:
     from compliancectl.engines.base import Engine
     from compliancectl.model.certificate import Certificate
-    from compliancectl.model.manifest import Operator, Verification
+    from compliancectl.model.manifest import BundleRecord, Operator, Verification
     from compliancectl.model.shard import ShardRecord
 
 Paper = Literal["A4", "Letter"]
@@ -177,7 +177,9 @@ def evaluate_stage(
         )
 
 
-def bundle_stage(run: Path, out: Path, key: Path | str, archive: Path | None, authority: str | None = None) -> None:
+def bundle_stage(
+    run: Path, out: Path, key: Path | str, archive: Path | None, authority: str | None = None
+) -> BundleRecord:
     """Seal a run folder, with a time stamp by `authority` (an address) if there is one."""
     from compliancectl.bundle import bundle
     from compliancectl.seal import timestamp
@@ -186,7 +188,7 @@ def bundle_stage(run: Path, out: Path, key: Path | str, archive: Path | None, au
         return timestamp.ask(authority or "", signature)
 
     with console.step("sealing the bundle"):
-        bundle(run, out, key=key, archive=archive, operator=operator(), stamp=stamp if authority else None)
+        return bundle(run, out, key=key, archive=archive, operator=operator(), stamp=stamp if authority else None)
 
 
 def report_stage(
@@ -329,19 +331,19 @@ def whole(project: Project, outputs: Outputs, gather: Callable[[], object], endi
     from compliancectl.seal import signers
 
     refuse_sealed(outputs)
-    key_id = signers.load(ending.key).key_id  # a wrong key must be found before an hour of collection, not after
+    signers.load(ending.key)  # a wrong key must be found before an hour of collection, not after
     with disk.output_errors(outputs.folder):
         outputs.folder.mkdir(parents=True, exist_ok=True)
     book = ending.book
     opened = book.open(project) if book else None  # before the first call: a run that is dropped stays visible
     gather()
     results = evaluate_stage(project, outputs.run, ending.as_of)
-    bundle_stage(outputs.run, outputs.bundle, ending.key, outputs.archive, ending.authority)
+    made = bundle_stage(outputs.run, outputs.bundle, ending.key, outputs.archive, ending.authority)
     if book and opened is not None:
         book.seal(opened, store.read_run(outputs.run), results, outputs.bundle)
     for kind in ending.kinds:
         report_stage(kind, outputs.bundle, outputs.reports / f"{kind}.pdf", ending.paper)
-    verification = verify_stage(outputs.archive, key_id)
+    verification = verify_stage(outputs.archive, made.key_id)
     summary.show(results)
     summary.paths(outputs.bundle, outputs.archive, *(outputs.reports / f"{kind}.pdf" for kind in ending.kinds))
     describe(verification)

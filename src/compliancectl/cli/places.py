@@ -83,7 +83,7 @@ def _bucket(where: str, since: datetime, cache: Path | None) -> Bundles:
         found = mirror(place, folder, since - MARGIN)
     paths = tuple(folder / name for name in found.names)
     said = f"{counted(found.fetched, 'bundle')} copied to {folder}, {len(paths) - found.fetched} there already"
-    earlier = f"; {found.earlier} stored before the period began were not read" if found.earlier else ""
+    earlier = f"; {found.earlier} not read, stored before {since - MARGIN:%Y-%m-%d}" if found.earlier else ""
     typer.echo(console.printable(said + earlier), err=True)
     refused = (*_entries(found.unread, "not read"), *_entries(found.altered, "does not verify"))
     return Bundles(folder, tuple(path for path in paths if not is_packed(path)), refused)

@@ -61,7 +61,7 @@ def timestamp(
 def countersign(
     bundle: Bundle,
     key: Annotated[
-        str, typer.Option("--key", "-k", help="Your signing key: a PEM file, or gcpkms://….", metavar="KEY")
+        str, typer.Option("--key", "-k", help="Your signing key: a PEM file, gcpkms://…, or sigstore:.", metavar="KEY")
     ],
     output: Folder = None,
     archive: Zip = None,
@@ -83,10 +83,11 @@ def countersign(
 
     def make(members: Container, signature: bytes) -> dict[str, bytes]:
         sealed = dsse.parse(_read(members, "seal/evidence.intoto.jsonl"), member="seal/evidence.intoto.jsonl")
-        if mine.key_id in (sealed.key_id, *additions.countersigners(members.sizes)):
+        with console.step("countersigning"):
+            made = mine.sign(sealed.payload)
+        if made.envelope.key_id in (sealed.key_id, *additions.countersigners(members.sizes)):
             raise UsageError("this key has signed the bundle already", hint="Countersign with another person's key.")
-        names = additions.countersign_names(mine.key_id)
-        return dict(zip(names, (mine.sign(sealed.payload).signature, mine.public_pem), strict=True))
+        return made.countersignature()
 
     return _extend(bundle, output, archive, signer, trust, make)
 
@@ -101,7 +102,8 @@ def sigstore(
 ) -> int:
     """Write the signed statement as a Sigstore bundle v0.3, for cosign and other programs.
 
-    It holds the same signature, and is about SHA256SUMS. With the signer's key, for example:
+    It holds the same signature, and is about SHA256SUMS; where an identity signed, it is what the bundle encloses. With
+    the signer's key, for example:
 
     \b
     cosign verify-blob-attestation --bundle evidence.sigstore.json --key signer.pub.pem --insecure-ignore-tlog
@@ -109,7 +111,7 @@ def sigstore(
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
     from compliancectl import disk
     from compliancectl.errors import FileError, UsageError
-    from compliancectl.seal import Problem, additions, container, dsse
+    from compliancectl.seal import Problem, additions, container, dsse, identity
     from compliancectl.seal import archive as zip_archive
     from compliancectl.seal import sigstore as form
 
@@ -123,10 +125,11 @@ def sigstore(
             if by is not None and by != envelope.key_id:
                 name, _ = additions.countersign_names(by)
                 envelope, stamps = dsse.Envelope(envelope.payload, by, _read(members, name)), []
+            enclosed = identity.read(members, envelope)
     except Problem as problem:
         raise FileError(problem.message, file=f"{bundle}/{problem.member}", hint=problem.hint) from problem
     with disk.output_errors(output), output.open("xb") as stream:
-        stream.write(form.write(envelope, stamps))
+        stream.write(enclosed.data if enclosed else form.write(envelope, stamps))
     typer.echo(output)
     return 0
 

@@ -47,7 +47,7 @@ Key = Annotated[
     typer.Option(
         "--key",
         "-k",
-        help="Signing key: a PEM file, or gcpkms://projects/…/cryptoKeyVersions/1.",
+        help="Signing key: a PEM file, gcpkms://projects/…/cryptoKeyVersions/1, or sigstore: for a CI job's identity.",
         envvar=pipeline.KEY_VARIABLE,
         metavar="KEY",
     ),

@@ -127,5 +127,7 @@ def describe(verification: Verification) -> None:
         out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, step {failure.step}: {console.safe(failure.message)}")
         return
     who = f", signed by key {signer.key_id[:16]}…" if signer else ""
+    if signer and signer.identity:
+        who = f", signed by {console.safe(signer.identity)}"
     count = f"{verification.present} of {verification.listed} files present"
     out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, {count}{who}")

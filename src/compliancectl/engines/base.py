@@ -22,6 +22,8 @@ class Settings:
 
     master: str = "local[*]"
     """Of Spark: `local[N]`, or the address of a cluster's master."""
+    brief: bool = False
+    """Whether many small questions will be asked, so that starting fast counts for more than running fast."""
     dataset: str = ""
     """Of BigQuery: `PROJECT.DATASET`, where evidence may be loaded."""
     location: str | None = None

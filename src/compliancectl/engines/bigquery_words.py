@@ -9,6 +9,7 @@ from typing import Any
 from compliancectl.engines import bigquery_rules as lists
 from compliancectl.engines.bigquery_rules import built, refuse
 
+_ZONE = r"r'(:\d\d(?:\.\d+)?) ?(?:Z|[+-]\d\d(?::?\d\d)?)$'"
 _PART = "IF(@text IS NULL, NULL, COALESCE(SPLIT(@text, @mark)[SAFE_OFFSET(@index)], ''))"
 _FULL_MATCH = "REGEXP_CONTAINS(@text, CONCAT('^(?:', @pattern, r')\\z'))"
 _EXTRACT = "IF(@text IS NULL, NULL, COALESCE(REGEXP_EXTRACT(@text, @pattern), ''))"
@@ -192,7 +193,7 @@ def _printed(node: Any) -> Any:
 
 
 def _instant(node: Any) -> Any:
-    """Text becomes an instant by way of a TIMESTAMP, which knows zones; what it says is turned to UTC, as in DuckDB."""
+    """Text becomes an instant without its zone, which DuckDB reads over and BigQuery would not accept."""
     from sqlglot import exp
 
     if node.to.this not in (exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.DATETIME):
@@ -200,7 +201,7 @@ def _instant(node: Any) -> Any:
     if isinstance(node.this, exp.Literal):
         return node
     cast = "SAFE_CAST" if isinstance(node, exp.TryCast) else "CAST"
-    return built(f"CAST({cast}(@value AS TIMESTAMP) AS DATETIME)", value=node.this)
+    return built(f"{cast}(REGEXP_REPLACE(CAST(@value AS STRING), {_ZONE}, r'\\1') AS DATETIME)", value=node.this)
 
 
 def _days(node: Any) -> Any:

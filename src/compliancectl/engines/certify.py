@@ -92,6 +92,13 @@ def require(certificate: Certificate, engine: Engine, controls: Iterable[Control
             raise UsageError(f"{engine.name} is not certified for {control.id}", hint=hint)
         if found.sha256 != control.sha256 or found.tables_sha256 != _contract(control, tables):
             raise UsageError(f"{control.id} was changed after {engine.name} was certified for it", hint=hint)
+        if found.unexampled or not found.worlds:
+            tests = ", ".join(found.unexampled) or "it"
+            raise UsageError(
+                f"{engine.name} is not certified for {control.id}: there is no example of {tests}, so nothing shows "
+                "how it is answered",
+                hint="Add an example, or judge it on duckdb (`--only` selects controls).",
+            )
         if found.differing:
             raise UsageError(
                 f"{engine.name} is not certified for {control.id}: {found.differing} of {found.worlds} answers differed",
@@ -124,6 +131,7 @@ def _control(bench: Workbench, engine: Engine, control: Control, tables: Mapping
         worlds=worlds,
         differing=len(differences),
         differences=tuple(differences[:_SHOWN]),
+        unexampled=tuple(test.id for test in control.tests if not test.examples),
     )
 
 

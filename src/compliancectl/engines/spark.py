@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -33,8 +34,12 @@ _SMALL = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
 }
-"""For questions of a few rows: compiling each one takes longer than answering it."""
+"""For questions of a few rows: compiling each one, or a job for each side of a join, takes longer than answering it."""
+
+_BRIEF = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+"""For a session of such questions: Java's second compiler would not earn back what it takes."""
 
 _SETTINGS = {
     "spark.ui.enabled": "false",
@@ -109,20 +114,16 @@ class Spark:
     def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
         """Answer a test once for each world, several in one job; where a job fails, one by one."""
         question = self._question(bound)
-        found: list[Answer | EngineFailed] = []
         for name, value in _SMALL.items():
             self.session.conf.set(name, value)
-        for start in range(0, len(worlds), _BATCH):
-            some = worlds[start : start + _BATCH]
-            try:
-                found += self._batch(bound, question, tables, some)
-            except EngineFailed:
-                for world in some:
-                    try:
-                        found += self._batch(bound, question, tables, [world])
-                    except EngineFailed as failed:
-                        found.append(failed)
-        return found
+        batches = [worlds[start : start + _BATCH] for start in range(0, len(worlds), _BATCH)]
+
+        def ask(some: Sequence[World]) -> list[Answer | EngineFailed]:
+            return self._answers(bound, question, tables, some)
+
+        # Most of the time goes by in the driver, which works at one question with one thread.
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+            return [answer for found in threads.map(ask, batches) for answer in found]
 
     def jobs(self) -> tuple[()]:
         """None that would tell anything once the session is gone."""
@@ -139,6 +140,16 @@ class Spark:
         columns = [f"CAST(`{name}` AS {of_duckdb(kind)}) AS `{name}`" for name, kind in bound.columns.items()]
         checks = [f"CAST(`__c{n}` AS BOOLEAN) AS `__c{n}`" for n in range(len(bound.checks))]
         return f"SELECT {', '.join(columns + checks)} FROM (\n{inner}\n)"
+
+    def _answers(
+        self, bound: Bound, question: str, tables: Mapping[str, Table], worlds: Sequence[World]
+    ) -> list[Answer | EngineFailed]:
+        try:
+            return [*self._batch(bound, question, tables, worlds)]
+        except EngineFailed as failed:
+            if len(worlds) == 1:
+                return [failed]
+            return [answer for world in worlds for answer in self._answers(bound, question, tables, [world])]
 
     def _batch(self, bound: Bound, question: str, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer]:
         parts, given = [], {}
@@ -170,7 +181,8 @@ def _session(settings: Settings, scratch: Path) -> SparkSession:
             "spark.local.dir": str(scratch),
             "spark.sql.shuffle.partitions": "4",
         }
-    for name, value in {**_SETTINGS, "spark.sql.warehouse.dir": str(scratch / "warehouse"), **local}.items():
+    brief = _BRIEF if settings.brief else {}
+    for name, value in {**_SETTINGS, **brief, "spark.sql.warehouse.dir": str(scratch / "warehouse"), **local}.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
 

@@ -33,7 +33,8 @@ def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
     Args:
         sql: what a control says, with its parameters put in.
         dialect: sqlglot's name of the other dialect.
-        rules: replaces a node of the syntax tree by what means the same there.
+        rules: replaces a node of the syntax tree by what means the same there. What is below the node has been
+            replaced already, and what it returns is not looked at again.
 
     Raises:
         Refused: it cannot be translated.
@@ -42,13 +43,27 @@ def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
 
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
-        tree = tree.transform(as_evidence_table).transform(rules)
+        tree = _upwards(tree.transform(as_evidence_table), rules)
         return str(tree.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE))
     except RecursionError:
         raise Refused("The SQL nests too deeply to be translated.", "Write it flatter.") from None
     except sqlglot.errors.SqlglotError as error:
         said = str(error).split("\n")[0].rstrip(".")
         raise Refused(f"The SQL cannot be translated: {said}.", "Write it in plainer SQL.") from error
+
+
+def _upwards(tree: Any, rules: Callable[[Any], Any]) -> Any:
+    """Every node of the tree through the rules, the innermost first: what replaces a node may hold nodes of its own."""
+    for node in reversed(list(tree.walk())):
+        found = rules(node)
+        if found is node:
+            continue
+        if node is tree:
+            tree = found
+        else:
+            parent, key, index = node.parent, node.arg_key, node.index
+            parent.set(key, found, index)
+    return tree
 
 
 def as_evidence_table(node: exp.Expression) -> exp.Expression:

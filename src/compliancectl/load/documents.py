@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compliancectl.model.control import Check, DocumentNeed, Test
+from compliancectl.model.control import Check, DocumentNeed, Example, Test
 
 TABLE = "document.attestation"
 
@@ -68,9 +68,33 @@ def documents_test(needs: Sequence[DocumentNeed]) -> Test:
         population=population,
         checks=checks,
         optional_fields=(f"{TABLE}.expires", f"{TABLE}.status"),
+        examples=_examples(needs),
         line=line,
         population_line=line,
         implicit=True,
+    )
+
+
+def _examples(needs: Sequence[DocumentNeed]) -> tuple[Example, ...]:
+    """The last document supplied and no other; and none: that other engines are held against them, as against an author's."""
+    last = needs[-1]
+    supplied = {
+        "kind": last.kind,
+        "subject": last.subject,
+        "owner": last.owner,
+        "issued": "2026-01-01T00:00:00Z",
+        "expires": "2027-01-01T00:00:00Z",
+        "status": "performed",
+    }
+    names = [f"{need.kind}: {need.subject}" for need in needs]
+    return (
+        Example(
+            given={TABLE: (supplied,)},
+            then={**dict.fromkeys(names, "fail"), names[-1]: "pass"},
+            as_of="2026-01-01T12:00:00Z",
+            line=last.line,
+        ),
+        Example(given={}, then=dict.fromkeys(names, "fail"), as_of="2026-01-01T12:00:00Z", line=last.line),
     )
 
 

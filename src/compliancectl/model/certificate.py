@@ -29,6 +29,13 @@ class CertifiedControl(Model):
     """How many of them were answered differently; the engine may judge only if this is 0."""
     differences: tuple[Difference, ...] = ()
     """The first few."""
+    unexampled: tuple[str, ...] = ()
+    """Tests without an example: nothing shows how the engine answers them, so it may not judge by this control."""
+
+    @property
+    def granted(self) -> bool:
+        """Whether the engine may judge by this control."""
+        return bool(self.worlds) and not self.differing and not self.unexampled
 
 
 class Certificate(Wire):
@@ -45,7 +52,7 @@ class Certificate(Wire):
     @property
     def certified(self) -> tuple[str, ...]:
         """Ids of the controls by which the engine may judge."""
-        return tuple(control.id for control in self.controls if not control.differing and control.worlds)
+        return tuple(control.id for control in self.controls if control.granted)
 
 
 class EngineJob(Model):

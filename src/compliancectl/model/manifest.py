@@ -227,6 +227,14 @@ class Signer(Model):
     key_id: str
     name: str | None = None
     """As the verifier's own trust names it; None when the verifier did not say that they trust it."""
+    identity: str | None = None
+    """What the certificate names whose key was made for this signature alone; only if it was checked and is trusted."""
+    issuer: str | None = None
+    """Who says who that is."""
+    signed_after: Instant | None = Field(None, alias="signedAfter")
+    """The signature was not made earlier, as certificate and log show."""
+    signed_before: Instant | None = Field(None, alias="signedBefore")
+    """The signature was not made later."""
 
 
 class TimeStamp(Model):

@@ -22,7 +22,7 @@ from compliancectl.model.trust import Trust
 from compliancectl.period.capture import is_packed
 from compliancectl.period.package import LAST, PERIOD
 from compliancectl.period.populations import file_name
-from compliancectl.seal import Problem, Skipped, container, dsse, keys, names, sums
+from compliancectl.seal import Problem, Skipped, additions, container, dsse, keys, names, policy, sums
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
 
@@ -128,7 +128,8 @@ class _Checker:
 
     def _unlisted(self) -> str:
         seal = {f"seal/{name}" for name in SEAL}
-        if extra := sorted(self.sizes - self.listed.keys() - seal - {sums.NAME}):
+        known = {additions.identity_name(key_id) for key_id in additions.identities(self.sizes)}
+        if extra := sorted(self.sizes - self.listed.keys() - seal - known - {sums.NAME}):
             raise Problem("is not listed in SHA256SUMS", member=extra[0])
         if gone := sorted((self.listed.keys() | seal) - self.sizes):
             raise Problem("is missing", member=gone[0])
@@ -159,20 +160,14 @@ class _Checker:
             raise Problem("is not an ECDSA P-256 public key, plainly written", member="seal/signer.pub.pem")
         if dsse.key_id(key) != self.envelope.key_id or not dsse.verify(self.envelope, key):
             raise Problem("The signature is not by the enclosed key over this statement")
+        policy.refuse_strays(self.sizes, {self.envelope.key_id})
         self.signer = Signer(key_id=self.envelope.key_id)
         return f"Made with the key {self.envelope.key_id}."
 
     def _signer(self) -> str:
-        if self.trust is None:
-            raise Skipped(
-                f"Signed by key {self.envelope.key_id}, which you have not said you trust.",
-                "Obtain the signer's public key from them and give it with --key, or list it in a trust file.",
-            )
-        known = self.trust.find(self.envelope.key_id)
-        if not known:
-            raise Problem(f"Signed by key {self.envelope.key_id}, which is not one that you trust")
-        self.signer = Signer(key_id=self.envelope.key_id, name=known[0].name)
-        return f"You trust this key as {known[0].name!r}."
+        with members(self.path) as found:
+            self.signer, said = policy.signed(found, self.envelope, self.trust, self.statement.predicate.period.end)
+        return said
 
     def _subject(self) -> str:
         (subject,) = self.statement.subject

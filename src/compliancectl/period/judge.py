@@ -203,10 +203,14 @@ def _reasons(gone: Sequence[Any], timeline: Sequence[Stretch], tests: Sequence[P
     said = []
     # Events are found by a later run as well: what counts for them is that the windows leave no gap.
     if gone and not all(test.kind == "events" for test in tests):
-        said.append(f"{sum(part.slots for part in gone)} captures that were due are missing.")
+        count = sum(part.slots for part in gone)
+        said.append(
+            f"{count} captures that were due are missing." if count > 1 else "1 capture that was due is missing."
+        )
     unsure = [part for part in timeline if part.outcome == "inconclusive"]
     if unsure:
-        said.append(f"{sum(part.captures for part in unsure)} captures are inconclusive.")
+        count = sum(part.captures for part in unsure)
+        said.append(f"{count} captures are inconclusive." if count > 1 else "1 capture is inconclusive.")
     return tuple(said)
 
 

@@ -201,14 +201,6 @@ def _seal(found: Period, last: Capture, operator: Operator, signer: signers.Sign
     )
     subject = Resource(name=sums.NAME, digest=Digest(sha256=canonical.sha256(listing)))
     payload = canonical.to_bytes(PeriodStatement(subject=(subject,), predicate=predicate).to_json())
-    envelope = signer.sign(payload)
-    (place / "seal").mkdir()
-    for name, data in (
-        ("seal/statement.json", envelope.payload),
-        ("seal/statement.pae", envelope.pae),
-        ("seal/statement.sig", envelope.signature),
-        ("seal/signer.pub.pem", signer.public_pem),
-        (disk.SEALED_BY, envelope.to_line()),
-    ):
+    for name, data in signer.sign(payload).seal().items():
         disk.write_whole(place / name, data)
     return canonical.sha256(listing)

@@ -69,7 +69,10 @@ class Bound:
 
 
 class Binder:
-    """The declared tables, empty, in a database of its own. Reuse one for many controls."""
+    """The declared tables, empty, in a database of its own. Reuse one for many controls.
+
+    A table is made when the first population that reads it comes: of all that are declared, a few controls read few.
+    """
 
     def __init__(self, tables: Mapping[str, Table]) -> None:
         import duckdb
@@ -86,7 +89,7 @@ class Binder:
             "SELECT view_name FROM duckdb_views() UNION SELECT table_name FROM duckdb_tables()"
         )
         self.catalog = frozenset(str(row[0]).lower() for row in views.fetchall())
-        create_tables(self.database, tables)
+        self._made: set[str] = set()
 
     @cached_property
     def leaves(self) -> frozenset[str]:
@@ -101,6 +104,12 @@ class Binder:
     def close(self) -> None:
         """Release the database."""
         self.database.close()
+
+    def make(self, names: Iterable[str]) -> None:
+        """Make the tables of these names that are not there yet."""
+        missing = set(names) - self._made
+        create_tables(self.database, {name: self.tables[name] for name in missing})
+        self._made |= missing
 
     def describe(self, sql: str) -> list[tuple[str, Any]]:
         """Column names and types of a SELECT, without rows."""
@@ -173,6 +182,7 @@ def bind_test(binder: Binder, control: Control, test: Test, values: Mapping[str,
         reads = guard.guard_population(test.population, binder.tables, list(values), binder.catalog)
         if not reads.tables:
             raise Refused("The population reads no evidence table.", "Select from a table such as gcp.sql_instance.")
+        binder.make(reads.tables)
         sql = bind_parameters(test.population, literals).rstrip()
         columns = _population_columns(binder, sql)
         refuse_in_population(test.population, {name: binder.tables[name] for name in reads.tables})

@@ -102,12 +102,12 @@ class Workbench:
 def prepared(bench: Workbench, control: Control) -> Iterator[tuple[str, Bound, Rows]]:
     """Every example of a control, ready to run: where it stands, its bound test, its rows.
 
+    Tests that the program makes of the documents under `evidence` have examples too.
+
     Raises:
         FileErrors: if an example cannot be prepared; `Workbench.test` says more.
     """
     for number, test in enumerate(control.tests):
-        if test.implicit:
-            continue
         run = _TestRun(bench, control, test, number)
         found = [run.prepare(n, example) for n, example in enumerate(test.examples)]
         raise_all(run.problems)

@@ -1,7 +1,8 @@
 """The fictional company: loads `company/*.yaml`, switches faults on, and puts relative times on the calendar.
 
 Times in the definition are written relative to the sandbox's `now`, so that the company is always as old as
-it should be: `@-3d` (72 hours ago), `@-90m`, `@+400d`, `@-3d 02:10` (three calendar days ago at 02:10 UTC).
+it should be: `@-3d` (72 hours ago), `@-90m`, `@+400d`, `@-3d 02:10` (three calendar days ago at 02:10 UTC). A company
+that is to grow older is loaded again with a later `now` and the same `since`: what happened stays where it was.
 """
 
 from __future__ import annotations
@@ -77,13 +78,16 @@ def faults() -> dict[str, Fault]:
     return dict(sorted(found.items()))
 
 
-def load(on: Iterable[str] = (), now: datetime | None = None, projects: int | None = None) -> Company:
+def load(
+    on: Iterable[str] = (), now: datetime | None = None, projects: int | None = None, since: datetime | None = None
+) -> Company:
     """Load the company with the named faults switched on.
 
     Args:
         on: names of faults.
-        now: what relative times start from; None: the clock.
+        now: the moment that the company lives in; None: the clock.
         projects: how many projects on Google Cloud it has; None: those of the definition.
+        since: what relative times start from; None: `now`.
 
     Raises:
         UsageError: if a fault does not exist, or the company cannot have so many projects.
@@ -100,9 +104,10 @@ def load(on: Iterable[str] = (), now: datetime | None = None, projects: int | No
     if projects is not None:
         _grow(sections["google"], projects)
     moment = (now or clock.now()).replace(microsecond=0)
+    start = (since or moment).replace(microsecond=0)
     return Company(
         now=moment,
-        sections={name: resolve(section, moment) for name, section in sections.items()},
+        sections={name: resolve(section, start) for name, section in sections.items()},
         sql=tuple(f.sql for f in chosen if f.sql),
         faults=tuple(chosen),
         projects=projects,

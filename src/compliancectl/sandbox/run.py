@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.web import WebServer
@@ -26,6 +26,14 @@ class Part(Protocol):
         """Stop its servers and release its files."""
 
 
+@runtime_checkable
+class Movable(Protocol):
+    """A vendor whose servers can show the company as it is at another moment."""
+
+    def move(self, company: Company) -> None:
+        """Hold what this company has instead, and refuse what its definition says; misbehaviours stay."""
+
+
 @dataclass
 class Sandbox:
     """The running company."""
@@ -36,6 +44,19 @@ class Sandbox:
     env: dict[str, str] = field(default_factory=dict)
     """Ordinary credential variables: `GOOGLE_APPLICATION_CREDENTIALS`, `GITHUB_TOKEN` …"""
     parts: dict[str, Part] = field(default_factory=dict)
+
+    def move(self, company: Company) -> None:
+        """Show the company as it is at another moment, on the servers that run; the scope file is written anew.
+
+        Raises:
+            ValueError: if a part runs that cannot be moved.
+        """
+        for name, part in self.parts.items():
+            if not isinstance(part, Movable):
+                raise ValueError(f"{name} cannot be moved to another moment; start the company anew")
+            part.move(company)
+        self.company = company
+        write_scope(self)
 
 
 @contextmanager

@@ -4,8 +4,9 @@
     sums       SHA256SUMS: the list of every file with its digest (coreutils format)
     statement  the in-toto Statement whose one subject is SHA256SUMS
     dsse       the signed envelope around the statement; sigstore: the same for other programs
-    signers    what can sign: keys (in files), kms (Google Cloud KMS); trust: whose keys the verifier accepts
-    additions  what may join a seal later: countersign(atures) and timestamp(s)
+    signers    what can sign: keys (in files), kms (Google Cloud KMS), keyless (a CI job's identity); signed: the result
+    identity   whose a key was that was made for one signature; trust: whose signatures the verifier accepts
+    additions  what a seal may hold besides: countersign(atures), timestamp(s), identities
     policy     what a verifier's trust makes of them
     container  a bundle as a folder; archive: the same bundle as a ZIP
     records    whether the evidence and result records agree with the files

@@ -1,8 +1,9 @@
-"""What may be added to a seal later: time stamps and countersignatures. Everything else stays as it was sealed.
+"""What a seal may hold beside the signature itself: time stamps, countersignatures, and whose a forgotten key was.
 
-    seal/timestamps/01.tsr            an RFC 3161 response over the bytes of seal/statement.sig
-    seal/countersign/<key id>.sig     another person's or machine's signature over seal/statement.pae
-    seal/countersign/<key id>.pub.pem the key it was made with; like the signer's own, it proves nothing by itself
+    seal/timestamps/01.tsr                     an RFC 3161 response over the bytes of seal/statement.sig
+    seal/countersign/<key id>.sig              another person's or machine's signature over seal/statement.pae
+    seal/countersign/<key id>.pub.pem          the key it was made with; like the signer's own, it proves nothing by itself
+    seal/identities/<key id>.sigstore.json     for a key that was made for one signature: certificate and log entry
 
 A sealed bundle is never written to: an addition makes a new folder, or a new ZIP, with the same files and those.
 """
@@ -22,13 +23,14 @@ from compliancectl.seal import Problem, archive, container, names, staging
 
 _TIMESTAMP = re.compile(r"seal/timestamps/[0-9]{2}\.tsr")
 _COUNTERSIGN = re.compile(r"seal/countersign/[0-9a-f]{64}\.(sig|pub\.pem)")
+_IDENTITY = re.compile(r"seal/identities/[0-9a-f]{64}\.sigstore\.json")
 _PACKED = "archive"
 _PIECE = 1024**2
 
 
 def is_addition(name: str) -> bool:
     """True for the names that a seal may have besides those that bundling writes."""
-    return bool(_TIMESTAMP.fullmatch(name) or _COUNTERSIGN.fullmatch(name))
+    return any(form.fullmatch(name) for form in (_TIMESTAMP, _COUNTERSIGN, _IDENTITY))
 
 
 def timestamps(members: Iterable[str]) -> list[str]:
@@ -44,6 +46,16 @@ def countersigners(members: Iterable[str]) -> list[str]:
 def countersign_names(key_id: str) -> tuple[str, str]:
     """Where the signature and the key of a countersigner lie."""
     return f"seal/countersign/{key_id}.sig", f"seal/countersign/{key_id}.pub.pem"
+
+
+def identities(members: Iterable[str]) -> set[str]:
+    """Key ids whose owner is enclosed."""
+    return {Path(name).name.partition(".")[0] for name in members if _IDENTITY.fullmatch(name)}
+
+
+def identity_name(key_id: str) -> str:
+    """Where it lies whose key this was."""
+    return f"seal/identities/{key_id}.sigstore.json"
 
 
 def next_timestamp(members: Iterable[str]) -> str:

@@ -7,14 +7,14 @@ from compliancectl.seal import Problem, additions, container, dsse, keys
 _MOST = 64 * 1024
 
 
-def read(members: container.Container, envelope: dsse.Envelope) -> tuple[str, ...]:
-    """Check every countersignature with the key that is enclosed; returns the key ids.
+def read(members: container.Container, envelope: dsse.Envelope) -> tuple[dsse.Envelope, ...]:
+    """Check every countersignature with the key that is enclosed; returns the same statement as each of them signed it.
 
     Raises:
         Problem: if one is not by its key over this statement, or is the signer's own.
     """
-    found = additions.countersigners(members.sizes)
-    for key_id in found:
+    found = []
+    for key_id in additions.countersigners(members.sizes):
         signature, pem = additions.countersign_names(key_id)
         data = container.read(members, pem, limit=_MOST)
         key = keys.parse_public(data)
@@ -25,4 +25,5 @@ def read(members: container.Container, envelope: dsse.Envelope) -> tuple[str, ..
         made = dsse.Envelope(envelope.payload, key_id, container.read(members, signature, limit=_MOST))
         if not dsse.verify(made, key):
             raise Problem("is not by its key over this statement", member=signature)
+        found.append(made)
     return tuple(found)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from compliancectl.disk import output_errors
 from compliancectl.errors import FileError, OutputError
 from compliancectl.seal import dsse
+from compliancectl.seal.signed import Signed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -39,9 +40,9 @@ class SigningKey:
     public_pem: bytes
     warnings: tuple[str, ...] = ()
 
-    def sign(self, payload: bytes) -> dsse.Envelope:
+    def sign(self, payload: bytes) -> Signed:
         """Sign a statement."""
-        return dsse.sign(payload, self.private)
+        return Signed(dsse.sign(payload, self.private), self.public_pem)
 
 
 def new_key(path: Path, *, force: bool = False) -> KeyFiles:

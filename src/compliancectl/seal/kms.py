@@ -17,6 +17,7 @@ from typing import Any
 from compliancectl import googleapi
 from compliancectl.errors import Garbage, UsageError
 from compliancectl.seal import dsse, keys
+from compliancectl.seal.signed import Signed
 
 SCHEME = "gcpkms://"
 ENDPOINT_VARIABLE = "COMPLIANCECTL_ENDPOINT_KMS"
@@ -39,7 +40,7 @@ class KmsKey:
     api: googleapi.GoogleApi
     warnings: tuple[str, ...] = ()
 
-    def sign(self, payload: bytes) -> dsse.Envelope:
+    def sign(self, payload: bytes) -> Signed:
         """Have the service sign a statement.
 
         Raises:
@@ -58,7 +59,7 @@ class KmsKey:
         key = keys.parse_public(self.public_pem)
         if key is None or not dsse.verify(envelope, key):
             raise Garbage("the signature that Cloud KMS gave is not by this key", hint="Try again.")
-        return envelope
+        return Signed(envelope, self.public_pem)
 
 
 def load(reference: str) -> KmsKey:

@@ -1,4 +1,4 @@
-"""What a trust policy makes of countersignatures, time stamps and the run: the last three steps of verification."""
+"""What a trust policy makes of the signer, countersignatures, time stamps and the run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,83 @@ from datetime import datetime, timedelta
 from compliancectl import clock
 from compliancectl.model.manifest import RunInfo, Signer, TimeStamp
 from compliancectl.model.trust import Trust
-from compliancectl.seal import Problem, Skipped, additions, container, countersign, dsse, timestamp
+from compliancectl.seal import Problem, Skipped, additions, container, countersign, dsse, identity, timestamp
 
 _MOST = 1024**2
+
+
+def signed(
+    members: container.Container, envelope: dsse.Envelope, trust: Trust | None, finished: datetime
+) -> tuple[Signer, str]:
+    """Say who signed, if the policy trusts the key or the identity for what was finished at an instant.
+
+    Returns:
+        The signer, and a sentence.
+
+    Raises:
+        Problem: if the policy trusts neither, or not for that time, or what is enclosed does not prove the identity.
+        Skipped: if there is no policy, or the identity cannot be checked here.
+    """
+    key_id, enclosed = envelope.key_id, identity.read(members, envelope)
+    claim = (
+        f" Its certificate, which was not checked, names {_and(enclosed.names)}." if enclosed and enclosed.names else ""
+    )
+    if trust is None:
+        lists = "list their identity in a trust file" if enclosed else "give it with --key, or list it in a trust file"
+        obtain = "Ask the signer who signs" if enclosed else "Obtain the signer's public key from them"
+        raise Skipped(f"Signed by key {key_id}, which you have not said you trust.{claim}", f"{obtain}, and {lists}.")
+    known = trust.find(key_id)
+    if known:
+        valid = [key for key in known if key.covers(finished)]
+        if not valid:
+            raise Problem(f"You trust the key {known[0].name!r}, but not for a run of {clock.text(finished)}")
+        return Signer(key_id=key_id, name=valid[0].name), f"You trust this key as {valid[0].name!r}."
+    signer = _identified(enclosed, key_id, trust, finished) if enclosed else None
+    if signer is None:
+        raise Problem(
+            f"Signed by key {key_id}, which is not one that you trust.{claim}",
+            hint="Ask the signer whether this is theirs, by another way than the one the bundle came by.",
+        )
+    return signer, f"Signed by {signer.identity}, says {signer.issuer}; you trust it as {signer.name!r}."
+
+
+def _identified(enclosed: identity.Enclosed, key_id: str, trust: Trust, finished: datetime) -> Signer | None:
+    """Whose the key was; None if the certificate is for nobody whom the policy names."""
+    known = identity.candidates(enclosed, trust.identities)
+    problem: Problem | None = None
+    for one in known:
+        if not (one.covers(finished) and one.covers(enclosed.not_before)):
+            problem = problem or Problem(
+                f"You trust the identity {one.name!r}, but not for a run of {clock.text(finished)} "
+                f"that was signed {clock.text(enclosed.not_before)}"
+            )
+            continue
+        try:
+            identity.prove(enclosed, one)
+        except Problem as found:
+            problem = found
+            continue
+        return Signer(
+            key_id=key_id,
+            name=one.name,
+            identity=one.identity,
+            issuer=one.issuer,
+            signed_after=enclosed.not_before,
+            signed_before=enclosed.not_after,
+        )
+    if problem:
+        raise problem
+    return None
+
+
+def refuse_strays(names: Iterable[str], signers: set[str]) -> None:
+    """Refuse an identity that is enclosed about a key with which nothing was signed here.
+
+    Raises:
+        Problem: naming it.
+    """
+    for key_id in sorted(additions.identities(names) - signers):
+        raise Problem("is about a key that signed nothing here", member=additions.identity_name(key_id))
 
 
 def countersigned(
@@ -23,9 +97,13 @@ def countersigned(
 
     Raises:
         Problem: if a countersignature is not what it seems, or one that the policy demands is not there.
+        Skipped: if it is by an identity that the policy trusts, which cannot be checked here.
     """
-    ids = countersign.read(members, envelope)
-    found = tuple(Signer(key_id=id, name=_name(id, trust, run.finished_at)) for id in ids)
+    made = countersign.read(members, envelope)
+    refuse_strays(members.sizes, {envelope.key_id, *(one.key_id for one in made)})
+    found = tuple(_countersigner(members, one, trust, run) for one in made)
+    if signer and signer.identity and any(one.identity and one.name == signer.name for one in found):
+        raise Problem(f"{signer.name!r} countersigned their own signature, which adds nothing")
     names = {s.name for s in (*found, *([signer] if signer else [])) if s.name}
     missing = [name for name in (trust.require.signers if trust else ()) if name not in names]
     if missing:
@@ -39,7 +117,7 @@ def countersigned(
     strangers = [s.key_id[:16] + "…" for s in found if not s.name]
     parts = [
         f"by {_and(trusted)}" if trusted else "",
-        f"by a key that you do not trust: {_and(strangers)}" if strangers else "",
+        f"by a key that you do not trust, or whose owner: {_and(strangers)}" if strangers else "",
     ]
     return found, f"Countersigned {'; '.join(part for part in parts if part)}."
 
@@ -62,18 +140,21 @@ def stamped(
         stamp = timestamp.read(data, signature, member=name)
         found.append(TimeStamp(time=stamp.time, authority=_authority(data, signature, trust, name)))
     found.sort(key=lambda stamp: stamp.time)
-    if trust is None or not trust.authorities:
-        if not found:
-            return (), "There is none: the times are the signer's own."
-        return tuple(
-            found
-        ), f"{len(found)} enclosed, about this signature. You name no authority, so they prove nothing."
     sure = [stamp for stamp in found if stamp.authority]
-    if found and not sure:
+    if found and not sure and trust and trust.authorities:
         raise Problem("None of the time stamps is by an authority that you trust, or they were altered")
-    _check_times(sure, trust, run, signer)
+    if trust is not None:
+        _check_times(sure, trust, run, signer)
+    if signer and signer.signed_before and not sure:
+        return tuple(found), f"Sealed by {clock.text(signer.signed_before)} at the latest, as certificate and log show."
+    if found and not sure:
+        return (
+            tuple(found),
+            f"{len(found)} enclosed, about this signature. You name no authority, so they prove nothing.",
+        )
     if not sure:
-        return tuple(found), "There is none, and you do not ask for one: the times are the signer's own."
+        asked = ", and you do not ask for one" if trust and trust.authorities else ""
+        return (), f"There is none{asked}: the times are the signer's own."
     first = sure[0]
     others = (
         f" {len(found) - len(sure)} more are by authorities that you do not name." if len(found) > len(sure) else ""
@@ -103,6 +184,14 @@ def demanded(trust: Trust | None, run: RunInfo, now: datetime | None) -> str:
     return f"The bundle meets what your trust policy asks for: {met}." if met else "Your trust policy asks no more."
 
 
+def _countersigner(members: container.Container, made: dsse.Envelope, trust: Trust | None, run: RunInfo) -> Signer:
+    """Whose a countersignature is; the name only if the policy trusts the key, or the identity whose key it was."""
+    enclosed = identity.read(members, made)
+    name = _name(made.key_id, trust, run.finished_at)
+    known = _identified(enclosed, made.key_id, trust, run.finished_at) if enclosed and trust and not name else None
+    return known or Signer(key_id=made.key_id, name=name)
+
+
 def _name(key_id: str, trust: Trust | None, finished: datetime) -> str | None:
     known = trust.find(key_id) if trust else ()
     return next((key.name for key in known if key.covers(finished)), None)
@@ -124,11 +213,14 @@ def _check_times(sure: list[TimeStamp], trust: Trust, run: RunInfo, signer: Sign
             f"There are time stamps by {len(authorities)} of your authorities; you ask for {trust.require.timestamps}"
         )
     hours = trust.require.stamped_within_hours
-    if not sure:
+    times = [stamp.time for stamp in sure]
+    if signer and signer.signed_before:
+        times.append(signer.signed_before)
+    if not times:
         if hours is not None:
             raise Problem(f"There is no time stamp; you ask for one within {hours} hours of the run")
         return
-    first, finished = sure[0].time, run.finished_at
+    first, finished = min(times), run.finished_at
     # Authorities state whole seconds, some of them cut off.
     if first < finished - timedelta(seconds=1):
         raise Problem(f"The run says it finished {clock.text(finished)}, after it was sealed ({clock.text(first)})")

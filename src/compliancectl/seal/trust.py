@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl.errors import FileError
 from compliancectl.model.trust import Trust, TrustedKey
-from compliancectl.seal import dsse, keys, note, timestamp
+from compliancectl.seal import dsse, identity, keys, note, timestamp
 
 if TYPE_CHECKING:
     from compliancectl.load.document import Document
@@ -50,14 +50,14 @@ def _policy(path: Path) -> Trust:
 
 
 def _resolved(document: Document) -> Any:
-    """The data of a policy with the files that it names, which lie beside it, read: keys, and authorities."""
+    """The data of a policy with the files that it names, which lie beside it, read: keys, authorities, roots."""
     data = document.data
     if not isinstance(data, dict):
         return data
     data = dict(data)
     if isinstance(data.get("ledger"), dict):
         data["ledger"] = _ledger(document, dict(data["ledger"]))
-    for part, resolve in (("keys", _key), ("authorities", _authority)):
+    for part, resolve in (("keys", _key), ("authorities", _authority), ("identities", _identity)):
         if isinstance(data.get(part), list):
             data[part] = [
                 resolve(document, index, dict(entry)) if isinstance(entry, dict) else entry
@@ -107,9 +107,22 @@ def _authority(document: Document, index: int, entry: dict[str, Any]) -> dict[st
     return {**entry, "certificates": path.read_text(encoding="ascii", errors="replace")}
 
 
+def _identity(document: Document, index: int, entry: dict[str, Any]) -> dict[str, Any]:
+    """Replace `trusted_root_file` by what is in it."""
+    if not isinstance(entry.get("trusted_root_file"), str):
+        return entry
+    path = document.file.parent / entry.pop("trusted_root_file")
+    text = _text(path)
+    if not identity.is_trusted_root(text):
+        hint = "Give a trusted_root.json, as `gh attestation trusted-root` or `cosign trusted-root create` write it."
+        raise FileError("this is no Sigstore trusted root", file=path, hint=hint)
+    return {**entry, "trusted_root": text}
+
+
 _FORM = (
     "Write version: 1, keys: a list of {key_file: ci.pub.pem, name: …} or {key_id: 64 hex digits, name: …}, each with "
-    "valid_from and valid_until if need be; authorities: a list of {file: tsa-root.pem, name: …}; ledger: {key_file: "
+    "valid_from and valid_until if need be; identities: a list of {name: …, issuer: https://…, identity: …, "
+    "trusted_root_file: trusted_root.json}; authorities: a list of {file: tsa-root.pem, name: …}; ledger: {key_file: "
     "verifier.txt, checkpoint_files: [kept], latest: true}; and require: "
     "{organization, system, environment, complete, max_age_days, signers, timestamps, stamped_within_hours}."
 )

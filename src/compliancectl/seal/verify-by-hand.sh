@@ -28,7 +28,7 @@ find . -type f ! -path ./SHA256SUMS ! -path './seal/*' > "$work/found" || fail "
 sed 's/^..//' "$work/found" > "$work/names" || fail "the folder cannot be listed"
 sort "$work/names" > "$work/present" || fail "the folder cannot be listed"
 same "$work/listed" "$work/present" || { comm -3 "$work/listed" "$work/present" >&2 || true; fail "files deleted (above, to the left), added (indented) or renamed"; }
-find seal -type f ! -path 'seal/timestamps/[0-9][0-9].tsr' ! -path 'seal/countersign/*' > "$work/found" || fail "there is no seal"
+find seal -type f ! -path 'seal/timestamps/[0-9][0-9].tsr' ! -path 'seal/countersign/*' ! -path 'seal/identities/*' > "$work/found" || fail "there is no seal"
 sort "$work/found" > "$work/present" || fail "there is no seal"
 printf 'seal/%s\n' evidence.intoto.jsonl signer.pub.pem statement.json statement.pae statement.sig > "$work/listed"
 same "$work/listed" "$work/present" || fail "the seal has a file too many or too few"
@@ -55,6 +55,18 @@ while read -r theirs; do
   if same "$work/one.der" "$work/key.der"; then fail "the signer's own key countersigns nothing"; fi
   echo "countersigned by the key ${id%% *}"
 done < "$work/signed"
+
+# Whose a key was that was made for this one signature. To check that takes more than openssl: cosign, or compliancectl.
+: > "$work/found"; if [ -e seal/identities ]; then find seal/identities -type f > "$work/found" || fail "the seal cannot be listed"; fi
+while read -r whose; do
+  id=${whose#seal/identities/}; id=${id%.sigstore.json}
+  [ "$whose" = "seal/identities/$id.sigstore.json" ] || fail "something else lies beside the identities"
+  openssl pkey -pubin -in seal/signer.pub.pem -outform DER | sha256sum > "$work/one" || fail "the key cannot be hashed"
+  if ! grep -q -x -e "$id  -" "$work/one" && ! grep -q -x -e "seal/countersign/$id" "$work/signed"; then
+    fail "$whose is about a key that signed nothing here"
+  fi
+  echo "NOT CHECKED: $whose"
+done < "$work/found"
 
 # Time stamps, if you named an authority: one by it must be over this signature. Its certificate counts as of then.
 if [ -e "$work/authority.pem" ]; then

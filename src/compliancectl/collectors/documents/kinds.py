@@ -363,6 +363,17 @@ REGISTERS: dict[str, Register] = {
             _time("approved", "When it was approved; empty while it is not."),
             _bool("break_glass", "Whether it is for an emergency, and ends within hours."),
         ),
+        _register(
+            "need-to-know-register",
+            "need_to_know",
+            "One row per principal that needs to reach data on Google Cloud (kind `need-to-know-register`).",
+            "N-01,user:amara@company.example,database,projects/p,2026-05-20",
+            _ID,
+            _text("member", "Who, as Google writes it; members of groups one by one.", required=True),
+            _text("access", "What for: `database`, `objects` or `secrets`.", required=True),
+            _text("place", "From where on: `projects/P`, `folders/F` or `organizations/N`.", required=True),
+            _time("approved", "When it was approved; empty while it is not."),
+        ),
     )
 }
 """Kind of document → register."""

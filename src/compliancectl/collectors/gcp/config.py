@@ -13,6 +13,7 @@ from compliancectl.model.base import Model
 ProjectId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.:-]{4,61}[a-z0-9]$")]
 FolderId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
 OrganizationId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")]
+Location = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 ServiceAccount = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com$")]
 
 CONSTRAINTS = (
@@ -90,6 +91,10 @@ class GcpConfig(Model):
     """Where the audit logs lie in BigQuery; absent: Cloud Logging is asked."""
     security_command_center: bool = True
     """False: Security Command Center is not activated here; nothing is asked of it, and the evidence says it was declared."""
+    data_profiles: tuple[Location, ...] | None = None
+    """Regions in which Sensitive Data Protection keeps data profiles; empty: there are none, and none is asked for."""
+    history_assets: int = Field(default=2000, ge=1)
+    """Most assets of one kind whose versions are read; of kinds that have more, none is."""
     endpoints: dict[str, str] = {}
     """Service → base URL, instead of Google's public one; for private endpoints and other universes."""
     max_calls: int | None = Field(default=None, ge=1)

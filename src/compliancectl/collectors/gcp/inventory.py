@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -215,8 +216,9 @@ def asset_pages(
     permission: str = LIST,
     drops: tuple[Drop, ...] = (),
     counted: bool = True,
+    at: datetime | None = None,
 ) -> Iterator[Page]:
-    """Pages of `assets.list` as of the start of the run."""
+    """Pages of `assets.list` as of the start of the run, or of another instant."""
     listing = Listing(
         Asked("cloudasset", permission, root),
         f"v1/{root}/assets",
@@ -225,7 +227,7 @@ def asset_pages(
         params=(
             *(("assetTypes", kind) for kind in types),
             *((("contentType", content),) if content else ()),
-            ("readTime", clock.text(session.context.as_of)),
+            ("readTime", clock.text(at or session.context.as_of)),
         ),
         drops=drops,
         counted=counted,

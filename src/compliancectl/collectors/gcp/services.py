@@ -24,6 +24,9 @@ class Service:
 
 
 SERVICES: dict[str, Service] = {
+    "accesscontextmanager": Service(
+        "accesscontextmanager.googleapis.com", "Access Context Manager API", "roles/accesscontextmanager.policyReader"
+    ),
     "artifactregistry": Service(
         "artifactregistry.googleapis.com", "Artifact Registry API", "roles/artifactregistry.reader"
     ),
@@ -37,6 +40,7 @@ SERVICES: dict[str, Service] = {
     "containeranalysis": Service(
         "containeranalysis.googleapis.com", "Container Analysis API", "roles/containeranalysis.occurrences.viewer"
     ),
+    "dlp": Service("dlp.googleapis.com", "Sensitive Data Protection (DLP) API", "roles/dlp.columnDataProfilesReader"),
     "dns": Service("dns.googleapis.com", "Cloud DNS API", "roles/dns.reader"),
     "essentialcontacts": Service(
         "essentialcontacts.googleapis.com", "Essential Contacts API", "roles/essentialcontacts.viewer"

@@ -293,7 +293,8 @@ def _older(node: Any, start: datetime) -> bool:
 
 
 def _window(session: GitHubSession) -> Window | None:
-    return Window(start=session.context.period.start, end=session.context.period.end)
+    # What is merged later in a period that is not over yet, nobody can have been told.
+    return Window(start=session.context.period.start, end=session.context.as_of)
 
 
 FEEDS: tuple[Feed[GitHubSession], ...] = (

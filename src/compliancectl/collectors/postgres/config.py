@@ -40,6 +40,14 @@ class TrustedDefiner(Model):
     """Pins the review to the body that was reviewed; another body is not trusted."""
 
 
+class SharedColumn(Model):
+    """A column that opens rows to every tenant when it has certain values."""
+
+    reason: str = Field(min_length=1)
+    values: tuple[str, ...] = Field(min_length=1)
+    """Values with which a row may be seen by everybody, as text: `public`."""
+
+
 class PurgeCount(Model):
     """One number of overdue rows that an aggregate function returns."""
 
@@ -142,8 +150,8 @@ class Database(Model):
     clone: bool = False
     """Whether this is a copy made for tests, in which `postgres isolation --write-probes` may try writes. They are rolled
     back, but they lock rows and fire triggers."""
-    shared_columns: dict[str, str] = Field(default_factory=dict)
-    """`schema.table.column` → why rows where it is set may be seen by every tenant."""
+    shared_columns: dict[str, str | SharedColumn] = Field(default_factory=dict)
+    """`schema.table.column` → why rows where it is set, or has one of `values`, may be seen by every tenant. Never changed."""
     shared_tenants: dict[str, str] = Field(default_factory=dict)
     """Tenant key → why every tenant may see that tenant's rows."""
 
@@ -158,9 +166,9 @@ class Database(Model):
 
     @field_validator("shared_tables", "shared_columns", "shared_tenants")
     @classmethod
-    def _reasons(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, reason in value.items():
-            if not reason.strip():
+    def _reasons(cls, value: dict[str, str | SharedColumn]) -> dict[str, str | SharedColumn]:
+        for name, said in value.items():
+            if not (said if isinstance(said, str) else said.reason).strip():
                 raise ValueError(f"{name}: say why it is shared")
         return value
 

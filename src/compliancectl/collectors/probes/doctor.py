@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from compliancectl.collectors.base import Diagnosis
-from compliancectl.collectors.probes import handshake, wire
+from compliancectl.collectors.probes import canaries, handshake, wire
 from compliancectl.collectors.probes.session import ProbesSession
 from compliancectl.collectors.probes.wire import Failed
 from compliancectl.errors import CollectError
@@ -17,6 +17,7 @@ def examine(session: ProbesSession) -> Iterator[Diagnosis]:
     yield from _versions()
     yield _roots(session)
     yield from _names(session)
+    yield from _credentials(session)
     for host, port in _places(session):
         yield _reach(session, host, port)
 
@@ -52,9 +53,25 @@ def _names(session: ProbesSession) -> Iterator[Diagnosis]:
             yield Diagnosis(f"DNS of {name}", "ok", f"{len(found)} mail exchangers")
 
 
+def _credentials(session: ProbesSession) -> Iterator[Diagnosis]:
+    for canary in session.config.canaries:
+        unset = canaries.missing(canary)
+        fix = f"Set {unset[0]} to the value of the header {canary.header}." if unset else None
+        detail = "needs no credential"
+        if canary.credential:
+            detail = f"{' and '.join(unset)} not set" if unset else "its credentials are set"
+        yield Diagnosis(f"canary {canary.name}", "missing" if unset else "ok", detail, fix)
+
+
 def _places(session: ProbesSession) -> list[tuple[str, int]]:
     config = session.config
-    urls = [urlsplit(page.url) for page in config.pages]
+    named = [
+        *(page.url for page in config.pages),
+        *(page.url for page in config.statements),
+        *(c.url for c in config.canaries),
+        *(api.url for api in config.apis),
+    ]
+    urls = [urlsplit(url) for url in named]
     found = [(host, 443) for host in (*config.hostnames, *config.security_txt, *(o.host for o in config.origins))]
     found += [(str(u.hostname), u.port or (443 if u.scheme == "https" else 80)) for u in urls]
     return sorted(set(found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -53,6 +53,7 @@ PAGE = Table(
         Column("secure", BOOL, "Every step went over TLS with a certificate that is trusted.", "TLS handshake"),
         Column("title", TEXT, "Title of the page.", "HTML: title"),
         Column("words", INT, "Words of its text.", "derived from HTML"),
+        Column("text", TEXT, "Its text, white space folded; NULL: longer than is read.", "derived from HTML"),
         Column("text_sha256", TEXT, "Digest of its text, white space folded.", "derived from HTML"),
         Column("updated", DATE, "When it says that it was last updated; NULL: not said.", "text of the page"),
         Column(
@@ -83,18 +84,18 @@ def page_targets(session: ProbesSession) -> Iterator[Target]:
 
 def fetch_security(session: ProbesSession, target: Target) -> Fetched:
     """Read the file."""
-    yield from _read(session, target.endpoint, {"hostname": target.name})
+    yield from read(session, target.endpoint, {"hostname": target.name})
     return kept.whole("one request, redirects followed, answered or repeated")
 
 
 def fetch_page(session: ProbesSession, target: Target) -> Fetched:
     """Read the page."""
     page = next(p for p in session.config.pages if p.url == target.name)
-    yield from _read(session, page.url, {"purpose": page.purpose})
+    yield from read(session, page.url, {"purpose": page.purpose})
     return kept.whole("one request, redirects followed, answered or repeated")
 
 
-def _read(session: ProbesSession, url: str, about: dict[str, str]) -> Iterator[Reply]:
+def read(session: ProbesSession, url: str, about: Mapping[str, Any]) -> Iterator[Reply]:
     """GET, follow redirects; a certificate that is not trusted is noted, and the page read all the same."""
     asked, record = clock.now(), Record([])
     here, secure, steps = url, True, [url]
@@ -199,6 +200,7 @@ def shape_page(reply: Reply) -> Iterator[Row]:
             "secure": data["secure"],
             "title": " ".join(html.title.split()) or None,
             "words": len(text.split()),
+            "text": None if data["cut"] else text,
             "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "updated": updated(text),
             "foreign_hosts": sorted(html.foreign),

@@ -37,7 +37,7 @@ class Record:
 
 
 class ProbesSession(Session):
-    """Asks without credentials, as anybody can. Thread-safe."""
+    """Asks as anybody can; only canaries have credentials. Thread-safe."""
 
     def __init__(self, config: ProbesConfig, context: Context) -> None:
         self.config = config
@@ -114,11 +114,13 @@ class ProbesSession(Session):
         raise AssertionError("TRIES is at least one")
 
     def principal(self) -> Principal:
-        """Nobody in particular."""
+        """Nobody in particular, and the accounts of the canaries."""
+        named = (name for c in self.config.canaries for name in (c.credential, c.proof.credential if c.proof else None))
+        variables = sorted({name for name in named if name})
         return Principal(
             subject="anybody on the network of this machine",
-            authentication="none",
-            read_only="yes: looks names up, makes TLS handshakes and sends GET requests without credentials",
+            authentication=f"none; of canaries: {', '.join(variables)}" if variables else "none",
+            read_only="yes: looks names up, makes TLS handshakes and sends GET requests",
         )
 
     def doctor(self) -> Iterator[Diagnosis]:

@@ -11,6 +11,7 @@ import errno
 import http.client
 import socket
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -132,8 +133,10 @@ def secured(place: Place, context: ssl.SSLContext, timeout_s: float) -> ssl.SSLS
         raise failure(error, place.address) from None
 
 
-def get(place: Place, path: str, timeout_s: float, context: ssl.SSLContext | None) -> Exchange:
-    """One GET, without following where it leads; `context` None: over plain HTTP.
+def get(
+    place: Place, path: str, timeout_s: float, context: ssl.SSLContext | None, sent: Mapping[str, str] | None = None
+) -> Exchange:
+    """One GET, without following where it leads; `context` None: over plain HTTP; `sent`: further headers.
 
     Raises:
         Failed: if there was no HTTP response.
@@ -142,11 +145,12 @@ def get(place: Place, path: str, timeout_s: float, context: ssl.SSLContext | Non
     stream = secured(place, context, timeout_s) if context else connect(place, timeout_s)
     usual = 443 if context else 80
     host = place.host if place.port == usual else f"{place.host}:{place.port}"
+    more = "".join(f"{name}: {value}\r\n" for name, value in (sent or {}).items())
     with stream:
         try:
             stream.sendall(
                 f"GET {path or '/'} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: compliancectl\r\nAccept: */*\r\n"
-                "Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode("ascii")
+                f"{more}Accept-Encoding: identity\r\nConnection: close\r\n\r\n".encode("ascii")
             )
             response = http.client.HTTPResponse(stream, method="GET")
             response.begin()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +17,12 @@ from compliancectl import clock
 from compliancectl.sandbox.edge.nameserver import NameServer
 from compliancectl.sandbox.google.tls import Authority
 from compliancectl.sandbox.web import Request, Response, WebServer
+from compliancectl.sandbox.yamlfile import write_yaml
 
 if TYPE_CHECKING:
     from compliancectl.sandbox.company import Company
 
+_PRODUCT = "https://app.larkspur.example"
 _VERSIONS = {
     "1.0": ssl.TLSVersion.TLSv1,
     "1.1": ssl.TLSVersion.TLSv1_1,
@@ -62,7 +65,10 @@ def start(company: Company, folder: Path) -> Part:
         context = _context(stranger, folder, _origin(name), ["1.2", "1.3"], {})
         servers[f"origin {name}"] = WebServer(_Origin(said["status"]), tls=context).start()
     names = NameServer(facts["dns"])
-    return Part(_scope(facts, servers, names), names, servers)
+    write_yaml(folder / "openapi.yaml", facts["api_description"])
+    write_yaml(folder / "claims.yaml", facts["register"])
+    env = {_variable(name): sent for name, sent in facts["accounts"].items()}
+    return Part(_scope(facts, servers, names), names, servers, env)
 
 
 def _context(authority: Authority, folder: Path, host: str, span: list[str], said: dict[str, Any]) -> ssl.SSLContext:
@@ -84,8 +90,13 @@ class _Site:
 
     facts: dict[str, Any]
     said: dict[str, Any]
+    asked: Counter[str] = field(default_factory=Counter)
+    """How often each route with a limit was asked for."""
 
     def __call__(self, request: Request) -> Response:
+        for route in self.said.get("routes", {}).values():
+            if route["path"] == request.path:
+                return self._product(route, request)
         page = next((page for page in self.said["pages"].values() if page["path"] == request.path), None)
         headers = {name: value for name, value in self.said["headers"].items() if value is not None}
         if page is None:
@@ -95,6 +106,21 @@ class _Site:
         text = text.replace("{privacy_updated}", _day(clock.parse(self.facts["privacy_updated"])))
         kind = page.get("type", "text/html; charset=utf-8")
         return Response(page.get("status", 200), text.encode(), {"Content-Type": kind, **headers})
+
+    def _product(self, route: dict[str, Any], request: Request) -> Response:
+        """What stands behind a login: answers by who asks, and 401 for everybody else."""
+        sent = request.headers.get("authorization")
+        who = next((name for name, value in self.facts["accounts"].items() if value == sent), "nobody")
+        headers = {"Content-Type": "text/html; charset=utf-8"}
+        said = route["answers"].get(who)
+        if said is None:
+            return Response(401, b"", {**headers, "WWW-Authenticate": "Bearer"})
+        limit = route.get("limit")
+        if limit:
+            self.asked[route["path"]] += 1
+            if self.asked[route["path"]] > limit["after"]:
+                return Response(429, b"", {**headers, **limit["headers"]})
+        return Response(said["status"], said.get("body", "").encode(), {**headers, **said.get("headers", {})})
 
 
 @dataclass
@@ -129,6 +155,30 @@ def _day(instant: datetime) -> str:
     return f"{instant:%B} {instant.day}, {instant.year}"
 
 
+def _promises(said: dict[str, Any]) -> dict[str, Any]:
+    """The page with promises as the scope file declares it."""
+    return {"url": f"https://{said['host']}{said['path']}", "register": "edge/claims.yaml", "page": said["page"]}
+
+
+def _canary(said: dict[str, Any]) -> dict[str, Any]:
+    """A canary of the definition as the scope file declares it."""
+    declared = {key: value for key, value in said.items() if key not in ("path", "as", "proof")}
+    declared |= _asked(said)
+    if "proof" in said:
+        declared["proof"] = _asked(said["proof"])
+    return declared
+
+
+def _asked(said: dict[str, Any]) -> dict[str, Any]:
+    credential = {"credential": _variable(said["as"])} if "as" in said else {}
+    return {"url": f"{_PRODUCT}{said['path']}", **credential}
+
+
+def _variable(account: str) -> str:
+    """The environment variable that holds what an account sends."""
+    return f"LARKSPUR_CANARY_{account.upper()}"
+
+
 def _scope(facts: dict[str, Any], servers: dict[str, WebServer], names: NameServer) -> dict[str, Any]:
     connect = {}
     for name, server in servers.items():
@@ -149,6 +199,9 @@ def _scope(facts: dict[str, Any], servers: dict[str, WebServer], names: NameServ
         "mail_domains": facts["mail_domains"],
         "security_txt": facts["security_txt"],
         "pages": [{"url": f"https://{p['host']}{p['path']}", "purpose": p["purpose"]} for p in facts["pages"]],
+        "statements": [_promises(facts["promises"])],
+        "canaries": [_canary(said) for said in facts["canaries"]],
+        "apis": [{"openapi": "edge/openapi.yaml", "url": _PRODUCT}],
         "edge_networks": facts["edge_networks"],
         "resolver": names.address,
         "ca_file": "edge/ca.pem",

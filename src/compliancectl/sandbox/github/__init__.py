@@ -58,6 +58,11 @@ class Part:
         """Install a GitHub App: writes its private key into `folder`, and returns the `app` section of the scope."""
         return self.server.tokens.make_app(folder)
 
+    def move(self, company: Company) -> None:
+        """Hold what the company has at another moment."""
+        self.state.move(company)
+        self.web.log.clear()
+
     def stop(self) -> None:
         """Stop the server."""
         self.web.stop()

@@ -57,6 +57,7 @@ class GitHubServer:
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
+        self._renew()
         operation, path = self._route(request)
         try:
             response = self._answer(request, operation, path)
@@ -69,6 +70,12 @@ class GitHubServer:
         for observer in self.observers:
             observer(Exchange(operation, path, request, response))
         return response
+
+    def _renew(self) -> None:
+        """Make the limits whole again when their hour is over."""
+        now = int(clock.now().timestamp())
+        if now >= self._reset:
+            self.used, self._reset = dict.fromkeys(_LIMITS, 0), now + 3600
 
     def _route(self, request: Request) -> tuple[Operation | None, dict[str, str]]:
         """The operation; GitHub's own links name organisations and repositories by number."""

@@ -17,6 +17,11 @@ class State:
     """The definition of `company/github.yaml`, and what is refused."""
 
     def __init__(self, company: Company) -> None:
+        self.move(company)
+
+    def move(self, company: Company) -> None:
+        """Hold what a company has, and refuse what its definition says; nothing is left of what was before."""
+        self.__dict__.pop("changes", None)
         self.data: dict[str, Any] = company.sections["github"]
         self.now: datetime = company.now
         self.organization: dict[str, Any] = self.data["organization"]

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from compliancectl.sandbox.company import Company
+from compliancectl.sandbox.google.analysis import Analysis
 from compliancectl.sandbox.google.cloud import Cloud
 from compliancectl.sandbox.google.contacts import Contacts
+from compliancectl.sandbox.google.history import History
 from compliancectl.sandbox.google.inventory import Inventory
 from compliancectl.sandbox.google.linked import LinkedDatasets
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.measures import Measures
 from compliancectl.sandbox.google.network import Networks
+from compliancectl.sandbox.google.perimeters import Perimeters
+from compliancectl.sandbox.google.profiles import Profiles
 from compliancectl.sandbox.google.proxy import Backend, SqlProxy
 from compliancectl.sandbox.google.resources import Resources
 from compliancectl.sandbox.google.security import Security
@@ -48,6 +52,15 @@ class Part:
         """Let Cloud SQL's proxy forward to a PostgreSQL: the path of its socket, or host and port."""
         self.proxy.backend = backend
 
+    def move(self, company: Company) -> None:
+        """Hold what the company has at another moment.
+
+        Cloud Logging's and Cloud SQL's certificates were made when the servers started, and are good for a day.
+        """
+        self.state.move(company)
+        self.web.log.clear()
+        self.logs.log.clear()
+
     def stop(self) -> None:
         """Stop all servers."""
         self.logs.stop()
@@ -71,7 +84,18 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     resources = Resources(state)
     inventory = Inventory(state, sql, cloud, resources)
     linked = LinkedDatasets(state)
-    small = (linked, Networks(state), Supply(state), Contacts(state), Measures(state), Security(state))
+    small = (
+        linked,
+        Analysis(state),
+        History(state, inventory),
+        Networks(state),
+        Supply(state),
+        Contacts(state),
+        Measures(state),
+        Perimeters(state),
+        Profiles(state),
+        Security(state),
+    )
     parts = (sql, cloud, resources, inventory, *small)
     answers = {name: answer for part in parts for name, answer in part.answers.items()}
     server = GoogleServer(state, token_service, answers)
@@ -108,6 +132,7 @@ def _scope(company: Company, state: State, url: str, logs_url: str) -> dict[str,
     return {
         **named,
         "organization": state.data["organization"],
+        "data_profiles": ["europe-west3"],
         "staff_domains": [company.sections["company"]["domain"]],
         "endpoints": endpoints,
     }

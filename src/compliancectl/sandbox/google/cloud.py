@@ -120,7 +120,7 @@ class Cloud:
             "assetType": it["type"],
             "project": f"projects/{self.state.number('projects/' + project)}",
             "organization": f"organizations/{self.state.data['organization']}",
-            "policy": {"bindings": [{"role": it["role"], "members": it["members"]}]},
+            "policy": {"bindings": self.state.bindings(it)},
         }
 
     def effective_policy(self, call: Call) -> dict[str, Any]:

@@ -161,15 +161,20 @@ class Inventory:
             raise errors.permission_denied(
                 "cloudasset.googleapis.com", "cloudasset.assets.listIamPolicy", root, call.token.email
             )
-        entries = [entry for kind in sorted(kinds) for entry in self._of(kind) if root in entry.ancestors]
-        return {"readTime": read, "assets": Pages(entries, partial(self._asset, content))}
+        entries = [
+            entry
+            for kind in sorted(kinds)
+            for entry in self.of(kind)
+            if self.state.ancestors(root)[0] in entry.ancestors
+        ]
+        return {"readTime": read, "assets": Pages(entries, partial(self.asset, content))}
 
     def search(self, call: Call) -> dict[str, Any]:
         """searchAllResources, by full type names; a type of which the company has none finds nothing."""
         root = f"{call.path['kind']}/{call.path['name']}"
         above = self.state.ancestors(root)[0]
         kinds = sorted(set(call.query.get("assetTypes", [])) & set(_SCHEMAS))
-        found = [entry for kind in kinds for entry in self._of(kind) if above in entry.ancestors]
+        found = [entry for kind in kinds for entry in self.of(kind) if above in entry.ancestors]
         found += self._elsewhere(above, set(call.query.get("assetTypes", [])))
         return {"results": Pages(found, self._result)}
 
@@ -201,7 +206,8 @@ class Inventory:
         )
         return record | ({"kmsKeys": [key]} if key else {})
 
-    def _asset(self, content: str | None, entry: Entry) -> dict[str, Any]:
+    def asset(self, content: str | None, entry: Entry) -> dict[str, Any]:
+        """An asset as the inventory gives it, with that content."""
         asset: dict[str, Any] = {
             "name": entry.name,
             "assetType": entry.kind,
@@ -231,7 +237,8 @@ class Inventory:
             raise errors.invalid("read_time must be within the last 35 days.")
         return text
 
-    def _of(self, kind: str) -> Iterator[Entry]:
+    def of(self, kind: str) -> Iterator[Entry]:
+        """The assets of a type, wherever they lie."""
         service, _, noun = kind.partition("/")
         if service == "cloudresourcemanager.googleapis.com" and noun in _POLICY_ONLY:
             yield from self._places(kind, noun)

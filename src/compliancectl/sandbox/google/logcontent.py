@@ -13,6 +13,8 @@ _TIME = re.compile(r'timestamp(>=|<)"([^"]+)"')
 _SERVICE = re.compile(r'serviceName="([^"]+)"')
 _PART = re.compile(r'methodName:"([^"]+)"')
 _PRIVATE_LOG, _PRIVATE = "cloudaudit.googleapis.com/data_access", "logging.privateLogEntries.list"
+_NAMES = "dns.googleapis.com/dns_queries"
+_NOT = re.compile(r'NOT jsonPayload\.queryName=~"([^"]+)"')
 _SQL = "cloudsql.googleapis.com"
 _MAX_PAGE = 1000
 _MAX_PARENTS = 100
@@ -132,7 +134,12 @@ def _all(state: State, place: str) -> Iterator[tuple[datetime, dict[str, Any]]]:
 
 
 def _wanted(it: dict[str, Any], text: str) -> bool:
-    """An entry of pgAudit is asked for by its type; others by their method, or all of them."""
+    """A query of a name, and an entry of pgAudit, are asked for by their kind; others by their method, or all of them."""
+    if (_NAMES in text) != ("dns" in it):
+        return False
+    if "dns" in it:
+        left_out = _NOT.search(text)
+        return it.get("answer", "NOERROR") == "NOERROR" and not (left_out and re.search(left_out.group(1), it["dns"]))
     if bool(it.get("pgaudit") or it.get("data_access")) != (_PRIVATE_LOG in text):
         return False
     if "PgAuditEntry" in text:
@@ -151,6 +158,8 @@ def _entry(place: str, at: datetime, it: dict[str, Any], number: int) -> Any:
     from google.logging.type import log_severity_pb2
 
     _, _, project = place.partition("/")
+    if "dns" in it:
+        return _query(project, at, it, number)
     audit = audit_log_pb2.AuditLog(
         service_name=it.get("service", _SQL),
         method_name=it["method"],
@@ -187,6 +196,27 @@ def _entry(place: str, at: datetime, it: dict[str, Any], number: int) -> Any:
         if "operation" in it
         else None,
     )
+
+
+def _query(project: str, at: datetime, it: dict[str, Any], number: int) -> Any:
+    """A query of a name, as Cloud DNS logs it."""
+    from google.cloud.logging_v2 import types
+    from google.protobuf import struct_pb2
+
+    said = struct_pb2.Struct()
+    said.update(
+        {"queryName": it["dns"], "queryType": "A", "responseCode": it.get("answer", "NOERROR"), "protocol": "UDP"}
+    )
+    said.update({"rdata": "SEEDED-SECRET-answer", "vmInstanceName": "seeded-person-chen"})
+    entry = types.LogEntry(
+        log_name=f"projects/{project}/logs/dns.googleapis.com%2Fdns_queries",
+        resource={"type": "dns_query", "labels": {"project_id": project, "source_type": "gce-vm"}},
+        insert_id=f"query{number:04d}",
+        timestamp=at,
+        receive_timestamp=at + timedelta(seconds=1),
+    )
+    types.LogEntry.pb(entry).json_payload.CopyFrom(said)
+    return entry
 
 
 def _made_up(state: State, numbers: range, total: int) -> Any:

@@ -85,7 +85,7 @@ class GoogleServer:
     def _admit(self, call: Call, path: str) -> None:
         """Project, API and permission."""
         service = call.method.api.service
-        where = _where(path, call)
+        where = _where(path, call) or f"organizations/{self.state.data['organization']}"
         self.state.check_place(where, service, call.token.email)
         if self.state.is_disabled(service, where):
             raise errors.service_disabled(service, self.state.title(service), self.state.number(where))
@@ -113,7 +113,7 @@ def _where(path: str, call: Call) -> str:
         return f"{match.group(1)}/{match.group(2)}"
     if call.first("parent"):
         return str(call.first("parent"))
-    return f"projects/{call.first('project')}"
+    return f"projects/{call.first('project')}" if "project" in call.method.query else ""
 
 
 def _query(request: Request, method: Method) -> dict[str, list[str]]:

@@ -120,7 +120,7 @@ class CloudSql:
         plan = it.get("backups")
         if not plan:
             return
-        hour = self.state.at(plan["at"])
+        hour = _latest(self.state.at(plan["at"]), self.state.now)
         for days_ago in range(plan["days"] + 1):
             start = hour - timedelta(days=days_ago)
             age = self.state.now - start
@@ -247,6 +247,11 @@ class CloudSql:
                 "instance": call.path["instance"],
             }
         }
+
+
+def _latest(first: datetime, now: datetime) -> datetime:
+    """The last of the daily moments that began with `first`."""
+    return first + max(now - first, timedelta(0)) // timedelta(days=1) * timedelta(days=1)
 
 
 def _addresses(it: dict[str, Any]) -> list[dict[str, Any]]:

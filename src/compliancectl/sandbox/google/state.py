@@ -10,6 +10,7 @@ from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.google import errors
 
 _TITLES = {
+    "accesscontextmanager.googleapis.com": "Access Context Manager API",
     "artifactregistry.googleapis.com": "Artifact Registry API",
     "bigquery.googleapis.com": "BigQuery API",
     "certificatemanager.googleapis.com": "Certificate Manager API",
@@ -24,6 +25,7 @@ _TITLES = {
     "containeranalysis.googleapis.com": "Container Analysis API",
     "essentialcontacts.googleapis.com": "Essential Contacts API",
     "dns.googleapis.com": "Cloud DNS API",
+    "dlp.googleapis.com": "Sensitive Data Protection (DLP)",
     "logging.googleapis.com": "Cloud Logging API",
     "monitoring.googleapis.com": "Cloud Monitoring API",
     "networkmanagement.googleapis.com": "Network Management API",
@@ -60,6 +62,10 @@ class State:
     """The definition of `company/google.yaml`, and what is refused."""
 
     def __init__(self, company: Company) -> None:
+        self.move(company)
+
+    def move(self, company: Company) -> None:
+        """Hold what a company has, and refuse what its definition says."""
         self.data: dict[str, Any] = company.sections["google"]
         self.now: datetime = company.now
         self.denied: set[str] = set(self.data.get("denied_permissions", ()))
@@ -110,6 +116,11 @@ class State:
         elif kind == "folders":
             holder = self.data["folders"][name]
         return {"version": 3, "etag": "BwYAAAAAAAA=", **holder.get("policy", {})}
+
+    @staticmethod
+    def bindings(policy: dict[str, Any]) -> list[dict[str, Any]]:
+        """The bindings of a single thing's policy: one as it is written, and `more` of them."""
+        return [{"role": policy["role"], "members": policy["members"]}, *policy.get("more", ())]
 
     def enabled(self, project: str) -> list[str]:
         """APIs that are switched on in a project: those of which it holds something, but for the disabled."""

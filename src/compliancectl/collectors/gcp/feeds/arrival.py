@@ -16,23 +16,22 @@ from typing import Any
 from compliancectl import clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
 from compliancectl.collectors.calls import batches
-from compliancectl.collectors.gcp import identity
 from compliancectl.collectors.gcp.everywhere import SERVICE_TYPE, Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds.load import LIST as SERIES
 from compliancectl.collectors.gcp.feeds.logs import BATCH, entry_fields, entry_pages
 from compliancectl.collectors.gcp.feeds.pgaudit import PAYLOADS
+from compliancectl.collectors.gcp.feeds.silence import PRIVATE, believe
 from compliancectl.collectors.gcp.inventory import Inventory, assets, place_of
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, convert, dig, instant, project_column, text
-from compliancectl.collectors.gcp.verdict import Asked, denied
+from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.evidence import Completeness, Window
 from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
 HOURS = 24
-PRIVATE = "logging.privateLogEntries.list"
 SERVICES = {
     "cloudkms.googleapis.com": "cloudkms.googleapis.com",
     "cloudsql.googleapis.com": "sqladmin.googleapis.com",
@@ -129,17 +128,6 @@ def _calls(session: GcpSession, project: str, silent: list[str], tally: Tally) -
         yield page.reply
 
 
-def _judge_silence(session: GcpSession, where: str) -> None:
-    """Silence counts only for somebody who may see such entries.
-
-    Raises:
-        Denied: if the principal may not.
-    """
-    if PRIVATE not in identity.held(session, where, (PRIVATE,)):
-        message = "entries of data access are left out for whoever may not see private logs"
-        raise denied(Asked("logging", PRIVATE, where), message, PRIVATE)
-
-
 def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally, where, silent = Tally(), f"projects/{target.name}", list[str]()
     for service in SERVICES:
@@ -147,7 +135,7 @@ def _fetch(session: GcpSession, target: Target) -> Fetched:
         yield reply
         silent += [] if there else [service]
     if silent:
-        _judge_silence(session, where)
+        believe(session, where)
         yield from _calls(session, target.name, silent, tally)
     return _done(tally)
 
@@ -165,7 +153,7 @@ def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
         else:
             silent.append(service)
     if silent:
-        _judge_silence(session, inventory.root)
+        believe(session, inventory.root)
         for project in (yield from _callers(session, inventory, silent, tally)):
             yield from _calls(session, project, silent, tally)
     done = _done(tally)

@@ -14,6 +14,7 @@ from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
 from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE, log_pages
+from compliancectl.collectors.gcp.feeds.silence import PRIVATE, believe
 from compliancectl.collectors.gcp.feeds.sql import instance_name
 from compliancectl.collectors.gcp.inventory import Inventory
 from compliancectl.collectors.gcp.listing import Tally
@@ -43,7 +44,7 @@ LOOKED = Table(
         ),
     ),
     key=("resource",),
-    permissions=("logging.logEntries.list", "logging.privateLogEntries.list"),
+    permissions=("logging.logEntries.list", PRIVATE),
 )
 
 ARRIVED = Table(
@@ -55,7 +56,7 @@ ARRIVED = Table(
         Column("newest", TIME, "When the newest entry was made.", "logging.v2#LogEntry:timestamp"),
     ),
     key=("resource",),
-    permissions=("logging.logEntries.list", "logging.privateLogEntries.list"),
+    permissions=("logging.logEntries.list", PRIVATE),
     drops=("payloads and labels of entries: hold statements and personal data",),
 )
 
@@ -104,22 +105,35 @@ def _newest(session: GcpSession, projects: list[str], tally: Tally) -> tuple[Rep
     return replace(page.reply, context=context), more
 
 
+def _heard(reply: Reply) -> set[str]:
+    """The projects of which there is an entry."""
+    entries = json.loads(reply.body).get("entries", [])
+    return {str(dig(entry, "resource.labels.database_id")).rpartition(":")[0] for entry in entries}
+
+
 def _fetch(session: GcpSession, target: Target) -> Fetched:
     tally = Tally(filters=[_filter(_window(session))])
     reply, _ = _newest(session, [target.name], tally)
     yield reply
+    if not _heard(reply):
+        believe(session, f"projects/{target.name}")
     done = tally.completeness("entries of pgAudit")
     return reworded(done, f"the newest {PAGE} entries of pgAudit of the last {HOURS} hours")
 
 
 def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
     """Many projects in one request; where they have more entries than a page, each is asked alone."""
-    tally = Tally(filters=[_filter(_window(session))])
+    tally, heard = Tally(filters=[_filter(_window(session))]), set[str]()
     for batch in batches(inventory.chosen, BATCH):
         reply, more = _newest(session, batch, tally)
         yield reply
+        heard |= _heard(reply)
         for project in batch if more and len(batch) > 1 else ():
-            yield _newest(session, [project], tally)[0]
+            reply, _ = _newest(session, [project], tally)
+            yield reply
+            heard |= _heard(reply)
+    if set(inventory.chosen) - heard:  # whoever may see such entries here may see them in every project below
+        believe(session, inventory.root)
     done = tally.completeness("entries of pgAudit")
     return reworded(done, f"the newest {PAGE} entries of pgAudit of the last {HOURS} hours; {inventory.words}")
 

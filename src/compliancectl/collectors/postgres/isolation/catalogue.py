@@ -72,7 +72,9 @@ def said(database: Database, declared: Database) -> dict[str, Any]:
         "tenant_key_of": dict(database.tenant_key_of),
         "tenant_root": database.tenant_root,
         "shared_tables": dict(database.shared_tables),
-        "shared_columns": dict(database.shared_columns),
+        "shared_columns": {
+            name: None if isinstance(said, str) else list(said.values) for name, said in database.shared_columns.items()
+        },
         "shared_tenants": dict(database.shared_tenants),
         "trusted_definers": {
             name.replace(" ", ""): None if isinstance(said, str) else said.body_sha256
@@ -109,7 +111,7 @@ def _flag(value: Any) -> bool:
 
 
 def _relation(record: Record, declared: Mapping[str, Any]) -> Relation:
-    columns = {column["name"]: Column(**column) for column in json.loads(record["columns"])}
+    columns = {c["name"]: Column(**{**c, "labels": tuple(c["labels"] or ())}) for c in json.loads(record["columns"])}
     name = record["qualified"]
     return Relation(
         qualified=name,
@@ -165,7 +167,8 @@ def _role(record: Record) -> Role:
 
 
 def _function(record: Record) -> Function:
-    words = {key: frozenset(json.loads(record[key])) for key in ("tables", "written", "bare", "settings", "callers")}
+    sets = ("tables", "written", "bare", "settings", "callers", "executors", "calls", "constants")
+    words = {key: frozenset(json.loads(record[key])) for key in sets}
     return Function(
         signature=record["signature"],
         owner=record["owner"],
@@ -177,6 +180,8 @@ def _function(record: Record) -> Function:
         sql_body=_flag(record["sql_body"]),
         search_path=record["search_path"],
         body_sha256=record["body_sha256"],
+        arguments=tuple(json.loads(record["arguments"])),
+        settings_by_name=_flag(record["settings_by_name"]),
         dynamic=_flag(record["dynamic"]),
         notifies_rows=_flag(record["notifies_rows"]),
         functions=tuple(json.loads(record["functions"])),
@@ -193,4 +198,5 @@ def _key(record: Record) -> Key:
         parent=record["parent"],
         parent_columns=tuple(json.loads(record["parent_columns"] or "[]")),
         is_primary=_flag(record["is_primary"]),
+        partial=_flag(record["partial"]),
     )

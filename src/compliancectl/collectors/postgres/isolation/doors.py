@@ -65,8 +65,7 @@ def functions(facts: Facts) -> Iterator[Finding]:
         callers = sorted(function.callers)
         trusted = is_trusted(facts, function)
         tables = [t for t in reached(facts, function) if not facts.binds(function.owner, t)]
-        helper = function.signature in helpers and not function.returns_set and not function.dynamic
-        helper = helper and function.returns in ("boolean", "uuid", "integer", "bigint", "text")
+        helper = function.signature in helpers and is_helper(function)
         blind = function.dynamic and _beyond(facts, function.owner)
         shows = bool(callers) and not trusted and not helper and function.returns != "trigger" and bool(tables or blind)
         what = ", ".join(tables) or "tables that only its dynamic SQL knows"
@@ -88,6 +87,19 @@ def functions(facts: Facts) -> Iterator[Finding]:
         )
 
 
+_SCALARS = ("boolean", "uuid", "integer", "bigint", "text", "character varying")
+
+
+def is_helper(function: Function) -> bool:
+    """Whether a function that a policy calls answers with keys alone, so that what it says is tried where it is used.
+
+    A list of keys counts only if nobody can ask for somebody else's: it takes no key.
+    """
+    if function.dynamic or function.returns not in _SCALARS:
+        return False
+    return not function.returns_set or not set(function.arguments) & set(_SCALARS[1:])
+
+
 def _beyond(facts: Facts, owner: str) -> bool:
     """Whether policies leave a role unbound on some table with tenants' rows."""
     tables = (r.qualified for r in facts.relations.values() if r.is_table and facts.holds_tenants(r.qualified))
@@ -102,8 +114,9 @@ def is_trusted(facts: Facts, function: Function) -> bool:
 
 
 def reached(facts: Facts, function: Function) -> list[str]:
-    """Tables with tenants' rows that a function's body names, through views too."""
-    return facts.tenant_tables_named(function.tables | function.written)
+    """Tables with tenants' rows that a function's body names, through views and what it calls with its own rights too."""
+    called = [other for other in facts.called([function.signature]) if other is function or not other.definer]
+    return facts.tenant_tables_named(frozenset().union(*(other.tables | other.written for other in called)))
 
 
 def hijackable(facts: Facts, function: Function) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import Clause, clauses
-from compliancectl.collectors.postgres.isolation.variants import fits, literals
+from compliancectl.collectors.postgres.isolation.variants import literals
 from compliancectl.collectors.postgres.purge import quoted
 
 _KEYWORDS = (
@@ -75,7 +75,7 @@ def _values(table: Relation, name: str, policies: list[Policy]) -> list[object]:
     if column.category == "B":
         return [True, False]
     if column.category in ("S", "N", "E"):
-        return [value for value in literals(policies) if column.category == "E" or fits(column, value)]
+        return [value for value in literals(policies) if column.category == "E" or column.fits(value)]
     return []
 
 

@@ -9,61 +9,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from compliancectl.collectors.postgres.isolation import reasons
+from compliancectl.collectors.postgres.isolation import reasons, through
+from compliancectl.collectors.postgres.isolation.cells import KEYED, NEW, Cell, Record, meant, of_tenant, plain, refuses
 from compliancectl.collectors.postgres.isolation.model import OPERATIONS, Facts, Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import TEMPLATE, accepts
 from compliancectl.collectors.postgres.purge import quoted
 
-Record = Mapping[str, Any]
-KEYED = frozenset({"other", "sample", "mixed", "flag", "literal", "user", "hard-coded", "pattern"})
-"""Kinds of rows that belong to another tenant."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one role in one state can do to one table by one operation."""
-
-    level: str
-    relation: str
-    operation: str
-    role: str
-    state: str
-    kind: str
-    statement: str
-    expected: str
-    observed: str
-    verdict: str
-    own: int | None = None
-    """Rows of its own that were accepted, or counted."""
-    foreign: int | None = None
-    """Rows of others that were accepted, or counted."""
-    denominator: int | None = None
-    """Rows of others that were tried, or that their owners count."""
-    sqlstate: str | None = None
-    rule: str | None = None
-    sentence: str | None = None
-    policies: tuple[str, ...] = ()
-    repair: str | None = None
-    notes: tuple[str, ...] = field(default=())
-    """Weaknesses seen on the way: foreign keys that lead to another tenant's row."""
-
 
 def cells(facts: Facts, found: Sequence[Record]) -> Iterator[Cell]:
     """Every cell of the matrix."""
-    counts = _owned(facts, found)
+    counts, plainly = _owned(facts, found), _plainly(found)
     for record in found:
         if record["level"] == "rows":
             yield _counted(facts, record, counts)
         else:
-            for operation in OPERATIONS:
-                yield _cell(facts, record, operation)
-    yield from _views(facts, found)
+            for operation in OPERATIONS if not record.get("through") else ():
+                cell = _cell(facts, record, operation, plainly)
+                if cell is not None:
+                    yield cell
+    yield from through.views(facts, found)
 
 
-def _cell(facts: Facts, record: Record, operation: str) -> Cell:
+def _plainly(found: Sequence[Record]) -> dict[tuple[str, str], Record]:
+    """(role, table) → what its first tenant found: switches and forgeries are tried in that tenant's session."""
+    known: dict[tuple[str, str], Record] = {}
+    for record in found:
+        if record["level"] == "predicate" and record["kind"] == "tenant" and record["active"]:
+            known.setdefault((record["role"], record["relation"]), record)
+    return known
+
+
+def _cell(facts: Facts, record: Record, operation: str, plainly: Mapping[tuple[str, str], Record]) -> Cell | None:
     relation = facts.relations[record["relation"]]
     role = record["role"]
     base: dict[str, Any] = {
@@ -74,7 +53,7 @@ def _cell(facts: Facts, record: Record, operation: str) -> Cell:
         "state": record["state"],
         "kind": record["kind"],
         "statement": TEMPLATE.format(expression="…", relation=relation.qualified, alias=quoted(relation.name)),
-        "expected": "no row of another tenant" if _tenant(record) else "no row at all",
+        "expected": "no row of another tenant" if of_tenant(record) else "no row at all",
     }
     if not relation.allows(role, operation):
         return Cell(**base, observed=f"{role} has no {operation} privilege", verdict="no access")
@@ -82,14 +61,28 @@ def _cell(facts: Facts, record: Record, operation: str) -> Cell:
         base["statement"] = "select row_security_active($1::oid)"
         why = reasons.unprotected(facts, relation, role)
         return Cell(**base, observed="row security does not bind the session", verdict="open", **why)
-    return _tried(facts, relation, record, operation, base)
+    known = plainly.get((role, relation.qualified)) if record["kind"] != "tenant" else None
+    return _tried(
+        facts, relation, record, operation, base, outcomes_of(facts, relation, known, operation) if known else ()
+    )
 
 
-def _tenant(record: Record) -> bool:
-    return record["kind"] in ("tenant", "switch", "forged")
+def _tried(
+    facts: Facts, relation: Relation, record: Record, operation: str, base: dict[str, Any], known: Sequence[Outcome]
+) -> Cell | None:
+    """A cell of rows that were tried.
 
-
-def _tried(facts: Facts, relation: Relation, record: Record, operation: str, base: dict[str, Any]) -> Cell:
+    Args:
+        facts: the catalogue.
+        relation: the table.
+        record: what was found.
+        operation: SELECT, INSERT, UPDATE or DELETE.
+        base: the cell so far.
+        known: what a tenant's session reaches anyway; of a switch or a forgery only what is more counts.
+    """
+    refused = _needs_no_row(facts, relation, record["role"], operation)
+    if refused is not None:
+        return Cell(**base, observed=refused, verdict="isolated", denominator=0, foreign=0)
     outcomes = outcomes_of(facts, relation, record, operation)
     opening = _openings(facts, relation)
     membership = relation.qualified in facts.consulted and operation in ("SELECT", "DELETE")
@@ -97,8 +90,14 @@ def _tried(facts: Facts, relation: Relation, record: Record, operation: str, bas
     foreign += [
         o for o in outcomes if o.kind == "reference" and o.note in opening and operation in ("INSERT", "UPDATE")
     ]
-    own = [o for o in outcomes if o.kind == "own"] if _tenant(record) else []
+    own = [o for o in outcomes if o.kind == "own"] if of_tenant(record) else []
     accepted = [o for o in foreign if o.answer == "t"]
+    anyway = {(o.kind, o.note) for o in known if o.answer == "t"}
+    if accepted and {(o.kind, o.note) for o in accepted} <= anyway:
+        if record["kind"] in ("switch", "forged"):
+            return None
+        # What opens these rows to a tenant's session opens them to nobody's too: one reason for both.
+        record = {**record, "kind": "tenant"}
     numbers: dict[str, Any] = {
         "own": sum(o.answer == "t" for o in own),
         "foreign": len(accepted),
@@ -114,11 +113,30 @@ def _tried(facts: Facts, relation: Relation, record: Record, operation: str, bas
     odd = next((state for state in errors if not refuses(state)), None)
     state = odd or (errors[0] if errors else None)
     if not foreign or (odd is not None):
-        observed = f"error {odd}" if odd else "there was no row of another tenant to try"
-        why = reasons.failed(relation, odd) if odd else {}
-        return Cell(**base, **numbers, sqlstate=state, observed=observed, verdict="inconclusive", **why)
+        observed = f"error {plain(odd)}" if odd else "there was no row of another tenant to try"
+        why = reasons.failed(relation, odd) if odd else reasons.nothing(relation)
+        return Cell(**base, **numbers, sqlstate=plain(state), observed=observed, verdict="inconclusive", **why)
     observed = f"0 of {len(foreign)} rows accepted" + (f", refused with {state}" if state else "")
     return Cell(**base, **numbers, sqlstate=state, observed=observed, verdict="isolated")
+
+
+def is_root(facts: Facts, relation: Relation) -> bool:
+    """Whether a table's rows are the tenants, each there once: no row can be made for a tenant that is there."""
+    return relation.qualified == facts.declared["tenant_root"] and any(
+        key.kind == "unique" and not key.partial and key.columns == (relation.tenant_key,)
+        for key in facts.keys
+        if key.relation == relation.qualified
+    )
+
+
+def _needs_no_row(facts: Facts, relation: Relation, role: str, operation: str) -> str | None:
+    """What refuses every row of another tenant, whatever is in it."""
+    if operation == "INSERT" and is_root(facts, relation):
+        return "a tenant's key is there once, so no row can be made for a tenant that is there"
+    policies = facts.policies.get(relation.qualified, ())
+    if not any(p.permissive and p.serves(role, operation) and (p.using or p.check) for p in policies):
+        return "no policy lets any row through"
+    return None
 
 
 def _openings(facts: Facts, relation: Relation) -> set[str]:
@@ -139,11 +157,6 @@ def _refers(facts: Facts, relation: Relation, record: Record, operation: str, ou
         c for key in facts.keys if key.relation == relation.qualified and key.name == outcome.note for c in key.columns
     }
     return columns <= set(relation.access[record["role"]]["insertable" if operation == "INSERT" else "updatable"])
-
-
-def refuses(sqlstate: str) -> bool:
-    """Whether an error is the policy's way to refuse: no such setting, a value that is none, a privilege, an exception."""
-    return sqlstate[:2] == "22" or sqlstate in ("42704", "42501", "P0001", "28000")
 
 
 @dataclass(frozen=True)
@@ -171,10 +184,13 @@ def outcomes_of(facts: Facts, relation: Relation, record: Record, operation: str
     writable = set(relation.access[role]["insertable" if operation == "INSERT" else "updatable"])
     movable = relation.tenant_key is None or relation.tenant_key in writable
     found = []
+    single = is_root(facts, relation)
     owned = [place for place, (kind, _) in enumerate(rows) if kind == "own"]
     capture = any(ask(place, True) == "t" for place in owned)
     reached = any(ask(place, False) == "t" for place in owned)
     for place, (kind, note) in enumerate(rows):
+        if not meant(kind, operation):
+            continue
         if operation in ("SELECT", "DELETE"):
             found.append(Outcome(kind, note, ask(place, False), by(place, False)))
             continue
@@ -183,10 +199,11 @@ def outcomes_of(facts: Facts, relation: Relation, record: Record, operation: str
             usable = kind == "own" or (note in writable if kind == "no tenant" else movable)
             found.append(Outcome(kind, note, answer if usable else "f", by(place, True)))
             continue
-        old, new = ask(place, False), ask(place, True)
+        old, new = ask(place, False) if kind not in NEW else "f", ask(place, True)
+        makes = kind not in ("own", "stored") and not single
         if old == "t" and (new == "t" or (movable and capture)):
             found.append(Outcome(kind, note, "t", by(place, False)))
-        elif new == "t" and reached and (movable or kind in ("own", "reference")) and kind != "own":
+        elif new == "t" and reached and makes and (movable or kind == "reference"):
             found.append(Outcome(kind, note, "t", by(place, True)))
         elif kind == "own":
             found.append(Outcome(kind, note, old, by(place, False)))
@@ -216,7 +233,7 @@ def _foreign(outcome: Outcome, record: Record, operation: str) -> bool:
     """Whether a row is one that the session must not reach by the operation."""
     if outcome.kind == "reference":
         return False
-    if not _tenant(record):
+    if not of_tenant(record):
         return True
     if outcome.kind == "no tenant":
         return operation in ("SELECT", "DELETE", "UPDATE")
@@ -269,49 +286,3 @@ def _counted(facts: Facts, record: Record, counts: Mapping[tuple[str, str], int]
     if not others or (tenant and not own):
         return Cell(**base, observed="no row of this or of another tenant to tell them apart", verdict="inconclusive")
     return Cell(**base, observed=f"0 of {others} rows", verdict="isolated")
-
-
-def _views(facts: Facts, found: Sequence[Record]) -> Iterator[Cell]:
-    """Views whose owner is bound, but by policies that let it see every tenant."""
-    records: dict[str, list[Record]] = {}
-    for record in found:
-        if record["level"] == "predicate" and record["active"] and record["kind"] not in ("switch", "forged"):
-            records.setdefault(record["relation"], []).append(record)
-    for view in facts.relations.values():
-        if view.kind != "v":
-            continue
-        for owner, table in sorted(set(reasons.readers_as(facts, view.qualified))):
-            for record in records.get(table, ()):
-                if owner != record["role"] and view.allows(record["role"], "select") and facts.binds(owner, table):
-                    yield from _as_owner(facts, view, owner, record)
-
-
-def _as_owner(facts: Facts, view: Relation, owner: str, record: Record) -> Iterator[Cell]:
-    table = facts.relations[record["relation"]]
-    results = {name: text.split(" ") if text else [] for name, text in record["results"].items()}
-    accepted = [
-        kind
-        for place, (kind, _) in enumerate(record["rows"])
-        if (kind in KEYED or not _tenant(record)) and kind != "reference"
-        if accepts(facts, table, owner, "SELECT", False, results, place) == "t"
-    ]
-    if accepted:
-        policies = [p for p in facts.policies.get(table.qualified, ()) if p.permissive and p.serves(owner, "SELECT")]
-        yield Cell(
-            level="predicate",
-            relation=view.qualified,
-            operation="SELECT",
-            role=record["role"],
-            state=record["state"],
-            kind=record["kind"],
-            statement=TEMPLATE.format(expression="…", relation=table.qualified, alias=quoted(table.name)),
-            expected="no row of another tenant",
-            observed=f"{len(accepted)} rows accepted for the view's owner {owner}",
-            verdict="open",
-            foreign=len(accepted),
-            denominator=len(record["rows"]),
-            rule="view.bypass",
-            sentence=f"View {view.qualified} reads {table.qualified} as {owner}, whom the policies let see every tenant.",
-            policies=tuple(p.text for p in policies),
-            repair=f"ALTER VIEW {view.qualified} SET (security_invoker = true);",
-        )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from compliancectl.collectors.postgres.purge import quoted
 
+WHOLE = ("integer", "bigint", "smallint", "numeric")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
@@ -23,6 +26,16 @@ class Column:
     not_null: bool
     made: str | None
     """How it fills itself: `identity`, `generated`, `random` (a sequence or a random UUID), `default`, or None."""
+    labels: tuple[str, ...] = ()
+    """Of an enumeration."""
+
+    def fits(self, value: str) -> bool:
+        """Whether a text can be a value of it."""
+        if self.type == "uuid":
+            return bool(_UUID.fullmatch(value))
+        if self.type in WHOLE:
+            return value.lstrip("-").isdigit() and len(value) < 10
+        return self.category == "S"
 
 
 @dataclass(frozen=True)
@@ -141,12 +154,23 @@ class Function:
     returns_set: bool
     sql_body: bool
     search_path: str | None
+    arguments: tuple[str, ...]
+    """Types of what it takes."""
     callers: frozenset[str]
+    """Application roles that can call it by its name."""
+    executors: frozenset[str]
+    """Application roles that a policy or view can call it for: the schema's name is not asked for then."""
     body_sha256: str
     tables: frozenset[str]
     written: frozenset[str]
     bare: frozenset[str]
+    calls: frozenset[str]
+    """Names before a parenthesis in its body."""
     settings: frozenset[str]
+    settings_by_name: bool
+    """Whether it reads settings whose names its callers give."""
+    constants: frozenset[str]
+    """Strings of its body; known while probing, not kept."""
     dynamic: bool
     notifies_rows: bool
     functions: tuple[str, ...]
@@ -163,6 +187,8 @@ class Key:
     parent: str | None
     parent_columns: tuple[str, ...]
     is_primary: bool
+    partial: bool
+    """Whether it holds for some rows only, or for an expression: then two rows may share its columns."""
 
 
 @dataclass(frozen=True)
@@ -254,10 +280,32 @@ class Facts:
     def looked_into(self, policy: Policy) -> frozenset[str]:
         """Relations that a policy reads, itself or through its functions."""
         found = {name for name, _ in policy.lookups}
-        for signature in policy.functions:
-            function = self.functions.get(signature)
-            found |= self.named(function.tables) if function else set()
+        for function in self.called(policy.functions):
+            found |= self.named(function.tables)
         return frozenset(found)
+
+    def called(self, signatures: Iterable[str]) -> list[Function]:
+        """Functions and those that their bodies call, however deep, sorted by signature."""
+        seen: set[str] = set()
+        todo = [signature for signature in signatures if signature in self.functions]
+        while todo:
+            signature = todo.pop()
+            if signature not in seen:
+                seen.add(signature)
+                function = self.functions[signature]
+                todo += [other for other in function.functions if other in self.functions]
+                todo += [other for name in function.calls for other in self._overloads.get(name, ())]
+        return [self.functions[signature] for signature in sorted(seen)]
+
+    @cached_property
+    def _overloads(self) -> Mapping[str, tuple[str, ...]]:
+        """Name in lower case, with its schema and without → functions that it may mean."""
+        found: dict[str, tuple[str, ...]] = {}
+        for signature in self.functions:
+            name = signature.partition("(")[0].replace('"', "").lower()
+            for way in {name, name.rpartition(".")[2]}:
+                found[way] = (*found.get(way, ()), signature)
+        return found
 
     def holds_tenants(self, qualified: str) -> bool:
         """Whether a relation holds tenants' rows: it has the key, belongs to a table that has, or carries policies."""

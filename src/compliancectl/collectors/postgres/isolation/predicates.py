@@ -7,6 +7,7 @@ functions really run, as the application's role, under the policies of what they
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,16 @@ TEMPLATE = (
 )
 """What is sent, for the reader of the evidence; `$1` holds the rows, which are not kept."""
 
+_QUALIFIER = re.compile(r'(?:"((?:[^"]|"")+)"|\b(\w+))\.')
+DENIED = "42501"
+UNNAMED = "42501*"
+"""A schema may not be named. Nobody asks for that when a policy is at work, so it is no refusal of the policy's."""
 STALLED = ("57014", "55P03")
 """statement_timeout and lock_timeout: asking again would only take as long again."""
 
 _STATEMENT = (
-    'select "compliancectl row", {expressions} from (select e.n as "compliancectl row", r.* '
-    "from pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb) with ordinality e(v, n) "
-    "cross join lateral pg_catalog.jsonb_populate_record(null::{relation}, e.v) r) as {alias} order by 1"
+    'select "compliancectl row", {expressions} from (select e.n as "compliancectl row"{more} '
+    "from pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb) with ordinality e(v, n) {source}) as {alias} order by 1"
 )
 
 
@@ -55,67 +59,119 @@ def clauses(policies: Sequence[Policy]) -> list[Clause]:
     return found
 
 
-def evaluate(
-    connection: psycopg.Connection[Any], relation: Relation, asked: Sequence[Clause], rows: Sequence[Variant]
-) -> Mapping[str, list[str]]:
-    """Clause → for each row `t`, `f`, `n` or the SQLSTATE that it ended in.
+@dataclass(frozen=True)
+class Asker:
+    """Evaluates expressions in a session that has taken a role."""
 
-    One statement asks everything. Only when that fails are clauses asked one by one, and then row by row.
-    """
-    if not asked or not rows:
-        return {clause.name: [] for clause in asked}
-    whole = _ask(connection, relation, asked, rows)
-    if not isinstance(whole, str):
-        return {clause.name: [row[place] for row in whole] for place, clause in enumerate(asked)}
-    if whole in STALLED:
-        return {clause.name: [whole] * len(rows) for clause in asked}
-    return {clause.name: _one_clause(connection, relation, clause, rows) for clause in asked}
+    connection: psycopg.Connection[Any]
+    role: str
+
+    def evaluate(self, relation: Relation, asked: Sequence[Clause], rows: Sequence[Variant]) -> Mapping[str, list[str]]:
+        """Clause → for each row `t`, `f`, `n` or the SQLSTATE that it ended in.
+
+        One statement asks everything. Only when that fails are clauses asked one by one, and then row by row.
+        """
+        if not asked or not rows:
+            return {clause.name: [] for clause in asked}
+        whole = self._ask(relation, asked, rows)
+        if not isinstance(whole, str):
+            return {clause.name: [row[place] for row in whole] for place, clause in enumerate(asked)}
+        if whole in STALLED:
+            return {clause.name: [whole] * len(rows) for clause in asked}
+        return {clause.name: self._one_clause(relation, clause, rows) for clause in asked}
+
+    def _one_clause(self, relation: Relation, clause: Clause, rows: Sequence[Variant]) -> list[str]:
+        answer = self._ask(relation, [clause], rows)
+        if not isinstance(answer, str):
+            return [row[0] for row in answer]
+        first, last = (self._single(relation, clause, row) for row in (rows[0], rows[-1]))
+        if first == last == answer and len(rows) > 1 and self._fails_without_rows(relation, clause):
+            return [answer] * len(rows)
+        return [self._single(relation, clause, row) for row in rows]
+
+    def _fails_without_rows(self, relation: Relation, clause: Clause) -> bool:
+        """Whether the expression fails on a row of nothing but NULLs: then the row is not the reason."""
+        return len(self._single(relation, clause, Variant("", "", {}))) > 1
+
+    def _single(self, relation: Relation, clause: Clause, row: Variant) -> str:
+        answer = self._ask(relation, [clause], [row])
+        return answer if isinstance(answer, str) else answer[0][0]
+
+    def _ask(self, relation: Relation, asked: Sequence[Clause], rows: Sequence[Variant]) -> list[list[str]] | str:
+        """The answers by row and clause, or the SQLSTATE of the whole statement."""
+        import psycopg
+
+        statement = _STATEMENT.format(
+            expressions=", ".join(f"({clause.expression})" for clause in asked),
+            more=", r.*",
+            source=f"cross join lateral pg_catalog.jsonb_populate_record(null::{relation.qualified}, e.v) r",
+            alias=quoted(relation.name),
+        )
+        body = json.dumps([row.row for row in rows])
+        try:
+            with self.connection.transaction(), psycopg.RawCursor(self.connection) as cursor:
+                cursor.execute(statement.encode(), [body])
+                return _letters(cursor.fetchall())
+        except psycopg.Error as error:
+            if error.sqlstate is None or self.connection.broken:
+                raise
+            return error.sqlstate if error.sqlstate != DENIED else self._by_plan(relation, asked, rows)
+
+    def _by_plan(self, relation: Relation, asked: Sequence[Clause], rows: Sequence[Variant]) -> list[list[str]] | str:
+        """Ask again with a statement that the collector has prepared, which the role then runs.
+
+        Names are looked up when a statement is prepared, as they were when the policy was made; whether the role may
+        call a function or read a table is asked when it runs, as it is when the policy is at work. The table itself is
+        not named, so that the collector needs no right to its schema.
+        """
+        import psycopg
+
+        texts = " ".join(clause.expression for clause in asked)
+        given = {name for row in rows for name in row.row}
+        columns = [c for c in relation.columns.values() if c.name in given or c.name in texts]
+        listed = ", ".join(f"{quoted(c.name)} {c.type}" for c in columns)
+        statement = _STATEMENT.format(
+            expressions=", ".join(f"({clause.expression})" for clause in asked),
+            more=", r.*" if columns else "",
+            source=f"cross join lateral pg_catalog.jsonb_to_record(e.v) r({listed})" if columns else "",
+            alias=quoted(relation.name),
+        )
+        body = json.dumps([row.row for row in rows])
+        prepare = f"prepare compliancectl_probe(pg_catalog.jsonb) as {statement}"
+        run = psycopg.sql.SQL("execute compliancectl_probe({})").format(psycopg.sql.Literal(body))
+        try:
+            with self.connection.transaction():
+                self.connection.execute("select pg_catalog.set_config('role', 'none', true)")
+                self.connection.execute(prepare.encode())
+                self.connection.execute("select pg_catalog.set_config('role', %s, true)", (self.role,))
+        except psycopg.Error as error:
+            if error.sqlstate is None or self.connection.broken:
+                raise
+            return UNNAMED if error.sqlstate == DENIED else error.sqlstate
+        try:
+            with self.connection.transaction():
+                return _letters(self.connection.execute(run).fetchall())
+        except psycopg.Error as error:
+            if error.sqlstate is None or self.connection.broken:
+                raise
+            return UNNAMED if error.sqlstate == DENIED and self._names_too_much(statement) else error.sqlstate
+        finally:
+            if not self.connection.broken:
+                self.connection.execute("deallocate compliancectl_probe")
+
+    def _names_too_much(self, statement: str) -> bool:
+        """Whether the role may not name a schema that a statement names: the server may have looked names up again."""
+        named = [(quoted_name or name).replace('""', '"') for quoted_name, name in _QUALIFIER.findall(statement)]
+        found = self.connection.execute(
+            "select pg_catalog.count(*) from pg_catalog.pg_namespace n where n.nspname::pg_catalog.text = any (%s) "
+            "and not pg_catalog.has_schema_privilege(%s, n.oid, 'USAGE')",
+            (named, self.role),
+        ).fetchone()
+        return bool(found and found[0])
 
 
-def _one_clause(
-    connection: psycopg.Connection[Any], relation: Relation, clause: Clause, rows: Sequence[Variant]
-) -> list[str]:
-    answer = _ask(connection, relation, [clause], rows)
-    if not isinstance(answer, str):
-        return [row[0] for row in answer]
-    first, last = (_single(connection, relation, clause, row) for row in (rows[0], rows[-1]))
-    if first == last == answer and len(rows) > 1 and _fails_without_rows(connection, relation, clause):
-        return [answer] * len(rows)
-    return [_single(connection, relation, clause, row) for row in rows]
-
-
-def _fails_without_rows(connection: psycopg.Connection[Any], relation: Relation, clause: Clause) -> bool:
-    """Whether the expression fails on a row of nothing but NULLs: then the row is not the reason."""
-    answer = _single(connection, relation, clause, Variant("", "", {}))
-    return len(answer) > 1
-
-
-def _single(connection: psycopg.Connection[Any], relation: Relation, clause: Clause, row: Variant) -> str:
-    answer = _ask(connection, relation, [clause], [row])
-    return answer if isinstance(answer, str) else answer[0][0]
-
-
-def _ask(
-    connection: psycopg.Connection[Any], relation: Relation, asked: Sequence[Clause], rows: Sequence[Variant]
-) -> list[list[str]] | str:
-    """The answers by row and clause, or the SQLSTATE of the whole statement."""
-    import psycopg
-
-    statement = _STATEMENT.format(
-        expressions=", ".join(f"({clause.expression})" for clause in asked),
-        relation=relation.qualified,
-        alias=quoted(relation.name),
-    )
-    body = json.dumps([row.row for row in rows])
-    try:
-        with connection.transaction(), psycopg.RawCursor(connection) as cursor:
-            cursor.execute(statement.encode(), [body])
-            found = cursor.fetchall()
-    except psycopg.Error as error:
-        if error.sqlstate is None or connection.broken:
-            raise
-        return error.sqlstate
-    return [["n" if cell is None else "t" if cell else "f" for cell in row[1:]] for row in found]
+def _letters(rows: Sequence[Sequence[Any]]) -> list[list[str]]:
+    return [["n" if cell is None else "t" if cell else "f" for cell in row[1:]] for row in rows]
 
 
 def accepts(

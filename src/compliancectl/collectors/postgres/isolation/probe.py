@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.postgres import redact
-from compliancectl.collectors.postgres.isolation import forged, predicates, rows, variants
+from compliancectl.collectors.postgres.isolation import forged, predicates, reasons, rows, variants
 from compliancectl.collectors.postgres.isolation.model import Facts, Relation
 from compliancectl.collectors.postgres.isolation.variants import Person, Row
 from compliancectl.errors import Denied
@@ -81,16 +81,27 @@ class Probe:
             and (state is None or state.only is None or relation.qualified in state.only)
         ]
 
+    def _through(self, role: str) -> list[Relation]:
+        """Tables that the role reaches through views alone, whose owners are bound by policies of their own."""
+        tables = {
+            table
+            for view in self.facts.relations.values()
+            if view.kind == "v" and view.reachable(role)
+            for owner, table in reasons.readers_as(self.facts, view.qualified)
+            if owner != role and self.facts.holds_tenants(table) and self.facts.binds(owner, table)
+        }
+        return [self.facts.relations[name] for name in sorted(tables) if not self.facts.relations[name].reachable(role)]
+
     def _role(self, role: str) -> None:
         people = self._people
         own = [person for person in people if person.role in (None, role)]
-        samples: dict[str, dict[str, Row]] = {}
+        taken_from: dict[str, rows.Samples] = {}
         with self.session.door.connect(self.database) as connection:
             for person in people:
                 taken = person.role or role
-                state = State(person.name, "tenant", person.settings, person.tenant)
-                with self._as(connection, taken, state):
-                    samples[person.name] = rows.samples(connection, self.facts, self._tables(taken), taken, person)
+                with self._as(connection, taken, _state_of(person)):
+                    taken_from[person.name] = rows.samples(connection, self.facts, self._tables(taken), taken, person)
+            samples = self._attributed(connection, role, taken_from)
             for state in self._states(role, own):
                 self._try(connection, role, state, own, samples)
             if own:
@@ -99,6 +110,20 @@ class Probe:
         if not own or any(person.settings for person in own):
             with self.session.door.connect(self.database) as fresh:
                 self._try(fresh, role, State("unset", "unset", {}), own, samples)
+
+    def _attributed(
+        self, connection: psycopg.Connection[Any], role: str, samples: Mapping[str, rows.Samples]
+    ) -> dict[str, dict[str, Row]]:
+        """Samples without those of tables without a tenant key that another tenant's session sees too: whose are they?"""
+        found = {name: dict(sample.rows) for name, sample in samples.items()}
+        for person in self._people:
+            loose = samples[person.name].loose
+            for other in self._people if loose else ():
+                if other.tenant != person.tenant:
+                    with self._as(connection, other.role or role, _state_of(other)):
+                        for name in rows.seen(connection, self.facts, loose, found[person.name]):
+                            found[person.name].pop(name, None)
+        return found
 
     def _try(
         self,
@@ -138,7 +163,7 @@ class Probe:
                 shown[title] = shown.get(title, 0) + 1
                 title += f" ({shown[title]})" if shown[title] > 1 else ""
                 tried = variants.make(self.facts, relation, mine, other, samples[mine.name], samples[other.name])
-                results = predicates.evaluate(connection, relation, way.clauses, tried)
+                results = predicates.Asker(connection, role).evaluate(relation, way.clauses, tried)
                 self.found.append(
                     {
                         "level": "predicate",
@@ -175,7 +200,7 @@ class Probe:
         wanted: dict[tuple[str, str], set[str]] = {}
         for relation in self._tables(role):
             policies = [p for p in self.facts.policies.get(relation.qualified, ()) if role in p.applies_to]
-            constants = variants.literals(policies)
+            constants = variants.literals(policies, self.facts)
             if any("~" in f"{p.using} {p.check}" for p in policies):  # LIKE is written ~~
                 constants = (*constants, *WILDCARDS)
             for name in variants.settings_read(policies, self.facts):
@@ -215,9 +240,10 @@ class Probe:
         samples: Mapping[str, Mapping[str, Row]],
     ) -> None:
         tables = self._tables(role, state)
-        active = rows.active(connection, tables)
+        through = self._through(role) if state.only is None else []
+        active = rows.active(connection, tables) | {relation.qualified: True for relation in through}
         mine, other = pair
-        for relation in tables:
+        for relation in (*tables, *through):
             record: dict[str, Any] = {
                 "level": "predicate",
                 "role": role,
@@ -226,6 +252,8 @@ class Probe:
                 "relation": relation.qualified,
                 "active": active[relation.qualified],
             }
+            if relation in through:
+                record["through"] = True
             if active[relation.qualified]:
                 tried = variants.make(self.facts, relation, mine, other, samples[mine.name], samples[other.name])
                 if state.kind == "switch":
@@ -234,7 +262,7 @@ class Probe:
                 asked = predicates.clauses(self.facts.policies.get(relation.qualified, ()))
                 stalled = self._stalled.get(relation.qualified)
                 if stalled is None:
-                    results = predicates.evaluate(connection, relation, asked, tried)
+                    results = predicates.Asker(connection, role).evaluate(relation, asked, tried)
                     self._note(relation.qualified, {o for outcomes in results.values() for o in outcomes})
                 else:
                     results = {clause.name: [stalled] * len(tried) for clause in asked}
@@ -247,10 +275,17 @@ class Probe:
                 self.found.append({**record, "role": role, "state": state.name, "kind": state.kind})
 
 
+def _state_of(person: Person) -> State:
+    return State(person.name, "tenant", person.settings, person.tenant)
+
+
 def people(database: Database) -> list[Person]:
     """Everybody whom the scope declares as a member of a tenant."""
+    takers: dict[str | None, set[str | None]] = {}
+    for context in database.contexts.values():
+        takers.setdefault(context.role, set()).add(context.tenant)
     return [
-        Person(name, context.tenant, context.settings, context.role)
+        Person(name, context.tenant, context.settings, context.role, alone=len(takers[context.role]) == 1)
         for name, context in database.contexts.items()
         if context.tenant is not None
     ]

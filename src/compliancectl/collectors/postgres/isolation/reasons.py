@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
+from compliancectl.collectors.postgres.isolation.predicates import UNNAMED
 from compliancectl.collectors.postgres.purge import quoted
 
 Accepted = Sequence[tuple[str, str, tuple[str, ...]]]
@@ -46,7 +47,22 @@ def failed(relation: Relation, sqlstate: str) -> dict[str, Any]:
             "rule": "policy.recursion",
             "sentence": f"The policies of {relation.qualified} read each other without end (42P17): nothing can be read.",
         }
+    if sqlstate == UNNAMED:
+        return {
+            "sentence": f"{relation.qualified} could not be judged: its policies use something in a schema that neither the "
+            "application's role nor the collector may name. Grant USAGE on that schema to the collector's role."
+        }
     return {"sentence": f"{relation.qualified} could not be judged: the server answered {sqlstate}."}
+
+
+def nothing(relation: Relation) -> dict[str, Any]:
+    """There was no row that could be said to be another tenant's."""
+    if relation.tenant_key is not None:
+        return {}
+    return {
+        "sentence": f"{relation.qualified} could not be judged: no tenant key of it is declared, so no row can be said to be "
+        "another tenant's. Declare the key under tenant_key_of, or the table under shared_tables."
+    }
 
 
 def visible(facts: Facts, relation: Relation, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,10 +93,14 @@ def explain(
     policies = [p for p in facts.policies.get(relation.qualified, ()) if p.name in names]
     rule = _rule(facts, relation, record, operation, accepted, policies)
     who = f"{record['role']} as {record['state']}"
-    column = next((note for _, note, _ in accepted if note), relation.tenant_key or "")
+    notes = [note for _, note, _ in accepted if note]
+    column = next((note for note in notes if note != relation.tenant_key), notes[0] if notes else "")
     verb = _VERBS[operation] if rule != "policy.write_gap" else "written or moved to another tenant"
     sentence = f"{who}: rows of {relation.qualified} can be {verb}: " + _WORDS[rule].format(
-        policies=", ".join(sorted(names)), column=column, state=record["state"], key=relation.tenant_key
+        policies=", ".join(sorted(names)),
+        column=(f"by {column} " if column else "") if rule == "policy.open_rows" else column,
+        state=record["state"],
+        key=relation.tenant_key,
     )
     return {
         "rule": rule,
@@ -100,7 +120,7 @@ _WORDS = {
     "policy.hard_coded": "policy {policies} names a tenant in its text.",
     "policy.pattern_match": "policy {policies} takes a key that only resembles the session's for the session's.",
     "policy.null_tenant": "policy {policies} shows rows without a tenant to everybody.",
-    "policy.open_rows": "policy {policies} opens rows by {column} to every tenant, and that is not declared shared.",
+    "policy.open_rows": "policy {policies} opens rows {column}to other tenants, and that is not declared shared.",
     "policy.trusts_writable_table": "by {column} it opens another tenant's row, whose policies look into this table.",
     "policy.trusts_writable_column": "policy {policies} believes a column that the session may write ({state}).",
     "policy.tenant_key_uncovered": "policy {policies} accepts a row whose {key} is another tenant's when the rest is its own.",
@@ -137,8 +157,12 @@ def _rule(
         "other" in kinds and any(f"{relation.qualified}/{p.name}" in named for p in policies)
     ):
         return "policy.hard_coded"
-    if kinds <= {"user"} or (_WHOAMI.search(text) and kinds & {"user", "other", "sample"}):
+    if kinds <= {"user"} or (_WHOAMI.search(text) and kinds & {"user", "other", "sample", "stored"}):
         return "policy.role_identity"
+    whole = any(kind == "other" and not note for kind, note, _ in accepted)
+    if "other" in kinds and not whole:
+        # Only rows with something special in a column: that column opens them.
+        return "policy.open_rows"
     if "other" in kinds:
         return (
             "policy.no_scope"
@@ -158,8 +182,12 @@ _BY_KIND = {
     "pattern": "policy.pattern_match",
     "hard-coded": "policy.hard_coded",
     "sample": "policy.open_rows",
+    "stored": "policy.open_rows",
+    "copy": "policy.open_rows",
+    "shared": "policy.open_rows",
     "reference": "policy.trusts_writable_table",
     "mixed": "policy.tenant_key_uncovered",
+    "moved": "policy.tenant_key_uncovered",
 }
 
 

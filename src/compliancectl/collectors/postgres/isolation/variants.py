@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compliancectl.collectors.postgres.isolation.model import Column, Facts, Key, Policy, Relation
+from compliancectl.collectors.postgres.isolation.apart import apart
+from compliancectl.collectors.postgres.isolation.model import WHOLE, Column, Facts, Key, Policy, Relation
+from compliancectl.collectors.postgres.isolation.openings import openings
 
 Row = dict[str, Any]
 Samples = Mapping[str, Row]
@@ -21,8 +23,11 @@ Samples = Mapping[str, Row]
 _LITERAL = re.compile(r"'((?:[^']|'')*)'(?!::regclass)")
 _NUMBER = re.compile(r"(?<![\w.'\"])(\d{1,9})(?![\w.'\"])")
 _SETTING = re.compile(r"current_setting\(\s*'([^']+)'", re.IGNORECASE)
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_WHOLE = ("integer", "bigint", "smallint", "numeric")
+_NAME = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)+", re.IGNORECASE)
+_START = re.compile(r"([a-z_]\w*\.)+", re.IGNORECASE)
+_TOKEN = re.compile(r"[^\s'%]{1,40}")
+"""A string of a function that may be a value to compare with; messages and formats are none."""
+_WORD = re.compile(r"[a-z_]\w*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,14 @@ class Person:
     settings: Mapping[str, str]
     role: str | None = None
     """The role that it takes; None: whichever is probed."""
+    alone: bool = False
+    """Whether the role is this tenant's alone, so that it says who the session is."""
 
     @property
     def identities(self) -> tuple[str, ...]:
         """Other values that say who it is: of settings, and of JSON within them."""
         found = {v for text in self.settings.values() for v in _scalars(text)}
-        return tuple(sorted(found - {self.tenant}))
+        return tuple(sorted((found | ({self.role} if self.role and self.alone else set())) - {self.tenant}))
 
 
 @dataclass(frozen=True)
@@ -47,39 +54,46 @@ class Variant:
     """One row and what it stands for."""
 
     kind: str
-    """`own`, `other`, `sample`, `mixed`, `flag`, `literal`, `user`, `hard-coded`, `pattern`, `no tenant`, `reference`."""
+    """`own`, `other`, `mixed`, `flag`, `literal`, `user`, `hard-coded`, `pattern`, `no tenant`, `reference`; of rows that are
+    there `sample`, or `stored` with a `copy`; `moved` is mine with another tenant's key, `shared` one that all may see."""
     note: str
     """The column or foreign key that makes it special."""
     row: Row
 
 
-def literals(policies: Iterable[Policy]) -> tuple[str, ...]:
-    """String and number constants of the expressions, names of settings left out, sorted."""
+def literals(policies: Iterable[Policy], facts: Facts | None = None) -> tuple[str, ...]:
+    """String and number constants of the expressions, and strings of the functions that they call, sorted.
+
+    Names of settings are left out. Without facts the functions are.
+    """
     found: set[str] = set()
     for policy in policies:
         for text in (policy.using, policy.check):
             bare = _SETTING.sub("", text or "")
             found |= {match.replace("''", "'") for match in _LITERAL.findall(bare)}
             found |= set(_NUMBER.findall(_LITERAL.sub("", bare)))
+        for function in facts.called(policy.functions) if facts else ():
+            found |= {value for value in function.constants - function.settings if _TOKEN.fullmatch(value)}
     return tuple(sorted(value for value in found if value and len(value) < 200))
 
 
 def settings_read(policies: Iterable[Policy], facts: Facts) -> frozenset[str]:
-    """Settings that the expressions read, themselves or through functions of the application."""
+    """Settings that the expressions read, themselves or through functions of the application.
+
+    Where a function reads whatever setting it is told, every string with a dot may be the name, or its beginning.
+    """
     found: set[str] = set()
-    seen: set[str] = set()
-    todo: list[str] = []
     for policy in policies:
-        for text in (policy.using, policy.check):
-            found |= set(_SETTING.findall(text or ""))
-        todo += policy.functions
-    while todo:
-        signature = todo.pop()
-        function = facts.functions.get(signature)
-        if function is not None and signature not in seen:
-            seen.add(signature)
+        texts = f"{policy.using} {policy.check}"
+        found |= set(_SETTING.findall(texts))
+        called = facts.called(policy.functions)
+        for function in called:
             found |= function.settings
-            todo += function.functions
+        if any(function.settings_by_name for function in called):
+            words = set(_LITERAL.findall(texts)).union(*(function.constants for function in called))
+            found |= {word for word in words if _NAME.fullmatch(word)}
+            starts = {word for word in words if _START.fullmatch(word)}
+            found |= {start + word for start in starts for word in words if _WORD.fullmatch(word)}
     return frozenset(found)
 
 
@@ -91,15 +105,6 @@ def relevant(facts: Facts, relation: Relation) -> tuple[str, ...]:
             names |= set(key.columns) if key.relation == relation.qualified else set()
             names |= set(key.parent_columns) if key.parent == relation.qualified else set()
     return tuple(name for name in relation.columns if name in names)
-
-
-def fits(column: Column, value: str) -> bool:
-    """Whether a text can be a value of a column."""
-    if column.type == "uuid":
-        return bool(_UUID.fullmatch(value))
-    if column.type in _WHOLE:
-        return value.lstrip("-").isdigit() and len(value) < 10
-    return column.category == "S"
 
 
 def make(facts: Facts, relation: Relation, me: Person, other: Person, mine: Samples, theirs: Samples) -> list[Variant]:
@@ -130,6 +135,7 @@ class _Maker:
             theirs,
         )
         self.policies = facts.policies.get(relation.qualified, ())
+        self.constants = literals(self.policies, facts)
         self.key = relation.tenant_key
         self.columns = [relation.columns[name] for name in relevant(facts, relation)]
         self.foreign = [k for k in facts.keys if k.kind == "foreign key" and k.relation == relation.qualified]
@@ -137,45 +143,77 @@ class _Maker:
             c for c in self.columns if c.name != self.key and not any(c.name in k.columns for k in self.foreign)
         ]
         prefix = f"{relation.qualified}."
-        self.open_columns = {
-            name.removeprefix(prefix) for name in facts.declared["shared_columns"] if name.startswith(prefix)
+        self.open_columns: dict[str, Sequence[str] | None] = {
+            name.removeprefix(prefix): values
+            for name, values in facts.declared["shared_columns"].items()
+            if name.startswith(prefix) and name.removeprefix(prefix) in relation.columns
         }
 
     def all(self) -> list[Variant]:
-        """Every row, declared shared columns switched off."""
-        if self.key is not None and not fits(self.relation.columns[self.key], self.other.tenant):
+        """Every row. What is declared shared may be seen, but not changed: such rows are of the kind `shared`."""
+        if self.key is not None and not self.relation.columns[self.key].fits(self.other.tenant):
             return []
-        return [Variant(v.kind, v.note, self._unshared(v.row)) for v in self._all() if v.note not in self.open_columns]
+        return [made for variant in self._all() for made in self._shared(variant)]
 
-    def _unshared(self, row: Row) -> Row:
-        return {
-            n: (False if self.relation.columns[n].category == "B" else None) if n in self.open_columns else v
-            for n, v in row.items()
-        }
+    def _shared(self, variant: Variant) -> Iterator[Variant]:
+        """The row as nobody has shared it; beside it the shared one."""
+        opened = [name for name in self.open_columns if name in variant.row and self._opens(name, variant.row[name])]
+        if not opened:
+            yield variant
+            return
+        if variant.kind in ("own", "reference"):
+            yield variant
+        else:
+            yield Variant("shared", opened[0], variant.row)
+        if self.key not in opened and variant.note not in opened:
+            yield Variant(variant.kind, variant.note, {**variant.row, **{n: self._closed(n) for n in opened}})
+
+    def _opens(self, name: str, value: Any) -> bool:
+        values = self.open_columns[name]
+        if values is not None:
+            return str(value) in values
+        return value is True if self.relation.columns[name].category == "B" else value is not None
+
+    def _closed(self, name: str) -> Any:
+        """A value with which the row is nobody else's business."""
+        column, values = self.relation.columns[name], self.open_columns[name]
+        if column.category == "B":
+            return False
+        known = column.labels or [c for c in self.constants if column.fits(c)]
+        return next((c for c in known if c not in (values or ())), None) if values is not None else None
 
     def _all(self) -> Iterator[Variant]:
         name = self.relation.qualified
-        for person, samples, kinds in (
-            (self.me, self.mine, ("own", "own")),
-            (self.other, self.theirs, ("sample", "other")),
-        ):
+        for person, samples, kind in ((self.me, self.mine, "own"), (self.other, self.theirs, "other")):
             if name in samples:
-                yield Variant(kinds[0], "", {**samples[name], **self._keyed(person)})
-            if self.key is not None or self._parents(person, samples):
-                yield Variant(kinds[1], "", self._synthetic(person, samples))
+                stored = {**samples[name], **self._keyed(person)}
+                yield from [Variant("own", "", stored)] if kind == "own" else self._stored(stored)
+            base = self._synthetic(person, samples)
+            if self.key is not None or base:
+                yield Variant(kind, "", base)
                 yield from (
-                    Variant(kinds[1], c.name, {**self._synthetic(person, samples), c.name: value})
+                    Variant(kind, c.name, {**base, c.name: value})
                     for c in self.free
                     for value in person.identities
-                    if c.category == "S" and fits(c, value)
+                    if c.category == "S" and c.fits(value)
                 )
         if self.key is not None:
             yield Variant("other", "", self._keyed(self.other))
             yield from self._mixed()
             yield from self._odd_keys(self.relation.columns[self.key])
+        elif any(not policy.columns for policy in self.policies):
+            # Such a policy does not look at the row at all: any row will do.
+            yield Variant("other", "", {})
         if self.key is not None or name in self.theirs or self._parents(self.other, self.theirs):
             yield from self._flags()
         yield from self._references()
+
+    def _stored(self, row: Row) -> Iterator[Variant]:
+        """A row that is there; and a copy of it, if what must be unique keeps it from being written once more."""
+        copy = apart(self.facts, self.relation, row, {}, same=True)
+        yield Variant("sample" if copy == row else "stored", "", row)
+        if copy != row:
+            yield Variant("copy", "", copy)
 
     def _keyed(self, person: Person) -> Row:
         return {self.key: person.tenant} if self.key is not None else {}
@@ -196,7 +234,7 @@ class _Maker:
     def _synthetic(self, person: Person, samples: Samples) -> Row:
         row = {**self._parents(person, samples), **self._keyed(person)}
         for column in self.free:
-            value = next((v for v in person.identities if column.category != "S" and fits(column, v)), None)
+            value = next((v for v in person.identities if column.category != "S" and column.fits(v)), None)
             if value is not None:
                 row[column.name] = value
         return row
@@ -211,35 +249,35 @@ class _Maker:
         for base in (self.mine.get(self.relation.qualified), self._synthetic(self.me, self.mine)):
             if base is not None:
                 tied = {name: theirs.get(name) for name in self._bound()}
-                yield Variant("mixed", self.key or "", {**base, **tied, **self._keyed(self.other)})
+                row = {**base, **tied, **self._keyed(self.other)}
+                beside = apart(self.facts, self.relation, row, theirs, same=False)
+                yield Variant("mixed", self.key or "", beside)
+                if beside != row:
+                    yield Variant("moved", self.key or "", row)
 
     def _flags(self) -> Iterator[Variant]:
-        """Rows of the other with switches on and constants of the expressions in place."""
+        """Rows of the other with switches on, constants of the expressions in place, and the session's own keys in lists."""
         base = self._synthetic(self.other, self.theirs) or dict(self.theirs.get(self.relation.qualified, {}))
         text = " ".join(f"{p.using} {p.check}" for p in self.policies)
+        mine = (self.me.tenant, *self.me.identities)
         for column in self.free:
-            if column.category == "B":
-                yield Variant("flag", column.name, {**base, column.name: True})
-                yield Variant("flag", column.name, {**base, column.name: False})
-            if column.category in ("S", "U", "N", "E"):
-                tried = (*literals(self.policies), *(("0", "-1", "1000000") if column.category == "N" else ()))
-                usable = [v for v in tried if column.category == "E" or fits(column, v)]
-                yield from (Variant("literal", column.name, {**base, column.name: value}) for value in usable)
+            for kind, value in openings(column, self.policies, self.constants, mine):
+                yield Variant(kind, column.name, {**base, column.name: value})
             if column.category == "S" and re.search(r"\b(current_user|session_user|current_role)\b", text, re.I):
-                for role in self.facts.app_roles:
-                    yield Variant("user", column.name, {**base, column.name: role})
-            if column.category == "D":
-                yield from (
-                    Variant("flag", column.name, {**base, column.name: day}) for day in ("2001-01-01", "2999-01-01")
-                )
+                shared = [
+                    role
+                    for role in self.facts.app_roles
+                    if role not in (self.me.role, self.other.role) or not self.me.alone
+                ]
+                yield from (Variant("user", column.name, {**base, column.name: role}) for role in shared)
 
     def _odd_keys(self, column: Column) -> Iterator[Variant]:
         mine, other = self.me.tenant, self.other.tenant
         shared = set(self.facts.declared["shared_tenants"])
         if not column.not_null:
             yield Variant("no tenant", column.name, {**self._synthetic(self.me, self.mine), column.name: None})
-        for value in literals(self.policies):
-            if fits(column, value) and value not in {mine, *shared}:
+        for value in self.constants:
+            if column.fits(value) and value not in {mine, *shared}:
                 yield Variant("hard-coded", column.name, {column.name: value})
         for value in _neighbours(column, mine):
             if value not in {mine, other, *shared}:
@@ -264,7 +302,7 @@ def _neighbours(column: Column, value: str) -> Iterator[str]:
     if column.type == "uuid":
         yield f"{value[:24]}{'0' * 11}7"
         yield f"{'7' * 8}{value[8:]}"
-    elif column.type in _WHOLE and len(value) < 8:
+    elif column.type in WHOLE and len(value) < 8:
         yield from (f"{value}0", f"{value}7", f"1{value}")
     elif column.category == "S":
         yield from (f"{value}x", f"x{value}")

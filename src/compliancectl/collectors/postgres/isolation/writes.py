@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.collectors.postgres.isolation.judge import refuses
+from compliancectl.collectors.postgres.isolation.cells import refuses
 from compliancectl.collectors.postgres.isolation.model import Facts, Relation
 from compliancectl.collectors.postgres.isolation.predicates import STALLED
 from compliancectl.collectors.postgres.isolation.probe import State, become, people
-from compliancectl.collectors.postgres.isolation.variants import Person, fits
+from compliancectl.collectors.postgres.isolation.variants import Person
 from compliancectl.collectors.postgres.purge import quoted
 from compliancectl.errors import Missing
 
@@ -89,7 +89,7 @@ class WriteProbe:
     def _table(
         self, connection: psycopg.Connection[Any], relation: Relation, role: str, mine: Person, other: Person
     ) -> Iterator[dict[str, Any]]:
-        if not fits(relation.columns[relation.tenant_key or ""], other.tenant):
+        if not relation.columns[relation.tenant_key or ""].fits(other.tenant):
             return
         try:
             self._become(connection, role, mine, other)

@@ -12,7 +12,8 @@ select n.nspname as schema, c.relname as name, format('%I.%I', n.nspname, c.reln
                  'not_null', a.attnotnull or t.typnotnull,
                  'made', case when a.attidentity <> '' then 'identity' when a.attgenerated <> '' then 'generated'
                               when pg_get_expr(f.adbin, f.adrelid) ~ '^(nextval|gen_random_uuid|[a-z_.]*uuid_generate)' then 'random'
-                              when f.oid is not null then 'default' end) order by a.attnum), '[]')
+                              when f.oid is not null then 'default' end,
+                 'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid))) order by a.attnum), '[]')
           from pg_attribute a join pg_type t on t.oid = a.atttypid
           left join pg_attrdef f on f.adrelid = a.attrelid and f.adnum = a.attnum
          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,

@@ -1,0 +1,144 @@
+"""Which names of the internet are asked for from production: Cloud DNS query logs of a day, counted by domain and not kept.
+
+Only answers that found something count, because what does not exist cannot be reached. Names inside the VPC and of Google's
+own APIs are left out by the filter: there are many, and they lead to nobody else. Full names do not become evidence, since
+what stands before the domain may carry data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from compliancectl import clock
+from compliancectl.collectors.base import Fetched, Reply, Row, Target
+from compliancectl.collectors.calls import batches
+from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
+from compliancectl.collectors.gcp.feed import Audited, feed
+from compliancectl.collectors.gcp.feeds.counting import Counting, Entry, counted
+from compliancectl.collectors.gcp.feeds.logs import BATCH
+from compliancectl.collectors.gcp.inventory import Inventory
+from compliancectl.collectors.gcp.listing import Tally
+from compliancectl.collectors.gcp.redact import Drop
+from compliancectl.collectors.gcp.session import GcpSession
+from compliancectl.collectors.gcp.shaping import columns, dig, project_column
+from compliancectl.model.evidence import Window
+from compliancectl.model.table import INT, TEXT, TIME, Column, Table
+
+LOG = "dns.googleapis.com/dns_queries"
+HOURS = 24
+_ENTRY = "logging.v2#LogEntry"
+_SHARED = {"ac", "co", "com", "edu", "gov", "gob", "net", "ne", "or", "org"}
+"""Second parts of a country's names below which anybody has a name of their own: `co.uk`, `com.au`."""
+_NOT_NEEDED = ("protoPayload", "textPayload", "httpRequest", "labels", "resource.labels", "sourceLocation", "trace")
+
+NAMES = Table(
+    "gcp.dns_name",
+    f"One row per project and domain that was asked for and found in the last {HOURS} hours, as far as queries are logged.",
+    columns(
+        project_column(),
+        Column("resource", TEXT, "`projects/P DOMAIN`.", "derived", required=True),
+        Column(
+            "domain",
+            TEXT,
+            "The last two parts of the name, three below shared endings such as co.uk; names inside the VPC and "
+            "googleapis.com are not asked for.",
+            f"{_ENTRY}:jsonPayload.queryName",
+            required=True,
+        ),
+        Column("queries", INT, "How often.", "derived: count", required=True),
+        Column("last", TIME, "When last.", f"{_ENTRY}:timestamp", required=True),
+    ),
+    key=("resource",),
+    permissions=("logging.logEntries.list",),
+    drops=("everything of the queries but the domain, how often and when: names may carry data",),
+)
+
+
+def _window(session: GcpSession) -> Window:
+    end = session.context.as_of
+    return Window(start=end - timedelta(hours=HOURS), end=end)
+
+
+def _filter(window: Window) -> str:
+    return (
+        f'log_id("{LOG}") AND jsonPayload.responseCode="NOERROR"'
+        r' AND NOT jsonPayload.queryName=~"(^|\.)(internal|googleapis\.com)\.?$"'
+        f' AND timestamp>="{clock.text(window.start)}" AND timestamp<"{clock.text(window.end)}"'
+    )
+
+
+def domain(name: str) -> str:
+    """The domain of a name: the last two parts, or three where the ending is shared by many."""
+    parts = name.lower().rstrip(".").split(".")
+    shared = len(parts) > 2 and len(parts[-1]) == 2 and parts[-2] in _SHARED
+    return ".".join(parts[-3:] if shared else parts[-2:])
+
+
+def _whose(payload: Any) -> Any:
+    """A query with the domain for the name, and nothing else."""
+    name = dig(payload, "queryName")
+    return {"queryName": domain(name)} if isinstance(name, str) else {}
+
+
+def _key(entry: Entry) -> tuple[str, ...]:
+    return str(entry["logName"]).split("/")[1], str(dig(entry, "jsonPayload.queryName") or "(not said)")
+
+
+_HOW = Counting(
+    ("project", "domain"),
+    _key,
+    drops=(
+        Drop("entries[].jsonPayload", "name", _whose),
+        *(Drop(f"entries[].{name}", "payload") for name in _NOT_NEEDED),
+    ),
+)
+
+
+def _count(session: GcpSession, projects: list[str], tally: Tally) -> Iterator[Reply]:
+    window = _window(session)
+    yield from counted(session, [f"projects/{project}" for project in projects], _filter(window), window, _HOW, tally)
+
+
+def _fetch(session: GcpSession, target: Target) -> Fetched:
+    tally = Tally(filters=[_filter(_window(session))])
+    yield from _count(session, [target.name], tally)
+    return tally.completeness("queries of names in a day, counted")
+
+
+def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
+    """Cloud Logging answers about many projects in one request."""
+    tally = Tally(filters=[_filter(_window(session))])
+    for batch in batches(inventory.chosen, BATCH):
+        yield from _count(session, batch, tally)
+    done = tally.completeness("queries of names in a day, counted")
+    return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
+
+
+def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    for count in data["counts"]:
+        yield (
+            "gcp.dns_name",
+            {
+                "project": count["project"],
+                "resource": f"projects/{count['project']} {count['domain']}",
+                "domain": count["domain"],
+                "queries": count["entries"],
+                "last": clock.parse(count["last"][:19] + "Z"),
+            },
+        )
+
+
+FEEDS = (
+    feed(
+        "dns_names",
+        "Domains that are asked for.",
+        (NAMES,),
+        _fetch,
+        _shape,
+        Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"),
+        everywhere=Everywhere(batches=_fetch_batches),
+        window=_window,
+    ),
+)
