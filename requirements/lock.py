@@ -3,7 +3,7 @@
     runtime.lock   the program
     sigstore.lock  the program with the extra of that name
     spark.lock     that extra alone
-    bigquery.lock  that extra alone, with what its SQL is held against
+    bigquery.lock  that extra, and the reference implementation of GoogleSQL
     dev.lock       what it is developed and tested with
 """
 

@@ -22,7 +22,7 @@ OWNERS = {
     "jinja2": ["report"],
     "typer": ["cli"],
     "rich": ["cli"],
-    "google": ["collectors.gcp", "collectors.postgres", "sandbox.google", "googleapi"],
+    "google": ["collectors.gcp", "collectors.postgres", "engines", "sandbox.google", "googleapi"],
     "grpc": ["collectors.gcp", "sandbox.google"],
     "github": ["collectors.github"],
     "graphql": ["sandbox.github"],

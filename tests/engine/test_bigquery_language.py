@@ -82,7 +82,9 @@ def bigquery(service: BigQueryStandIn, monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.fixture
 def control(write_control: Callable[..., Path], text_of_control: Callable[..., str]) -> Callable[..., Control]:
     def make(population: str = POPULATION, checks: Any = CHECKS, examples: Any = EXAMPLES) -> Control:
-        return load.load_control(write_control(text_of_control(population, checks, examples=json.dumps(examples))))
+        return load.load_control(
+            write_control(text_of_control(population, checks, examples=json.dumps(examples, ensure_ascii=False)))
+        )
 
     return make
 
@@ -126,13 +128,13 @@ def test_an_answer_that_differs_is_found(bigquery: Engine, control: Callable[...
 
 # -- the same words, the same meaning -----------------------------------------------------------------------------------
 
-A = "(SELECT CAST(NULL AS VARCHAR[]) AS l UNION ALL SELECT [] UNION ALL SELECT ['a', NULL, 'b', 'a'] UNION ALL SELECT ['c'])"
+A = "(SELECT CAST(NULL AS VARCHAR[]) AS l UNION ALL SELECT [] UNION ALL SELECT ['a', NULL, 'b', 'a'] UNION ALL SELECT [CAST(NULL AS VARCHAR)] UNION ALL SELECT [''] UNION ALL SELECT ['c'])"
 T = "(SELECT CAST(NULL AS VARCHAR) AS t UNION ALL SELECT '' UNION ALL SELECT ' a,b ' UNION ALL SELECT 'a' UNION ALL SELECT 'b(1)')"
 N = "(SELECT CAST(NULL AS BIGINT) AS n UNION ALL SELECT -7 UNION ALL SELECT 0 UNION ALL SELECT 12)"
 S = "(SELECT CAST(NULL AS TIMESTAMP) AS s UNION ALL SELECT TIMESTAMP '2024-02-29 23:59:59' UNION ALL SELECT TIMESTAMP '2026-08-01 00:00:00')"
 WORDS = {
-    A: """list_contains(l, 'a') | list_contains(l, NULL) | list_contains(l, 'x') | list_has_any(l, ['a', 'z']) | list_has_any(l, NULL)
-        list_has_all(l, ['a', 'b']) | list_has_all(['a', 'b', 'c'], l) | list_has_all(l, [NULL]) | array_length(l) | l[1] | l[2] | l[9]
+    A: """list_contains(l, 'a') | list_contains(l, NULL) | list_contains(l, 'x') | list_has_any(l, ['a', 'z'])
+        list_has_all(l, ['a', 'b']) | list_has_all(['a', 'b', 'c'], l) | array_length(l) | l[1] | l[2] | l[9]
         array_length(list_filter(l, lambda x: x = 'a')) | array_length(list_filter(l, lambda x: x IS NULL)) | array_to_string(l, '-')
         array_to_string(list_transform(l, lambda x: upper(x)), ',') | array_length(list_distinct(l)) | list_sort(l)[1] | list_sort(l)[4]
         list_min(l) | list_max(l) | list_bool_and(list_transform(l, lambda x: x = 'a')) | list_bool_or(list_transform(l, lambda x: x = 'a'))
@@ -142,7 +144,8 @@ WORDS = {
         contains(t, '') | concat(t, '-', t) | concat_ws('-', t, 'z', t) | t || 'x' || 1 | regexp_extract(t, '([a-z])\\((\\d)\\)', 2)
         regexp_extract(t, '[a-z],') | regexp_full_match(t, '[a-z]') | regexp_matches(t, 'A', 'i') | regexp_replace(t, '[a-z]', 'x', 'g')
         least(t, 'b') | greatest(t, 'b') | coalesce(t, 'n') | starts_with(t, 'a') | t LIKE 'a%' | md5(t) | sha256(t) | nullif(t, '')
-        try_cast(t AS BIGINT) | t IN ('a', NULL) | t NOT IN ('a', 'b') | t IS DISTINCT FROM 'a' | lower(t) | length(t) | replace(t, 'a', 'bb')""",
+        try_cast(t AS BIGINT) | try_cast('2026-05-01T18:00:00Z' || left(t, 0) AS TIMESTAMP) | try_cast(t AS TIMESTAMP)
+        try_cast('2026-05-01 18:00:00+02:00' || left(t, 0) AS TIMESTAMP) | t IN ('a', NULL) | t NOT IN ('a', 'b') | t IS DISTINCT FROM 'a' | lower(t) | length(t) | replace(t, 'a', 'bb')""",
     N: "n // 5 | n % 5 | CAST(n AS VARCHAR) | 'n' || n | least(n, 3) | greatest(n, NULL) | abs(n) | n BETWEEN 0 AND 12 | coalesce(n, 0) * 2",
     S: """CAST(s AS VARCHAR) | date_trunc('month', s) | date_trunc('week', s) | s + INTERVAL '26' HOUR | s - INTERVAL 1 MONTH | s + to_days(2)
         s + 3 * INTERVAL '1' DAY | CAST(s AS DATE) | strftime(s, '%Y-%m') | s > TIMESTAMP '2026-01-01 00:00:00' | year(s) | s - INTERVAL (5) DAY

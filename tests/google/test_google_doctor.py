@@ -22,6 +22,9 @@ READER = "compliance-reader@larkspur-prod.iam.gserviceaccount.com"
 CONNECTOR = {"cloudsql.instances.connect"}
 """What only the Cloud SQL connector needs; it belongs to the database's source."""
 
+LINKED = {"bigquery.datasets.get", "bigquery.jobs.create", "bigquery.tables.getData"}
+"""What is needed only where the scope names a dataset that holds the audit logs."""
+
 BELOW = {
     "cloudasset.assets.analyzeOrgPolicy",
     "cloudasset.assets.listIamPolicy",
@@ -50,7 +53,7 @@ def test_all_is_well(box: Box) -> None:
     assert troubled(lines) == {}
     assert lines["credentials"].detail == f"{READER} (service account key)"
     named = {subject.partition(" on ")[0] for subject in lines if re.match(r"[a-z]+\.\w+", subject)}
-    assert named == demanded() - CONNECTOR - BELOW, "each permission has its line"
+    assert named == demanded() - CONNECTOR - BELOW - LINKED, "each permission has its line"
     for where in (PROJECT, f"projects/{LOGS}"):
         assert lines[f"Cloud SQL Admin API on {where}"].detail == "sqladmin.googleapis.com answers"
         assert f"cloudsql.instances.list on {where}" in lines
@@ -63,7 +66,7 @@ def test_all_is_well_in_an_organisation(box: Box) -> None:
     assert {subject.partition(" on ")[2] for subject in lines if "googleapis" in lines[subject].detail} == {
         ORGANIZATION
     }
-    assert {f"{name} on {ORGANIZATION}" for name in demanded() - CONNECTOR} <= set(lines)
+    assert {f"{name} on {ORGANIZATION}" for name in demanded() - CONNECTOR - LINKED} <= set(lines)
     assert lines[f"Cloud SQL Admin API on {ORGANIZATION}"].detail == "sqladmin.googleapis.com answers"
     storage = lines[f"Cloud Storage JSON API on {ORGANIZATION}"]
     assert storage.detail == "Cloud Asset Inventory answers for it"
@@ -175,8 +178,10 @@ def test_the_role_holds_what_the_sandbox_demands_and_no_more(capsys: pytest.Capt
     text = capsys.readouterr().out
     (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     role = yaml.safe_load(block)
-    assert set(role["includedPermissions"]) == demanded() - CONNECTOR - BELOW
+    assert set(role["includedPermissions"]) == demanded() - CONNECTOR - BELOW - LINKED
     _, _, further = text.partition("Where projects are looked for, the role also needs:")
-    assert set(re.findall(r"^- (\S+)$", further.partition("What each table needs")[0], re.MULTILINE)) == BELOW
+    further, _, linked = further.partition("What each table needs")[0].partition("With `logs` in the scope")
+    assert set(re.findall(r"^- (\S+)$", further, re.MULTILINE)) == BELOW
+    assert set(re.findall(r"^- (\S+)$", linked, re.MULTILINE)) == LINKED
     assert sorted({*role["includedPermissions"], *BELOW}) == company.load().sections["google"]["granted_permissions"]
     assert all(host in text for host in (*apis(), "logging.googleapis.com"))

@@ -310,11 +310,16 @@ def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
         write_scope(sandbox, sources={"gcp": {**part.scope, "organization": None}})
         alone = open_project(sandbox.scope_file)
         collect(alone.scope, alone.collectors, ["gcp.essential_contact"], folder / "alone")
+        logs = {"projects": ["larkspur-prod"], "logs": {"dataset": "larkspur-logs.all_logs"}}
+        write_scope(sandbox, sources={"gcp": {**part.scope, **logs}})
+        linked = open_project(sandbox.scope_file)
+        collect(linked.scope, linked.collectors, ["gcp.log_entry"], folder / "linked")
         part.state.denied.add("cloudasset.assets.listResource")
         collect(project.scope, project.collectors, ["gcp.project"], folder / "walk")
         assert part.server.bugs == []
         found = Traffic(rest, list(part.logs.log), list(part.logs.replies))
-    assert [item.status for item in store.read_items(folder / "walk")] == ["collected"]
+    for name in ("linked", "walk"):
+        assert [item.status for item in store.read_items(folder / name)] == ["collected"]
     return found
 
 

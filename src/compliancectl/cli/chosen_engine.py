@@ -23,7 +23,13 @@ def engine_settings(master: str, dataset: str, location: str | None, endpoint: s
 
 @contextmanager
 def other_engine(
-    name: str, certificate: Path | None, settings: Settings
+    name: str,
+    certificate: Path | None,
+    master: str,
+    dataset: str,
+    location: str | None,
+    endpoint: str | None,
+    max_bytes: int,
 ) -> Iterator[tuple[Engine, Certificate] | None]:
     """An engine other than DuckDB with its certificate, while it is needed; nothing for DuckDB itself.
 
@@ -39,7 +45,7 @@ def other_engine(
     known(name)
     granted = read(certificate or Path(f"{name}.certificate.json"), name)
     with console.step(f"starting {name}"):
-        engine = open_engine(name, settings)
+        engine = open_engine(name, engine_settings(master, dataset, location, endpoint, max_bytes))
     try:
         yield engine, granted
     finally:

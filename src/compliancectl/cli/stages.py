@@ -156,10 +156,8 @@ def evaluate(
     from compliancectl.cli.project import open_project
 
     project = open_project(scope, only, framework)
-    settings = chosen_engine.engine_settings(
-        spark_master, bigquery_dataset, bigquery_location, bigquery_endpoint, bigquery_max_bytes
-    )
-    with chosen_engine.other_engine(engine, certificate, settings) as other:
+    bigquery = (bigquery_dataset, bigquery_location, bigquery_endpoint, bigquery_max_bytes)
+    with chosen_engine.other_engine(engine, certificate, spark_master, *bigquery) as other:
         results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of), other)
     if format is Format.json:
         typer.echo(json.dumps(results.to_json(), indent=2, ensure_ascii=False))

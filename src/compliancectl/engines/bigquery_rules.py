@@ -42,6 +42,10 @@ _FLAT = (
     "FROM UNNEST(@list) AS __v WITH OFFSET AS __n)) AS __bound CROSS JOIN UNNEST(__bound.__made) AS __w "
     "WITH OFFSET AS __m ORDER BY __bound.__n, __m))"
 )
+_JOINED = (
+    "IF(ARRAY_LENGTH(@list) > 0 AND ARRAY_TO_STRING(@list, '') = '' "
+    "AND LENGTH(ARRAY_TO_STRING(@list, '', 'x')) = ARRAY_LENGTH(@list), NULL, ARRAY_TO_STRING(@list, @mark))"
+)
 _DISTINCT_LIST = (
     "IF(COUNT(*) = 0, NULL, ARRAY_CONCAT(IFNULL(ARRAY_AGG(DISTINCT @value IGNORE NULLS ORDER BY @value), []), "
     "IF(COUNTIF(@value IS NULL) > 0, [NULLIF(MAX(@value), MAX(@value))], [])))"
@@ -163,15 +167,14 @@ def _bracket(node: Any) -> Any:
     if not isinstance(index, exp.Literal) or index.is_string:
         raise refuse("An index that is not a whole number from 1")
     # sqlglot has already made it an offset from 0.
-    return built("@list[SAFE_OFFSET(@index)]", list=node.this, index=index)
+    return built("@items[SAFE_OFFSET(@index)]", items=node.this, index=index)
 
 
 def _array_to_string(node: Any) -> Any:
-    from sqlglot import exp
-
+    """NULL entries are skipped; where there is nothing else, the text is NULL too."""
     if node.args.get("null"):
         raise refuse("array_to_string() with a text for NULL")
-    return exp.Anonymous(this="ARRAY_TO_STRING", expressions=[node.this, node.expression])
+    return built(_JOINED, list=node.this, mark=node.expression)
 
 
 def _array_concat(node: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from compliancectl.engines import bigquery_rules as lists
 from compliancectl.engines.bigquery_rules import built, refuse
 
+_ZONE = r"r'(:\d\d(?:\.\d+)?) ?(?:Z|[+-]\d\d(?::?\d\d)?)$'"
 _PART = "IF(@text IS NULL, NULL, COALESCE(SPLIT(@text, @mark)[SAFE_OFFSET(@index)], ''))"
 _FULL_MATCH = "REGEXP_CONTAINS(@text, CONCAT('^(?:', @pattern, r')\\z'))"
 _EXTRACT = "IF(@text IS NULL, NULL, COALESCE(REGEXP_EXTRACT(@text, @pattern), ''))"
@@ -191,6 +192,18 @@ def _printed(node: Any) -> Any:
     )
 
 
+def _instant(node: Any) -> Any:
+    """Text becomes an instant without its zone, which DuckDB reads over and BigQuery would not accept."""
+    from sqlglot import exp
+
+    if node.to.this not in (exp.DataType.Type.TIMESTAMPNTZ, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.DATETIME):
+        return node
+    if isinstance(node.this, exp.Literal):
+        return node
+    cast = "SAFE_CAST" if isinstance(node, exp.TryCast) else "CAST"
+    return built(f"{cast}(REGEXP_REPLACE(CAST(@value AS STRING), {_ZONE}, r'\\1') AS DATETIME)", value=node.this)
+
+
 def _days(node: Any) -> Any:
     from sqlglot import exp
 
@@ -248,6 +261,8 @@ def by_kind() -> dict[type, Callable[[Any], Any]]:
     from sqlglot import exp
 
     return {
+        exp.Cast: _instant,
+        exp.TryCast: _instant,
         exp.IntDiv: _whole("DIV"),
         exp.Mod: _whole("MOD"),
         exp.TimeToStr: _printed,

@@ -110,7 +110,9 @@ class GcpCollector(Collector[GcpConfig, GcpSession]):
         """The custom role, and the commands that create and grant it."""
         feeds = [feed for feed in self.feeds if isinstance(feed, GcpFeed)]
         below = {name for feed in feeds for name in feed.below}
-        return permissions.text(self.tables, {*(feed.service for feed in feeds), "resourcemanager"}, below)
+        linked = {name for feed in feeds if feed.instead for name in feed.instead.permissions}
+        services = {*(feed.service for feed in feeds), "resourcemanager"}
+        return permissions.text(self.tables, services, below, linked)
 
 
 collector = GcpCollector()

@@ -36,6 +36,30 @@ CONSTRAINTS = (
 """Constraints that the shipped controls ask for."""
 
 
+DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.:-]{4,61}[a-z0-9]\.[A-Za-z0-9_]{1,1024}$")]
+
+
+class LinkedLogs(Model):
+    """A BigQuery dataset that Log Analytics links: restores are asked of it, and no entry is downloaded."""
+
+    dataset: DatasetName
+    """`PROJECT.DATASET`. The project also pays for the queries."""
+    view: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,300}$")] = "_AllLogs"
+    """The log view in it."""
+    max_bytes: int = Field(default=100 * 2**30, ge=1)
+    """Most bytes that may be read in one run; a dry run says how many it would be, and if they are more, none is read."""
+
+    @property
+    def project(self) -> str:
+        """The project that holds the dataset."""
+        return self.dataset.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The dataset without its project."""
+        return self.dataset.rpartition(".")[2]
+
+
 class GcpConfig(Model):
     """Which projects are in scope, and how they are asked."""
 
@@ -63,6 +87,8 @@ class GcpConfig(Model):
     """How far back restore operations are looked for in the audit log, in days (Google keeps 400)."""
     log_max_entries: int = Field(default=500_000, ge=1000)
     """Most audit log entries that are read to be counted, over one period; if more are expected, none is read."""
+    logs: LinkedLogs | None = None
+    """Where the audit logs lie in BigQuery; absent: Cloud Logging is asked."""
     security_command_center: bool = True
     """False: Security Command Center is not activated here; nothing is asked of it, and the evidence says it was declared."""
     data_profiles: tuple[Location, ...] | None = None

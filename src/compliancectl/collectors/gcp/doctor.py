@@ -36,6 +36,8 @@ class Tried:
     """The API itself was asked; False: nothing is there to ask it about."""
     needs: frozenset[str]
     """The permissions it needs there."""
+    shown: bool = False
+    """Its answers show that it has all of them."""
 
 
 def examine(session: GcpSession) -> Iterator[Diagnosis]:
@@ -69,13 +71,13 @@ def _places(session: GcpSession) -> dict[str, dict[str, list[tuple[GcpFeed, Targ
     for feed in collector.feeds:
         assert isinstance(feed, GcpFeed)
         for target in feed.targets(session):
-            found.setdefault(place(target), {}).setdefault(feed.service, []).append((feed, target))
+            found.setdefault(place(target), {}).setdefault(feed.asks(session), []).append((feed, target))
     return found
 
 
 def _permissions(session: GcpSession, feed: GcpFeed, where: str) -> frozenset[str]:
     below = feed.below if where in session.config.roots else ()
-    return frozenset({name for table in feed.tables for name in table.permissions} | set(below))
+    return feed.needs(session) | set(below)
 
 
 def _may_change(read_only: str) -> Diagnosis:
@@ -93,19 +95,20 @@ def _held(session: GcpSession, where: str, permissions: tuple[str, ...]) -> set[
 
 
 def _try(session: GcpSession, feed: GcpFeed, target: Target) -> Tried:
-    needs, own = _permissions(session, feed, place(target)), session.endpoint(feed.service)
+    needs, own = _permissions(session, feed, place(target)), session.endpoint(feed.asks(session))
     replies = feed.fetch(session, target)
-    answered, error = False, None
+    wanted = feed.instead.shown_by if feed.instead and feed.instead.chosen(session) else 1
+    answered, error, number = False, None, 0
     try:
-        for reply in islice(replies, FEW):
+        for number, reply in enumerate(islice(replies, FEW), 1):
             answered = not is_root(target) or own in reply.operation or reply.operation.startswith("RPC")
-            if answered:
+            if answered and number >= wanted:
                 break
     except CollectError as found:
         error = found
     finally:
         replies.close()
-    return Tried(feed, error, answered, needs)
+    return Tried(feed, error, answered, needs, shown=wanted > 1 and number >= wanted and error is None)
 
 
 def _service(
@@ -141,6 +144,8 @@ def _permission(name: str, where: str, tried: list[Tried], holds: set[str] | Col
     refused = next((one.error for one in tried if one.error is not None and _names_any(one.error, [name])), None)
     if refused is not None:
         return Diagnosis(subject, "missing", refused.message, fix)
+    if any(one.shown for one in tried):
+        return Diagnosis(subject, "ok", used)
     if not isinstance(holds, CollectError):
         return (
             Diagnosis(subject, "ok", used) if name in holds else Diagnosis(subject, "missing", f"not held, {used}", fix)

@@ -38,12 +38,34 @@ class Audited:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """Another service that the scope may name in place of the feed's own."""
+
+    chosen: Callable[[GcpSession], bool]
+    service: str
+    permissions: tuple[str, ...]
+    shown_by: int = 1
+    """How many answers show that all of these permissions are held; they may be granted below the project."""
+
+
+@dataclass(frozen=True)
 class GcpFeed(Feed[GcpSession]):
     """A feed that knows which API it asks."""
 
     service: str = ""
     below: tuple[str, ...] = ()
     """Permissions that it needs besides on an organisation or folder whose projects are in scope."""
+    instead: Instead | None = None
+
+    def asks(self, session: GcpSession) -> str:
+        """The service that is asked, as the scope wants it."""
+        return self.instead.service if self.instead and self.instead.chosen(session) else self.service
+
+    def needs(self, session: GcpSession) -> frozenset[str]:
+        """The permissions that it needs where it asks, as the scope wants it."""
+        if self.instead and self.instead.chosen(session):
+            return frozenset(self.instead.permissions)
+        return frozenset(name for table in self.tables for name in table.permissions)
 
 
 def place(target: Target) -> str:
@@ -73,6 +95,7 @@ def feed(
     below: tuple[str, ...] = (),
     targets: Callable[[GcpSession], Iterable[Target]] | None = None,
     window: Callable[[GcpSession], Window | None] = lambda session: None,
+    instead: Instead | None = None,
 ) -> GcpFeed:
     """Put a feed together: remembers when it ran, parses replies for `shape`, writes the query that finds it."""
 
@@ -101,6 +124,8 @@ def feed(
             yield from shape(data, reply.context)
 
     def corroborate(session: GcpSession, target: Target) -> str | None:
+        if instead is not None and instead.chosen(session):
+            return None  # the evidence names its jobs
         return in_audit_log(session, name, target, audited)
 
     return GcpFeed(
@@ -113,6 +138,7 @@ def feed(
         window=window,
         corroborate=corroborate,
         service=audited.service,
+        instead=instead,
         below=everywhere.permissions if everywhere is not None else below,
     )
 

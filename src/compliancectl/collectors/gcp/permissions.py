@@ -45,6 +45,18 @@ Where projects are looked for, the role also needs:
 
 {below}
 
+With `logs` in the scope, restores are looked for in a BigQuery dataset that Log Analytics links, and its project takes part with:
+
+{linked}
+
+```sh
+gcloud services enable bigquery.googleapis.com --project=LOGS_PROJECT
+gcloud projects add-iam-policy-binding LOGS_PROJECT \\
+  --member=serviceAccount:compliance-reader@PROJECT.iam.gserviceaccount.com --role=roles/bigquery.jobUser
+bq add-iam-policy-binding --member=serviceAccount:compliance-reader@PROJECT.iam.gserviceaccount.com \\
+  --role=roles/bigquery.dataViewer LOGS_PROJECT:DATASET
+```
+
 No key needs to be made. People act as the service account with their own login and `impersonate:
 compliance-reader@PROJECT.iam.gserviceaccount.com` in the scope:
 
@@ -73,13 +85,14 @@ With `quota_project` in the scope, the principal also needs roles/serviceusage.s
 """
 
 
-def text(tables: Iterable[Table], services: Iterable[str], below: Iterable[str]) -> str:
+def text(tables: Iterable[Table], services: Iterable[str], below: Iterable[str], linked: Iterable[str]) -> str:
     """Markdown: the role, the APIs, the commands that create and grant it, and what each table needs."""
     found = sorted(tables, key=lambda table: table.name)
     names = sorted({name for table in found for name in table.permissions})
     hosts = sorted({SERVICES[name].host for name in services})
     return _TEXT.format(
         permissions="\n".join(f"- {name}" for name in names),
+        linked="\n".join(f"- {name}" for name in sorted(linked)),
         below="\n".join(f"- {name}" for name in sorted(below)),
         services=" \\\n  ".join(hosts),
         tables="\n".join(f"- {table.name}: {', '.join(sorted(table.permissions))}" for table in found),

@@ -30,6 +30,7 @@ SERVICES: dict[str, Service] = {
     "artifactregistry": Service(
         "artifactregistry.googleapis.com", "Artifact Registry API", "roles/artifactregistry.reader"
     ),
+    "bigquery": Service("bigquery.googleapis.com", "BigQuery API", "roles/bigquery.jobUser"),
     "certificatemanager": Service(
         "certificatemanager.googleapis.com", "Certificate Manager API", "roles/certificatemanager.viewer"
     ),

@@ -12,6 +12,7 @@ from compliancectl.sandbox.google.cloud import Cloud
 from compliancectl.sandbox.google.contacts import Contacts
 from compliancectl.sandbox.google.history import History
 from compliancectl.sandbox.google.inventory import Inventory
+from compliancectl.sandbox.google.linked import LinkedDatasets
 from compliancectl.sandbox.google.logserver import LogServer
 from compliancectl.sandbox.google.measures import Measures
 from compliancectl.sandbox.google.network import Networks
@@ -42,6 +43,7 @@ class Part:
     state: State
     tokens: TokenService
     logs: LogServer
+    linked: LinkedDatasets
     proxy: SqlProxy
     sqladmin_endpoint: str
     """What the Cloud SQL connector takes as `sqladmin_api_endpoint`."""
@@ -81,7 +83,9 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
     cloud = Cloud(state)
     resources = Resources(state)
     inventory = Inventory(state, sql, cloud, resources)
+    linked = LinkedDatasets(state)
     small = (
+        linked,
         Analysis(state),
         History(state, inventory),
         Networks(state),
@@ -114,6 +118,7 @@ def start(company: Company, folder: Path, database_socket: Backend | None = None
         state=state,
         tokens=token_service,
         logs=logs,
+        linked=linked,
         proxy=proxy,
         sqladmin_endpoint=f"{server.web.url}/sqladmin.googleapis.com",
     )

@@ -12,6 +12,7 @@ from compliancectl.sandbox.google import errors
 _TITLES = {
     "accesscontextmanager.googleapis.com": "Access Context Manager API",
     "artifactregistry.googleapis.com": "Artifact Registry API",
+    "bigquery.googleapis.com": "BigQuery API",
     "certificatemanager.googleapis.com": "Certificate Manager API",
     "cloudasset.googleapis.com": "Cloud Asset API",
     "cloudresourcemanager.googleapis.com": "Cloud Resource Manager API",

@@ -11,7 +11,8 @@ from compliancectl import canonical, clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
 from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
-from compliancectl.collectors.gcp.feed import Audited, feed, place
+from compliancectl.collectors.gcp.feed import Audited, Instead, feed, place, projects
+from compliancectl.collectors.gcp.feeds import linked_logs
 from compliancectl.collectors.gcp.feeds import log_tables as tables
 from compliancectl.collectors.gcp.inventory import Inventory
 from compliancectl.collectors.gcp.listing import Page, Tally, check_token
@@ -30,10 +31,8 @@ PAGE = 1000
 BATCH = 100
 """Projects in one request for log entries; Google allows no more."""
 _LOG_OF = re.compile(r"projects/([^/]+)/logs/")
-RESTORES = (
-    'protoPayload.methodName=("cloudsql.instances.restoreBackup" OR "cloudsql.instances.clone" OR '
-    '"cloudsql.instances.create")'
-)
+METHODS = ("cloudsql.instances.restoreBackup", "cloudsql.instances.clone", "cloudsql.instances.create")
+RESTORES = "protoPayload.methodName=({})".format(" OR ".join(f'"{method}"' for method in METHODS))
 _AUDIT = "type.googleapis.com/google.cloud.audit.AuditLog"
 
 
@@ -284,7 +283,17 @@ def entry_drops(session: GcpSession) -> tuple[Drop, ...]:
     )
 
 
+def _where_entries_are(session: GcpSession) -> Iterator[Target]:
+    """The places in scope; or the project that holds the dataset which the scope names instead."""
+    if session.config.logs is not None:
+        yield linked_logs.target(session, session.config.logs)
+    else:
+        yield from projects("logging")(session)
+
+
 def _fetch_entries(session: GcpSession, target: Target) -> Fetched:
+    if session.config.logs is not None:
+        return (yield from linked_logs.fetch(session, _window(session), METHODS))
     tally = Tally(filters=[entry_filter(_window(session))])
     yield from _entries(session, [place(target)], {"project": target.name}, tally)
     return tally.completeness("audit log entries in the window")
@@ -333,6 +342,9 @@ def _entries(session: GcpSession, places: list[str], context: Mapping[str, str],
 
 
 def _shape_entries(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
+    if "part" in context:  # of BigQuery
+        found = linked_logs.records(data) if context["part"] == "entries" else []
+        data, context = {"entries": [linked_logs.as_entry(record) for record in found]}, {}
     for record in data.get("entries", []):
         name, at, mark = record.get("logName"), record.get("timestamp"), record.get("insertId")
         audit = dig(record, "protoPayload.@type") == _AUDIT
@@ -381,6 +393,8 @@ FEEDS = (
         _shape_entries,
         Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"),
         everywhere=Everywhere(batches=_fetch_batches),
+        targets=_where_entries_are,
         window=_window,
+        instead=Instead(lambda session: session.config.logs is not None, "bigquery", linked_logs.PERMISSIONS, 3),
     ),
 )
