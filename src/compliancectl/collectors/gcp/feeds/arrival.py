@@ -92,7 +92,7 @@ def _newest(session: GcpSession, where: str, places: list[str], service: str, ta
     """The newest entry of a service in some places below one; and whether there is one."""
     fields = {**entry_fields(places, _filter(service, _window(session))), "order_by": "timestamp desc", "page_size": 1}
     drops = tuple(Drop(f"entries[].{name}", "payload") for name in PAYLOADS)
-    found = entry_pages(session, fields, {}, tally, drops)
+    found = entry_pages(session, fields, {}, tally, drops, kept=False)
     page = next(found)
     found.close()  # type: ignore[attr-defined]
     context = {"project": where, "place": places[0], "service": service, "part": "entries"}
