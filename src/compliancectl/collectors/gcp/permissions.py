@@ -80,7 +80,7 @@ def text(tables: Iterable[Table], services: Iterable[str], below: Iterable[str])
     hosts = sorted({SERVICES[name].host for name in services})
     return _TEXT.format(
         permissions="\n".join(f"- {name}" for name in names),
-        below="\n".join(f"- {name}" for name in sorted(below)),
+        below="\n".join(f"- {name}" for name in sorted(set(below) - set(names))),
         services=" \\\n  ".join(hosts),
         tables="\n".join(f"- {table.name}: {', '.join(sorted(table.permissions))}" for table in found),
     )
