@@ -111,6 +111,8 @@ class Feed(Generic[S]):
     """The span of time that the replies speak about, when they are events and not a state."""
     corroborate: Callable[[S, Target], str | None] = lambda session, target: None
     """A query that finds this collection in the source's own audit log."""
+    freshness: str = "as it was when the source was asked"
+    """How new what it tells is, in words."""
 
 
 @dataclass(frozen=True)
