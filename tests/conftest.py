@@ -25,6 +25,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(folder_of(item.nodeid), len(rank)))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where faults were tried: which fault turns which checks, and whether it did."""
+    tried = {
+        report.nodeid.partition("[")[2]: outcome
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "/test_faults.py::" in report.nodeid and "[" in report.nodeid
+    }
+    if not tried:
+        return
+    from compliancectl.sandbox import company
+
+    terminalreporter.section("fault → the checks that it turns, and no others")
+    for name, fault in company.faults().items():
+        turns = "; ".join(f"{test}: {', '.join(checks)}" for test, checks in sorted(fault.turns.items()))
+        terminalreporter.write_line(f"{name:<44} {turns}")
+    failed = sorted(what.rstrip("]") for what, outcome in tried.items() if outcome == "failed")
+    terminalreporter.write_line(f"not as it says: {'; '.join(failed) or 'none'} (of those that were tried)")
+
+
 class ByFolder(LoadScopeScheduling):
     """Each folder is one worker's, so that its servers and its evidence are made once."""
 

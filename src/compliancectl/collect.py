@@ -101,6 +101,7 @@ def collect(
             started = _prepare(folder, scope, collectors, feeds, resume, period, part)
         context = _context(scope, started, deadline_s)
         run = _Run(folder, started, replace(context, max_calls=max_calls, write_probes=write_probes), tell)
+        run.context = replace(run.context, unfinished=folder / store.UNFINISHED)
         people = stack.enter_context(redaction.people(openings))
         run.context = replace(run.context, progress=lambda text: _note(run, text), people=people)
         opened = _open_sessions(stack, run, collectors, sections, feeds)
@@ -364,6 +365,8 @@ def _close(run: _Run) -> RunRecord:
     with store.writing(run.folder):
         disk.sync_tree(run.folder)  # before anything says that the run is over
         store.write_run(run.folder, record)
+        if whole:
+            shutil.rmtree(run.folder / store.UNFINISHED, ignore_errors=True)
     return record
 
 

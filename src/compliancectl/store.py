@@ -6,9 +6,11 @@
                                       <table>.parquet shaped rows
 
 An item appears under its name only when it is whole: it is written to a folder whose name starts with a dot, and renamed.
-`kill -9` therefore leaves whole items and dot folders, and the next run removes the dot folders. All items are forced to the
-disk before `run.json` says that the run is over; if the machine itself goes down before, the run that continues this one
-finds by its digests which items did not reach the disk. A full disk is an `OutputError`, never a short file that looks finished.
+`kill -9` therefore leaves whole items and dot folders, and the next run removes the dot folders, but for `.unfinished`, in which
+collectors keep what they have of a long answer: the next try goes on from there, and it goes when the run is complete. All items
+are forced to the disk before `run.json` says that the run is over; if the machine itself goes down before, the run that continues
+this one finds by its digests which items did not reach the disk. A full disk is an `OutputError`, never a short file that looks
+finished.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from compliancectl.model.evidence import EvidenceItem, RunRecord
 RUN_FILE = "run.json"
 EVIDENCE = "evidence"
 ITEM_FILE = "item.json"
+UNFINISHED = ".unfinished"
+"""What collectors keep of long answers until the run is complete."""
 _LOCK = ".lock"
 BEFORE_RUN = frozenset({_LOCK, f".{RUN_FILE}.new"})
 """All that a run can have left in its folder before it wrote `run.json`."""

@@ -218,3 +218,15 @@ def test_a_bug_is_exit_70_without_a_traceback(
     assert app.run(["demo", "--list-faults"]) == 70
     errors = capsys.readouterr().err
     assert "ZeroDivisionError" in errors and "COMPLIANCECTL_DEBUG" in errors and "Traceback" not in errors
+
+
+@pytest.mark.parametrize("width", ["60", "80", "200"])
+def test_a_table_is_shown_with_its_sources_uncut_and_how_new_it_is(
+    width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    assert app.run(["collectors", "show", "gcp.enabled_api"]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out and "freshness: as it was when the API was asked; below an organisation" in out
+    if width == "200":
+        assert "serviceusage.v1#GoogleApiServiceusageV1Service:name" in out

@@ -24,11 +24,12 @@ CONNECTOR = {"cloudsql.instances.connect"}
 
 LINKED = {"bigquery.datasets.get", "bigquery.jobs.create", "bigquery.tables.getData"}
 """What is needed only where the scope names a dataset that holds the audit logs."""
+ROLES = {"iam.roles.get"}
+"""What Google's analysis of policies needs to look into roles of one's own; no method asks for it by itself."""
 
 BELOW = {
     "cloudasset.assets.analyzeOrgPolicy",
     "cloudasset.assets.listIamPolicy",
-    "cloudasset.assets.listResource",
     "resourcemanager.folders.getIamPolicy",
     "resourcemanager.folders.list",
     "resourcemanager.organizations.getIamPolicy",
@@ -41,7 +42,7 @@ def demanded() -> set[str]:
     """The permissions that the sandbox's contract demands for what the collector asks."""
     rest = {method.permission for api in apis().values() for method in api.methods if method.permission}
     rpcs = logserver.contract()["methods"].values()
-    return rest | {entry[name] for entry in rpcs for name in ("permission", "private") if name in entry}
+    return rest | ROLES | {entry[name] for entry in rpcs for name in ("permission", "private") if name in entry}
 
 
 def troubled(lines: dict[str, Any]) -> dict[str, str]:

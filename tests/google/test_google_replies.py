@@ -22,6 +22,10 @@ TABLES = {
     "cloudasset.searchAllResources": "gcp.data_store",
     "certificatemanager.projects.locations.certificates.list": "gcp.managed_certificate",
     "iam.projects.locations.workloadIdentityPools.list": "gcp.identity_provider",
+    "accesscontextmanager.accessPolicies.list": "gcp.perimeter",
+    "accesscontextmanager.accessPolicies.servicePerimeters.list": "gcp.perimeter",
+    "dlp.organizations.locations.columnDataProfiles.list": "gcp.column_profile",
+    "dlp.projects.locations.columnDataProfiles.list": "gcp.column_profile",
     "iam.projects.locations.workloadIdentityPools.providers.list": "gcp.identity_provider",
     "iam.projects.serviceAccounts.list": "gcp.service_account",
     "kmsinventory.projects.cryptoKeys.list": "gcp.kms_key",
@@ -63,11 +67,13 @@ OF_ROOTS = [
     "cloudasset.assets.list",
     "cloudresourcemanager.folders.list",
     "cloudresourcemanager.projects.list",
+    "dlp.organizations.locations.columnDataProfiles.list",
     "policyanalyzer.organizations.locations.activityTypes.activities.query",
     "securitycenter.organizations.sources.findings.list",
 ]
 """Asked of an organisation."""
 ALONE = {
+    "dlp.projects.locations.columnDataProfiles.list": {"organization": None},
     "essentialcontacts.projects.contacts.list": {"organization": None},
     "essentialcontacts.folders.contacts.list": {"organization": None, "projects": [], "folders": ["610000000001"]},
     "securitycenter.folders.sources.findings.list": {"organization": None, "projects": [], "folders": ["610000000001"]},

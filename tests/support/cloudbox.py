@@ -50,13 +50,20 @@ class Box:
         return self.sandbox.scope_file
 
     def collect(
-        self, *tables: str, deadline_s: float = 30.0, env: Mapping[str, str] | None = None, **config: Any
+        self,
+        *tables: str,
+        deadline_s: float = 30.0,
+        env: Mapping[str, str] | None = None,
+        resume: Path | None = None,
+        **config: Any,
     ) -> Collected:
-        """Collect the tables into a new run."""
+        """Collect the tables into a new run, or go on with one."""
         scope = load.load_scope(self.scope(**config))
-        run = self.folder / f"run-{next(self.numbers)}"
+        run = resume or self.folder / f"run-{next(self.numbers)}"
         with environment({**self.sandbox.env, **(env or {})}):
-            collect(scope, {"gcp": plugins.collector("gcp")}, tables, run, deadline_s=deadline_s)
+            collect(
+                scope, {"gcp": plugins.collector("gcp")}, tables, run, deadline_s=deadline_s, resume=resume is not None
+            )
         return Collected(run, {(item.feed, item.target): item for item in store.read_items(run)})
 
     def doctor(self, *, env: Mapping[str, str] | None = None, **config: Any) -> dict[str, Diagnosis]:

@@ -39,7 +39,7 @@ def list_(format: OutputFormat = Format.text) -> int:
 
 @app.command(epilog="Example: compliancectl collectors show gcp.sql_instance")
 def show(table: Annotated[str, typer.Argument(help="Table, such as gcp.sql_instance.")]) -> int:
-    """Show a table: columns, meaning, source field, permissions."""
+    """Show a table: columns, meaning, source field, permissions, freshness."""
     import difflib
 
     from rich.table import Table as Grid
@@ -56,12 +56,15 @@ def show(table: Annotated[str, typer.Argument(help="Table, such as gcp.sql_insta
     found = tables[table]
     console = out()
     console.print(f"[bold]{found.name}[/bold]  {found.description}\n")
-    grid = Grid("column", "type", "meaning", "source", box=None, pad_edge=False, header_style="dim")
+    grid = Grid(box=None, pad_edge=False, header_style="dim")
+    for name in ("column", "type", "meaning", "source"):
+        grid.add_column(name, overflow="fold")  # a field that is cut short cannot be looked up
     for column in found:
         star = " *" if column.name in found.key else ""
         grid.add_row(column.name + star, column.type.sql, column.description, column.source)
     console.print(grid)
     console.print("\n* identifies the row")
+    console.print(f"freshness: {plugins.collector(found.source).collector.feed_of(table).freshness}")
     if found.permissions:
         console.print("permissions: " + ", ".join(found.permissions))
     for drop in found.drops:

@@ -82,6 +82,8 @@ class Context:
     """Most requests that a source which keeps such a budget may be sent in this run; None: no limit."""
     people: People | None = None
     """Gives pseudonyms for personal values; None: a collector removes them."""
+    unfinished: Path | None = None
+    """Where a collector may keep parts of a long answer until the run is complete; the next try finds them there."""
     write_probes: bool = False
     """Whether somebody allowed to try writes, rolled back, in databases that the scope declares to be clones."""
     progress: Callable[[str], None] = lambda text: None
@@ -109,6 +111,8 @@ class Feed(Generic[S]):
     """The span of time that the replies speak about, when they are events and not a state."""
     corroborate: Callable[[S, Target], str | None] = lambda session, target: None
     """A query that finds this collection in the source's own audit log."""
+    freshness: str = "as it was when the source was asked"
+    """How new what it tells is, in words."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def feed(
     everywhere: Everywhere | None = ASK_EACH,
     below: tuple[str, ...] = (),
     targets: Callable[[GcpSession], Iterable[Target]] | None = None,
-    window: Callable[[GcpSession], Window | None] = lambda session: None,
+    window: Callable[[GcpSession], Window | None] | None = None,
     instead: Instead | None = None,
 ) -> GcpFeed:
     """Put a feed together: remembers when it ran, parses replies for `shape`, writes the query that finds it."""
@@ -135,12 +135,23 @@ def feed(
         targets=targets or projects(audited.service),
         fetch=fetched,
         shape=shaped,
-        window=window,
+        window=window or (lambda session: None),
         corroborate=corroborate,
+        freshness=_freshness(everywhere, window is not None),
         service=audited.service,
         instead=instead,
         below=everywhere.permissions if everywhere is not None else below,
     )
+
+
+def _freshness(everywhere: Everywhere | None, window: bool) -> str:
+    """How new what a feed tells is: Google says of its inventory that changes usually show within minutes."""
+    if window:
+        return "what happened until the run began; the evidence has the window"
+    if everywhere is not None and (everywhere.types or everywhere.fetch):
+        inventory = "as Cloud Asset Inventory has it for the instant at which the run began, usually minutes behind"
+        return f"as it was when the API was asked; below an organisation or folder {inventory}"
+    return "as it was when the API was asked"
 
 
 def in_audit_log(session: GcpSession, name: str, target: Target, audited: Audited) -> str | None:

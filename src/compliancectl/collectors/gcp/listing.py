@@ -29,13 +29,17 @@ class Tally:
     listings: int = 0
     warnings: list[str] = field(default_factory=list)
     filters: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What else there is to say about how it was read."""
 
     def completeness(self, noun: str) -> Completeness:
         """How it is known that nothing is missing."""
         lists = "1 listing" if self.listings == 1 else f"{self.listings} listings"
         pages = "1 page" if self.pages == 1 else f"{self.pages} pages"
         return Completeness(
-            method=f"{lists} of {noun} read to the end: the last of {pages} carried no page token",
+            method="; ".join(
+                (f"{lists} of {noun} read to the end: the last of {pages} carried no page token", *self.notes)
+            ),
             pages=self.pages,
             items=self.items,
             exhausted=True,

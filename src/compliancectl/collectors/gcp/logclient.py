@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _NO_LIMIT = -1
 
 
+class NotAccepted(SourceFailed):
+    """The service does not accept the request as it is: a page token that has expired, for one."""
+
+
 @dataclass(frozen=True)
 class _Answered:
     """What `calls` wants to know of an answer."""
@@ -158,7 +162,7 @@ def _judge(
         return TryAgain(SourceFailed(f"{where}{code}: {message}", hint=LATER), _retry_delay(error))
     if code in ("UNIMPLEMENTED", "DATA_LOSS"):
         return Garbage(f"{where}{code}: {message}", hint=ENDPOINT)
-    return SourceFailed(f"{where}{code}: {message}")
+    return (NotAccepted if code == "INVALID_ARGUMENT" else SourceFailed)(f"{where}{code}: {message}")
 
 
 def _forbidden(asked: Asked, error: GoogleAPICallError, message: str) -> CollectError:

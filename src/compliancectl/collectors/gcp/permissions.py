@@ -93,7 +93,7 @@ def text(tables: Iterable[Table], services: Iterable[str], below: Iterable[str],
     return _TEXT.format(
         permissions="\n".join(f"- {name}" for name in names),
         linked="\n".join(f"- {name}" for name in sorted(linked)),
-        below="\n".join(f"- {name}" for name in sorted(below)),
+        below="\n".join(f"- {name}" for name in sorted(set(below) - set(names))),
         services=" \\\n  ".join(hosts),
         tables="\n".join(f"- {table.name}: {', '.join(sorted(table.permissions))}" for table in found),
     )

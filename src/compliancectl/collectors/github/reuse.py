@@ -23,14 +23,14 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from compliancectl import canonical, clock, store
 from compliancectl.collectors.base import Reply
-from compliancectl.model.evidence import Attempt
+from compliancectl.collectors.flat import flat, unflat
 
 SETTLED = timedelta(minutes=1)
 """How long before it was asked for the last update must lie: GitHub's times are whole seconds, and its replicas lag."""
@@ -99,7 +99,7 @@ class Branch:
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a new answer; it counts once `Kept.finish` is called, or if the next collection must go on from here."""
-        raw = json.dumps(_flat(reply)).encode()
+        raw = json.dumps(flat(reply)).encode()
         digest = canonical.sha256(raw)
         with store.writing(self.fresh):
             self.fresh.mkdir(parents=True, exist_ok=True)
@@ -248,7 +248,7 @@ def _taken(folder: Path, key: str, digest: str | None) -> Reply | None:
         raw = (folder / _name(key)).read_bytes() if digest is not None else b""
     except OSError:
         return None
-    return _reply(json.loads(raw)) if raw and canonical.sha256(raw) == digest else None
+    return unflat(json.loads(raw)) if raw and canonical.sha256(raw) == digest else None
 
 
 def _signature_so_far(folder: Path, first: Reply, answers: Mapping[str, str]) -> dict[str, Any] | None:
@@ -278,27 +278,3 @@ def _settled(signature: Mapping[str, Any], first: str) -> bool:
     except ValueError:
         return False
     return all(moment <= clock.parse(first) - SETTLED for moment in times)
-
-
-def _flat(reply: Reply) -> dict[str, Any]:
-    """A reply as JSON."""
-    flat = {part.name: getattr(reply, part.name) for part in fields(reply)}
-    return {
-        **flat,
-        "body": reply.body.decode("utf-8"),
-        "requested_at": clock.text(reply.requested_at),
-        "completed_at": clock.text(reply.completed_at),
-        "attempts": [attempt.model_dump(mode="json") for attempt in reply.attempts],
-    }
-
-
-def _reply(flat: dict[str, Any]) -> Reply:
-    return Reply(
-        **{
-            **flat,
-            "body": flat["body"].encode("utf-8"),
-            "requested_at": clock.parse(flat["requested_at"]),
-            "completed_at": clock.parse(flat["completed_at"]),
-            "attempts": tuple(Attempt.model_validate(attempt) for attempt in flat["attempts"]),
-        }
-    )

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     import grpc
 
 SERVICE = "logging.googleapis.com"
-STATUSES = ("UNAUTHENTICATED", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "NOT_FOUND")
+STATUSES = (
+    "INVALID_ARGUMENT",
+    "UNAUTHENTICATED",
+    "RESOURCE_EXHAUSTED",
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "INTERNAL",
+    "NOT_FOUND",
+)
 FAILURES = (*STATUSES, "endless-page-token", "repeated-page-token", "slow", "garbage")
 """Names of `vendor` misbehaviours that the server knows."""
 
@@ -88,7 +96,7 @@ class LogServer:
         def serve(request: Any, context: grpc.ServicerContext) -> Any:
             self.log.append((name, request))
             self._admit(name, permission, request, context)
-            reply = self._answer(name, request, context)
+            reply = self._answer(_described(name, request), request, context)
             self.replies = [*self.replies[-199:], (name, reply)]
             return reply
 
@@ -117,7 +125,7 @@ class LogServer:
                 info={"permission": permission, "resource": where},
             )
         for failure in STATUSES:
-            rule = self._take(name, failure)
+            rule = self._take(_described(name, request), failure)
             if rule is not None:
                 _abort(context, failure, f"The sandbox was told to answer {failure}.", retry_s=rule.seconds)
 
@@ -126,11 +134,11 @@ class LogServer:
 
     def _answer(self, name: str, request: Any, context: grpc.ServicerContext) -> Any:
         try:
-            if name.endswith("ListSinks"):
+            if "ListSinks" in name:
                 reply = logcontent.sinks(self.state, request)
-            elif name.endswith("ListBuckets"):
+            elif "ListBuckets" in name:
                 reply = logcontent.buckets(self.state, request)
-            elif name.endswith("ListLogMetrics"):
+            elif "ListLogMetrics" in name:
                 reply = logcontent.metrics(self.state, request)
             else:
                 reply = logcontent.entries(self.state, request, self.generated_entries)
@@ -145,6 +153,11 @@ class LogServer:
         elif rule := self._take(name, "slow"):
             self._stopping.wait(rule.seconds)
         return reply
+
+
+def _described(name: str, request: Any) -> str:
+    """What misbehaviours are searched in: the method, and the page if it is not the first."""
+    return f"{name} after {request.page_token}" if request.page_token else name
 
 
 def _bytes(kind: Any, reply: Any) -> bytes:

@@ -18,6 +18,8 @@ _FILTER = re.compile(
 _CALLS = re.compile(
     r'metric\.type="serviceruntime\.googleapis\.com/api/request_count" AND resource\.type="consumed_api" AND \((.+)\)'
 )
+_UPTIME = 'metric.type="monitoring.googleapis.com/uptime_check/check_passed"'
+_INSTANCES = 'metric.type="run.googleapis.com/container/instance_count" AND resource.type="cloud_run_revision"'
 _USUAL = {"cpu": 0.31, "disk": 0.47}
 _BUSY_HOUR, _BUSY = 20, 0.93
 """An hour of the day in which homework is done."""
@@ -34,21 +36,69 @@ class Measures:
         """timeSeries.list, for the two metrics of databases and in hours."""
         text = call.first("filter") or ""
         found, calls = _FILTER.fullmatch(text), _CALLS.fullmatch(text)
+        if text in (_UPTIME, _INSTANCES):
+            return self.uptime(call) if text == _UPTIME else self.instances(call)
         if calls is not None:
             return self.calls(call, re.findall(r'"([^"]+)"', calls.group(1)))
         if found is None:
             raise errors.invalid("The sandbox knows only the filters for databases, and for calls of APIs.")
         if call.first("aggregation.alignmentPeriod") != "3600s" or not call.first("view"):
             raise errors.invalid("The sandbox measures in hours, and wants a view.")
-        start, end = (clock.parse(str(call.first(f"interval.{edge}Time"))) for edge in ("start", "end"))
-        if start > end:
-            raise errors.invalid("The start time must not be later than the end time.")
+        start, end = _interval(call)
         project = call.path["project"]
         return {
             "timeSeries": [
                 _series(project, name, it, (found.group(1), found.group(2)), (start, end))
                 for name, it in sorted(self.state.project(project).get("sql", {}).items())
                 if it.get("state", "RUNNABLE") == "RUNNABLE"
+            ]
+        }
+
+    def uptime(self, call: Call) -> dict[str, Any]:
+        """Which part of each check's questions was answered rightly, day by day."""
+        if call.first("aggregation.perSeriesAligner") != "ALIGN_FRACTION_TRUE":
+            raise errors.invalid("The sandbox gives the fraction of those that passed.")
+        start, end = _interval(call)
+        it = self.state.project(call.path["project"])
+        told = it.get("uptime", {})
+        return {
+            "timeSeries": [
+                {
+                    "metric": {"type": _UPTIME.split('"')[1], "labels": {"check_id": check}},
+                    "resource": {"type": "uptime_url", "labels": {"project_id": call.path["project"]}},
+                    "metricKind": "GAUGE",
+                    "valueType": "DOUBLE",
+                    "points": _points(start, end, timedelta(days=1), _each(told.get(check, {}), end)),
+                }
+                for check in sorted(it.get("resources", {}).get("uptime_checks", {}))
+            ]
+        }
+
+    def instances(self, call: Call) -> dict[str, Any]:
+        """How many instances of each service there were, hour by hour."""
+        fields = ["resource.labels.service_name", "resource.labels.location"]
+        if call.query.get("aggregation.groupByFields") != fields:
+            raise errors.invalid("The sandbox adds instances up by service and location.")
+        start, end = _interval(call)
+        it = self.state.project(call.path["project"])
+        return {
+            "timeSeries": [
+                {
+                    "metric": {"type": _INSTANCES.split('"')[1]},
+                    "resource": {
+                        "type": "cloud_run_revision",
+                        "labels": {"service_name": name, "location": service["region"]},
+                    },
+                    "metricKind": "GAUGE",
+                    "valueType": "INT64",
+                    "points": _points(
+                        start,
+                        end,
+                        timedelta(hours=1),
+                        _always(it.get("run_instances", {}).get(name, 3)),
+                    ),
+                }
+                for name, service in sorted(it.get("run_services", {}).items())
             ]
         }
 
@@ -91,3 +141,30 @@ def _series(
         "valueType": "DOUBLE",
         "points": points,
     }
+
+
+def _interval(call: Call) -> tuple[datetime, datetime]:
+    start, end = (clock.parse(str(call.first(f"interval.{edge}Time"))) for edge in ("start", "end"))
+    if start > end:
+        raise errors.invalid("The start time must not be later than the end time.")
+    return start, end
+
+
+def _points(
+    start: datetime, end: datetime, step: timedelta, value: Callable[[datetime], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """One point for each step, the newest first."""
+    points, at = [], end
+    while at - step >= start:
+        points.append({"interval": {"startTime": stamp(at - step), "endTime": stamp(at)}, "value": value(at)})
+        at -= step
+    return points
+
+
+def _each(told: dict[str, float], end: datetime) -> Callable[[datetime], dict[str, Any]]:
+    """Nearly all of a day's questions pass, unless the definition says for so many days ago."""
+    return lambda at: {"doubleValue": told.get(f"days_ago_{(end - at).days}", 0.9998)}
+
+
+def _always(count: int) -> Callable[[datetime], dict[str, Any]]:
+    return lambda at: {"int64Value": str(count)}

@@ -20,7 +20,7 @@ from compliancectl.collectors.gcp.inventory import LIST, Inventory, Outside
 from compliancectl.collectors.gcp.listing import Tally, single
 from compliancectl.collectors.gcp.redact import REDACTED, Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession, Request
-from compliancectl.collectors.gcp.shaping import columns, dig, resource_column, text
+from compliancectl.collectors.gcp.shaping import columns, dig, text
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import BOOL, INT, TEXT, Column, ListOf, Table
 
@@ -43,7 +43,13 @@ ACCESS = Table(
     "One row per grant, condition and principal that can connect to databases, or read objects or secrets, groups expanded.",
     columns(
         Column("project", TEXT, "The project, folder or organisation that was analysed.", "scope", required=True),
-        resource_column("the thing whose IAM policy grants it, as Cloud Asset Inventory names it"),
+        Column(
+            "resource",
+            TEXT,
+            "The thing whose IAM policy grants it, as Cloud Asset Inventory names it.",
+            f"{_RESULT}:attachedResourceFullName",
+            required=True,
+        ),
         Column("position", INT, "Number of the row among those of its policy.", "derived: position", required=True),
         Column(
             "place",

@@ -18,16 +18,16 @@ from compliancectl.collectors.base import Fetched, Reply, Row, Target
 from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import SERVICE_TYPE, Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
-from compliancectl.collectors.gcp.feeds.load import LIST as SERIES
 from compliancectl.collectors.gcp.feeds.logs import BATCH, entry_fields, entry_pages
 from compliancectl.collectors.gcp.feeds.pgaudit import PAYLOADS
+from compliancectl.collectors.gcp.feeds.series import DROPS, measured
+from compliancectl.collectors.gcp.feeds.series import LIST as SERIES
 from compliancectl.collectors.gcp.feeds.silence import PRIVATE, believe
 from compliancectl.collectors.gcp.inventory import Inventory, assets, place_of
-from compliancectl.collectors.gcp.listing import Listing, Tally, pages
+from compliancectl.collectors.gcp.listing import Tally
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, convert, dig, instant, project_column, text
-from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.evidence import Completeness, Window
 from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
@@ -72,7 +72,7 @@ CALLS = Table(
     ),
     key=("resource",),
     permissions=(SERIES,),
-    drops=("metadata of what is measured: labels may name people",),
+    drops=DROPS,
 )
 
 
@@ -92,7 +92,7 @@ def _newest(session: GcpSession, where: str, places: list[str], service: str, ta
     """The newest entry of a service in some places below one; and whether there is one."""
     fields = {**entry_fields(places, _filter(service, _window(session))), "order_by": "timestamp desc", "page_size": 1}
     drops = tuple(Drop(f"entries[].{name}", "payload") for name in PAYLOADS)
-    found = entry_pages(session, fields, {}, tally, drops)
+    found = entry_pages(session, fields, {}, tally, drops, kept=False)
     page = next(found)
     found.close()  # type: ignore[attr-defined]
     context = {"project": where, "place": places[0], "service": service, "part": "entries"}
@@ -103,29 +103,17 @@ def _calls(session: GcpSession, project: str, silent: list[str], tally: Tally) -
     """How often the APIs of silent services were called from a project."""
     window = _window(session)
     hosts = " OR ".join(f'resource.labels.service="{SERVICES[service]}"' for service in silent)
-    listing = Listing(
-        Asked("monitoring", SERIES, f"projects/{project}"),
-        f"v3/projects/{project}/timeSeries",
-        "timeSeries",
-        ("pageSize", 100_000),
-        params=(
-            (
-                "filter",
-                f'metric.type="serviceruntime.googleapis.com/api/request_count" AND resource.type="consumed_api" AND ({hosts})',
-            ),
-            ("interval.startTime", clock.text(window.start)),
-            ("interval.endTime", clock.text(window.end)),
-            ("aggregation.alignmentPeriod", f"{HOURS * 3600}s"),
-            ("aggregation.perSeriesAligner", "ALIGN_SUM"),
-            ("aggregation.crossSeriesReducer", "REDUCE_SUM"),
-            ("aggregation.groupByFields", "resource.labels.service"),
-            ("view", "FULL"),
-        ),
-        drops=(Drop("timeSeries[].metadata", "label"),),
-        context={"project": project, "part": "calls", "silent": json.dumps(silent)},
+    wanted = (
+        f'metric.type="serviceruntime.googleapis.com/api/request_count" AND resource.type="consumed_api" AND ({hosts})'
     )
-    for page in pages(session, listing, tally):
-        yield page.reply
+    summed = (
+        ("alignmentPeriod", f"{HOURS * 3600}s"),
+        ("perSeriesAligner", "ALIGN_SUM"),
+        ("crossSeriesReducer", "REDUCE_SUM"),
+        ("groupByFields", "resource.labels.service"),
+    )
+    for reply in measured(session, project, wanted, window, summed, tally):
+        yield replace(reply, context={"project": project, "part": "calls", "silent": json.dumps(silent)})
 
 
 def _fetch(session: GcpSession, target: Target) -> Fetched:

@@ -24,7 +24,7 @@ from compliancectl.collectors.gcp.inventory import LIST, Inventory, asset_pages,
 from compliancectl.collectors.gcp.listing import Tally, single
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession, Request
-from compliancectl.collectors.gcp.shaping import columns, dig, instant, resource_column, text
+from compliancectl.collectors.gcp.shaping import columns, dig, instant, text
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.evidence import Window
 from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, ListOf, Table, struct
@@ -41,7 +41,7 @@ VERSION = Table(
     "One row per version of an asset that is followed, in the last five weeks: what its decisive settings were, and when.",
     columns(
         Column("project", TEXT, "The project; or folders/F, organizations/N.", "cloudasset.v1#Asset:ancestors[]", True),
-        resource_column("as Cloud Asset Inventory names the asset"),
+        Column("resource", TEXT, "The asset, as Cloud Asset Inventory names it.", f"{_T}:asset.name", required=True),
         Column("position", INT, "Number of the version, the oldest first.", "derived: position", required=True),
         Column("kind", TEXT, "Type of the asset.", f"{_T}:asset.assetType", required=True),
         Column("since", TIME, "When it began to be so.", f"{_T}:window.startTime", required=True),

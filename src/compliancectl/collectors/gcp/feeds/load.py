@@ -5,25 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from compliancectl import clock
 from compliancectl.collectors.base import Fetched, Row, Target
 from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
+from compliancectl.collectors.gcp.feeds.series import DAYS, DROPS, LIST, last_weeks, measured
 from compliancectl.collectors.gcp.feeds.sql import instance_name
-from compliancectl.collectors.gcp.listing import Listing, Tally, pages
-from compliancectl.collectors.gcp.redact import Drop, parse
+from compliancectl.collectors.gcp.listing import Tally
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, instant, project_column, resource_column, text
-from compliancectl.collectors.gcp.verdict import Asked
-from compliancectl.model.evidence import Window
 from compliancectl.model.table import INT, TEXT, TIME, Column, ListOf, Table
 
-LIST = "monitoring.timeSeries.list"
-DAYS = 28
 METRICS = {
     "cpu": "cloudsql.googleapis.com/database/cpu/utilization",
     "disk": "cloudsql.googleapis.com/database/disk/utilization",
@@ -49,15 +43,8 @@ LOAD = Table(
     ),
     key=("resource", "measure", "until"),
     permissions=(LIST,),
-    drops=("metadata of what is measured: labels may name people",),
+    drops=DROPS,
 )
-
-
-def _window(session: GcpSession) -> Window:
-    """The last days of the period in whole hours, as far as it has passed; Google keeps fine measurements for six weeks."""
-    period, now = session.context.period, session.context.as_of
-    end = min(period.end, now).replace(minute=0, second=0, microsecond=0)
-    return Window(start=max(min(period.start, end), end - timedelta(days=DAYS)), end=end)
 
 
 def _filter(measure: str) -> str:
@@ -65,28 +52,12 @@ def _filter(measure: str) -> str:
 
 
 def _fetch(session: GcpSession, target: Target) -> Fetched:
-    window = _window(session)
+    window = last_weeks(session)
     tally = Tally(filters=[_filter(measure) for measure in METRICS])
+    hourly = (("alignmentPeriod", "3600s"), ("perSeriesAligner", "ALIGN_MEAN"))
     for measure in METRICS:
-        listing = Listing(
-            Asked("monitoring", LIST, f"projects/{target.name}"),
-            f"v3/projects/{target.name}/timeSeries",
-            "timeSeries",
-            ("pageSize", 100_000),
-            params=(
-                ("filter", _filter(measure)),
-                ("interval.startTime", clock.text(window.start)),
-                ("interval.endTime", clock.text(window.end)),
-                ("aggregation.alignmentPeriod", "3600s"),
-                ("aggregation.perSeriesAligner", "ALIGN_MEAN"),
-                ("view", "FULL"),
-            ),
-            drops=(Drop("timeSeries[].metadata", "label"),),
-        )
-        for page in pages(session, listing, tally):
-            found = parse(page.reply.body)
-            tally.warnings += [f"not complete: {e.get('message', '')}" for e in found.get("executionErrors", [])]
-            yield replace(page.reply, context={"project": target.name, "measure": measure})
+        for reply in measured(session, target.name, _filter(measure), window, hourly, tally):
+            yield replace(reply, context={"project": target.name, "measure": measure})
     return tally.completeness("measurements of processor and disk, by the hour")
 
 
@@ -121,6 +92,6 @@ FEEDS = (
         _shape,
         Audited("monitoring", "google.monitoring.v3.MetricService.ListTimeSeries"),
         everywhere=Everywhere(held=("sqladmin.googleapis.com/Instance",)),
-        window=_window,
+        window=last_weeks,
     ),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from compliancectl import canonical, clock
+from compliancectl import clock
 from compliancectl.collectors.base import Fetched, Reply, Row, Target
 from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
@@ -15,17 +15,13 @@ from compliancectl.collectors.gcp.feed import Audited, Instead, feed, place, pro
 from compliancectl.collectors.gcp.feeds import linked_logs
 from compliancectl.collectors.gcp.feeds import log_tables as tables
 from compliancectl.collectors.gcp.inventory import Inventory
-from compliancectl.collectors.gcp.listing import Page, Tally, check_token
-from compliancectl.collectors.gcp.logclient import rpc
-from compliancectl.collectors.gcp.redact import Drop, apply, people_outside
+from compliancectl.collectors.gcp.listing import Page, Tally
+from compliancectl.collectors.gcp.logpages import log_pages
+from compliancectl.collectors.gcp.redact import Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import dig, full_name, row
 from compliancectl.collectors.gcp.verdict import Asked
-from compliancectl.errors import Garbage
 from compliancectl.model.evidence import Window
-
-if TYPE_CHECKING:
-    from compliancectl.collectors.calls import Answer
 
 PAGE = 1000
 BATCH = 100
@@ -34,110 +30,6 @@ _LOG_OF = re.compile(r"projects/([^/]+)/logs/")
 METHODS = ("cloudsql.instances.restoreBackup", "cloudsql.instances.clone", "cloudsql.instances.create")
 RESTORES = "protoPayload.methodName=({})".format(" OR ".join(f'"{method}"' for method in METHODS))
 _AUDIT = "type.googleapis.com/google.cloud.audit.AuditLog"
-
-
-def log_pages(
-    session: GcpSession,
-    asked: Asked,
-    service: str,
-    method: str,
-    message: str,
-    fields: Mapping[str, Any],
-    key: str,
-    drops: tuple[Drop, ...],
-    context: Mapping[str, str],
-    tally: Tally,
-) -> Iterator[Page]:
-    """Read a list over gRPC to its end, page by page.
-
-    Raises:
-        CollectError: if a page cannot be read, tokens repeat, or there are more pages than the limit.
-    """
-    from google.cloud.logging_v2 import types
-
-    seen: set[str] = set()
-    token = ""
-    tally.listings += 1
-    while True:
-        request = getattr(types, message)(page_token=token, **fields)
-        answered, record = rpc(session, asked, service, method, request)
-        token = answered.next_page_token
-        reply, data = _keep(answered, record, message, {**fields, "page_token": request.page_token}, drops, context)
-        tally.pages += 1
-        tally.items += len(data.get(key, []))
-        session.context.progress(f"page {tally.pages}, {tally.items} items")
-        yield Page(reply, data.get(key, []))
-        if not token:
-            return
-        check_token(token, seen, session.config.page_limit, asked.api.title)
-
-
-def _keep(
-    message: Any,
-    answer: Answer,
-    request: str,
-    fields: Mapping[str, Any],
-    drops: tuple[Drop, ...],
-    context: Mapping[str, str],
-) -> tuple[Reply, Any]:
-    """The reply as JSON, in Google's own mapping from protobuf."""
-    data = _as_json(message)
-    counts = apply(data, drops)
-    service = {"ListLogEntriesRequest": "LoggingServiceV2", "ListLogMetricsRequest": "MetricsServiceV2"}.get(
-        request, "ConfigServiceV2"
-    )
-    return Reply(
-        body=canonical.to_bytes(data),
-        operation=f"RPC google.logging.v2.{service}/{request.removesuffix('Request')}",
-        requested_at=answer.requested_at,
-        completed_at=answer.completed_at,
-        status="OK",
-        parameters=dict(fields),
-        attempts=tuple(answer.attempts),
-        redactions=counts,
-        context=dict(context),
-    ), data
-
-
-def _as_json(message: Any) -> Any:
-    from google.protobuf.json_format import MessageToDict
-
-    try:
-        return MessageToDict(message)
-    except TypeError:
-        known, unread = _without_unknown_service_data(message)
-    try:
-        data = MessageToDict(known)
-    except TypeError as error:
-        raise Garbage(
-            f"Cloud Logging API sent a payload of a type that is not known here: {error}",
-            hint="Please report the type.",
-        ) from None
-    for number, kind in unread.items():
-        data["entries"][number]["protoPayload"]["serviceData"] = {"@type": kind}
-    return data
-
-
-def _without_unknown_service_data(message: Any) -> tuple[Any, dict[int, str]]:
-    """A copy without what services add to audit entries in forms of their own that cannot be read here.
-
-    Returns:
-        The copy, and the types that were taken out, by the number of the entry.
-    """
-    from google.cloud.audit.audit_log_pb2 import AuditLog
-    from google.protobuf import descriptor_pool
-
-    known, unread, audit = type(message)(), dict[int, str](), AuditLog()
-    known.CopyFrom(message)
-    for number, entry in enumerate(getattr(known, "entries", ())):
-        if entry.proto_payload.Unpack(audit) and audit.service_data.type_url:
-            try:
-                descriptor_pool.Default().FindMessageTypeByName(audit.service_data.TypeName())
-            except KeyError:
-                unread[number] = audit.service_data.type_url
-                audit.ClearField("service_data")
-                entry.proto_payload.Pack(audit)
-    return known, unread
 
 
 # -- sinks ------------------------------------------------------------------------------------------------------------
@@ -319,8 +211,13 @@ def entry_pages(
     context: Mapping[str, str],
     tally: Tally,
     drops: tuple[Drop, ...] | None = None,
+    *,
+    kept: bool = True,
 ) -> Iterator[Page]:
-    """Pages of audit log entries, without what is dropped from them: what every feed drops, unless it says otherwise."""
+    """Pages of log entries, without what is dropped from them: what every feed drops, unless it says otherwise.
+
+    They are kept until the run is complete, unless whoever asks wants the first page alone.
+    """
     return log_pages(
         session,
         Asked("logging", "logging.logEntries.list", fields["resource_names"][0]),
@@ -332,6 +229,7 @@ def entry_pages(
         entry_drops(session) if drops is None else drops,
         context,
         tally,
+        kept=kept,
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from compliancectl.collectors.base import Fetched, Row, Target
 from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
-from compliancectl.collectors.gcp.feeds.logs import log_pages
 from compliancectl.collectors.gcp.kinds import Kind, kinds_feed, seconds
 from compliancectl.collectors.gcp.listing import Tally
+from compliancectl.collectors.gcp.logpages import log_pages
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, describe, dig, full_name, project_column, resource_column, row

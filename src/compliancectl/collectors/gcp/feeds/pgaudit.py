@@ -13,11 +13,12 @@ from compliancectl.collectors.base import Fetched, Reply, Row, Target
 from compliancectl.collectors.calls import batches
 from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
 from compliancectl.collectors.gcp.feed import Audited, feed
-from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE, log_pages
+from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE
 from compliancectl.collectors.gcp.feeds.silence import PRIVATE, believe
 from compliancectl.collectors.gcp.feeds.sql import instance_name
 from compliancectl.collectors.gcp.inventory import Inventory
 from compliancectl.collectors.gcp.listing import Tally
+from compliancectl.collectors.gcp.logpages import log_pages
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, dig, instant, project_column, resource_column

@@ -46,7 +46,7 @@ PROFILE = Table(
     "One row per column that Sensitive Data Protection has profiled, in the regions that the scope names.",
     columns(
         Column("project", TEXT, "Project that owns what was profiled.", f"{_P}:datasetProjectId"),
-        resource_column("//dlp.googleapis.com/NAME OF THE PROFILE"),
+        resource_column("//dlp.googleapis.com/PLACE/locations/L/columnDataProfiles/ID"),
         Column("table", TEXT, "The table, as a full resource name.", f"{_P}:tableFullResource"),
         Column("column", TEXT, "Name of the column.", f"{_P}:column"),
         Column(

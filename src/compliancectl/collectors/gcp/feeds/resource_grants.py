@@ -19,7 +19,7 @@ from compliancectl.collectors.gcp.inventory import Inventory, Outside
 from compliancectl.collectors.gcp.listing import Listing, Tally, pages
 from compliancectl.collectors.gcp.redact import Drop, people_outside
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shaping import columns, dig, project_column, resource_column
+from compliancectl.collectors.gcp.shaping import columns, dig, project_column
 from compliancectl.collectors.gcp.verdict import Asked
 from compliancectl.model.table import INT, TEXT, Column, Table
 
@@ -32,7 +32,13 @@ GRANT = Table(
     "One row per role and member in the IAM policy of a resource below a project: a bucket, a secret, a service account …",
     columns(
         project_column(),
-        resource_column("as Cloud Asset Inventory names the thing that has the policy"),
+        Column(
+            "resource",
+            TEXT,
+            "The thing that has the policy, as Cloud Asset Inventory names it.",
+            f"{_RESULT}:resource",
+            required=True,
+        ),
         Column("position", INT, "Number of the grant within its policy.", "derived: position", required=True),
         Column("asset_type", TEXT, "Kind of the resource.", f"{_RESULT}:assetType"),
         Column("role", TEXT, "The role that is granted.", f"{_RESULT}:policy.bindings[].role", required=True),
