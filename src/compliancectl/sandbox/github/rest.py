@@ -61,6 +61,12 @@ class Rest:
                 name: state.organization["actions"][name]
                 for name in ("default_workflow_permissions", "can_approve_pull_request_reviews")
             },
+            "actions/list-self-hosted-runner-groups-for-org": lambda call: self.machines.runner_groups(),
+            "actions/list-repo-access-to-self-hosted-runner-group-in-org": lambda call: (
+                self.machines.runner_group_repositories(call.path["runner_group_id"])
+            ),
+            "actions/list-self-hosted-runners-for-repo": lambda call: self.machines.runners(call.repository),
+            "orgs/list-pending-invitations": self.invitations,
             "orgs/list-members": self.members,
             "orgs/list-outside-collaborators": self.outside_collaborators,
             "repos/list-for-org": self.repositories,
@@ -156,6 +162,28 @@ class Rest:
     def outside_collaborators(self, call: Call) -> list[Any]:
         """orgs/list-outside-collaborators."""
         return self._people(call, ("outside_collaborator",))
+
+    def invitations(self, call: Call) -> list[Any]:
+        """orgs/list-pending-invitations; of who was invited by e-mail there is no login."""
+        return [
+            {
+                "id": it["id"],
+                "login": it.get("login"),
+                "email": it.get("email"),
+                "role": it["role"],
+                "created_at": it["created"],
+                "failed_at": None,
+                "failed_reason": None,
+                "inviter": self.views.user(it["by"]),
+                "team_count": 0,
+                "node_id": node_id("OI", it["id"]),
+                "invitation_teams_url": f"{self.views.url}/organizations/{self.state.organization['id']}"
+                f"/invitations/{it['id']}/teams",
+                "invitation_source": "member",
+            }
+            for it in self.state.data["invitations"]
+            if call.query.get("role", "all") in ("all", it["role"])
+        ]
 
     def _people(self, call: Call, roles: tuple[str, ...]) -> list[Any]:
         chosen = call.query.get("filter", "all")
