@@ -120,3 +120,73 @@ def test_deployments_that_are_withheld_are_not_taken_for_none(hub, permission):
     run = hub.collect("deployment")
     assert run.only.status != "collected"
     assert {row["described"] for row in run.rows("deployment")} <= {None}
+
+
+# -- invitations and runners ------------------------------------------------------------------------------------------
+
+
+def test_pending_invitations_and_no_address_that_was_invited(start):
+    def change(github):
+        github["invitations"] += [
+            {
+                "id": 40_000 + n,
+                "login": f"new-{n:03}",
+                "role": "direct_member",
+                "created": "2026-01-01T00:00:00Z",
+                "by": "chen-wei",
+            }
+            for n in range(120)
+        ]
+        mail = {"id": 50_000, "email": "seeded-person-9@elsewhere.example", "role": "admin", "by": "chen-wei"}
+        github["invitations"].append({**mail, "created": "2026-01-02T00:00:00Z"})
+
+    run = start(change).collect("invitation")
+    rows = run.by("invitation", "id")
+    assert (len(rows), run.only.completeness.pages) == (122, 2)
+    assert (rows[50_000]["login"], rows[50_000]["role"], rows[50_000]["inviter"]) == (None, "admin", "chen-wei")
+    assert rows[3300041]["login"] == "amara-okafor-reserve"
+    kept = b"".join(path.read_bytes() for path in run.folder.rglob("raw-*"))
+    assert b"new-001" in kept and b"elsewhere.example" not in kept
+
+
+def test_which_repositories_may_use_a_group_of_runners(start):
+    def change(github):
+        old = {"id": 9, "name": "old", "visibility": "selected", "public": False, "repositories": ["website"]}
+        open_group = {"id": 7, "name": "open", "visibility": "selected", "public": True}
+        github["runner_groups"] += [old, {**open_group, "repositories": ["website", "handbook", "old-quiz-engine"]}]
+
+    hub = start(change)
+    run = hub.collect("runner_group")
+    groups = run.by("runner_group", "id")
+    assert {id: (row["visibility"], row["allows_public_repositories"]) for id, row in groups.items()} == {
+        1: ("all", False), 4: ("selected", False), 9: ("selected", False), 7: ("selected", True),
+    }  # fmt: skip
+    chosen = run.by("runner_group_repository", "repository")
+    assert {name: (row["runner_group"], row["public"], row["archived"]) for name, row in chosen.items()} == {
+        "website": (7, True, False), "handbook": (7, False, False), "old-quiz-engine": (7, False, True),
+    }  # fmt: skip
+    asked = [request.path for request in hub.part.web.log if request.path.endswith("/repositories")]
+    assert asked == [f"/orgs/{ORG}/actions/runner-groups/7/repositories"], "only where it matters"
+
+
+def test_only_public_repositories_are_asked_for_runners_of_their_own(start):
+    def change(github):
+        github["repositories"]["website"]["runners"] = [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}]
+        github["repositories"]["old-quiz-engine"]["visibility"] = "public"  # archived: nothing runs
+
+    rows = start(change).collect("repository_runners").rows("repository_runners")
+    assert {row["repository"]: row["runners"] for row in rows} == {"reading-aloud": 0, "website": 2}
+
+
+def test_groups_of_runners_that_may_not_be_read_are_unknown(start):
+    hub = start(lambda github: github.update(denied_permissions=["organization_self_hosted_runners"]))
+    run = hub.collect("runner_group", "repository_runners", "repository", "actions")
+    item = run.items[f"runner_groups {ORG}"]
+    assert (item.status, item.cause) == ("denied", "permission")
+    assert "organization_self_hosted_runners=read" in f"{item.reason} {item.hint}"
+    outcomes = {id: test.outcome for id, test in run.judged("SDL-11").items()}
+    assert outcomes == {
+        "workflow-permissions": "no deviations",
+        "runner-groups": "inconclusive",
+        "public-repositories": "no deviations",
+    }

@@ -191,7 +191,7 @@ def test_a_github_app_that_only_reads(start):
     hub = start(change)
     app = hub.part.make_app(hub.sandbox.folder)
     item = hub.collect("secret_alert", app=app).only
-    assert item.principal.read_only == "yes: all 16 permissions of the installation are `read`"
+    assert item.principal.read_only == "yes: all 17 permissions of the installation are `read`"
 
 
 @pytest.mark.parametrize(

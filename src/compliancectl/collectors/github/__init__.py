@@ -21,12 +21,14 @@ from compliancectl.collectors.github import (
     credentials,
     delivery,
     deployments,
+    invitations,
     organization,
     permissions,
     proposals,
     pushes,
     repositories,
     rules,
+    runners,
 )
 from compliancectl.collectors.github.config import GitHubConfig
 from compliancectl.collectors.github.session import GitHubSession
@@ -40,7 +42,9 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
     config = GitHubConfig
     feeds = (
         *organization.FEEDS,
+        *invitations.FEEDS,
         *actions.FEEDS,
+        *runners.FEEDS,
         *repositories.FEEDS,
         *rules.FEEDS,
         *changes.FEEDS,

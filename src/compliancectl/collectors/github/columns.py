@@ -22,6 +22,7 @@ SECRET_SCANNING = "Repository permission `Secret scanning alerts`: read"  # noqa
 ACCESS_TOKENS = (
     "Organization permission `Personal access tokens`: read, of a GitHub App (GitHub shows them to nothing else)"
 )
+RUNNERS = "Organization permission `Self-hosted runners`: read"
 MEMBERS = "Organization permission `Members`: read"
 ORGANIZATION = "Organization permission `Administration`: read"
 RULESETS = "Organization permission `Administration`: read and write (GitHub shows rulesets to nothing less)"

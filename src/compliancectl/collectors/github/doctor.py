@@ -47,6 +47,8 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
     yield "members", columns.MEMBERS, many(f"{organization}/members")
     yield "second factors of members", columns.OWNER, many(f"{organization}/members", filter="2fa_disabled")
     yield "outside collaborators", columns.MEMBERS, many(f"{organization}/outside_collaborators")
+    yield "pending invitations", columns.MEMBERS, many(f"{organization}/invitations")
+    yield "groups of runners", columns.RUNNERS, one(f"{organization}/actions/runner-groups")
     yield "repositories", columns.METADATA, many(f"{organization}/repos", type="all")
     yield "rulesets of the organisation", columns.RULESETS, many(f"{organization}/rulesets", targets="branch")
     yield "installed apps", columns.ORGANIZATION, one(f"{organization}/installations")

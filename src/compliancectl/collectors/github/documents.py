@@ -205,7 +205,7 @@ COMMITS = Question(
     }}
 """,
     (("ref", "String!"), ("since", "GitTimestamp!"), ("until", "GitTimestamp"), ("after", "String")),
-    size=50,
+    size=70,  # 140,000 nodes at most, about half of what pull requests ask for
 )
 
 BRANCH_SIGNATURE = Question(

@@ -13,7 +13,7 @@ or a GitHub App, and install it on all repositories. Grant:
 * repository permissions: Metadata: read · Contents: read · Pull requests: read · Checks: read · Commit statuses: read ·
   Actions: read · Deployments: read · Webhooks: read · Administration: read · Dependabot alerts: read · Code scanning alerts: read ·
   Secret scanning alerts: read
-* organization permissions: Members: read · Administration: read · Webhooks: read
+* organization permissions: Members: read · Administration: read · Webhooks: read · Self-hosted runners: read
 
 and, for the tables `github.ruleset`, `github.ruleset_version` and `github.bypass` only, Administration: read and write in
 both places. Collecting writes nothing, but GitHub shows rulesets of the organisation, the histories of rulesets, who may bypass
@@ -31,7 +31,8 @@ organization permission Personal access tokens: read and nothing else, and name 
 
     # tokens_app: {id: 12346, private_key: tokens-app.pem, installation: 678911}
 
-A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for what is said above of rulesets;
+A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for what is said above of rulesets, for pending
+invitations and for groups of runners;
 `repo`, `admin:org_hook` and `admin:org` can write, and evidence says so.
 
 `compliancectl notify --github-issue OWNER/REPO` is the one thing that writes, and not while evidence is collected: it needs

@@ -37,6 +37,53 @@ class Machines:
             for it in self.state.repositories[repository].get("keys", ())
         ]
 
+    def runner_groups(self) -> dict[str, Any]:
+        """actions/list-self-hosted-runner-groups-for-org."""
+        found = [self._runner_group(it) for it in self.state.data["runner_groups"]]
+        return {"total_count": len(found), "runner_groups": found}
+
+    def _runner_group(self, it: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.views.url}/orgs/{self.state.login}/actions/runner-groups/{it['id']}"
+        chosen = {"selected_repositories_url": f"{url}/repositories"} if it["visibility"] == "selected" else {}
+        return {
+            "id": it["id"],
+            "name": it["name"],
+            "visibility": it["visibility"],
+            "default": it["id"] == 1,
+            **chosen,
+            "runners_url": f"{url}/runners",
+            "hosted_runners_url": f"{url}/hosted-runners",
+            "inherited": it.get("inherited", False),
+            "allows_public_repositories": it["public"],
+            "restricted_to_workflows": False,
+            "selected_workflows": [],
+            "workflow_restrictions_read_only": False,
+        }
+
+    def runner_group_repositories(self, number: str) -> dict[str, Any]:
+        """actions/list-repo-access-to-self-hosted-runner-group-in-org."""
+        group = next((it for it in self.state.data["runner_groups"] if str(it["id"]) == number), None)
+        if group is None or group["visibility"] != "selected":
+            raise errors.not_found()
+        found = [self.views.repository(name) for name in group["repositories"] if name in self.state.visible]
+        return {"total_count": len(found), "repositories": found}
+
+    def runners(self, repository: str) -> dict[str, Any]:
+        """actions/list-self-hosted-runners-for-repo."""
+        found = [
+            {
+                "id": it["id"],
+                "name": it["name"],
+                "os": "linux",
+                "status": "online",
+                "busy": False,
+                "ephemeral": False,
+                "labels": [{"id": 1, "name": "self-hosted", "type": "read-only"}],
+            }
+            for it in self.state.repositories[repository].get("runners", ())
+        ]
+        return {"total_count": len(found), "runners": found}
+
     def installations(self) -> dict[str, Any]:
         """orgs/list-app-installations."""
         found = [self._installation(slug, it) for slug, it in self.state.data["installations"].items()]

@@ -53,14 +53,8 @@ class Rest:
         self.issues = Issues(state, self.views)
         self.answers: dict[str, Callable[[Call], Any]] = {
             "orgs/get": self.organization,
-            "actions/get-github-actions-permissions-organization": lambda call: {
-                name: state.organization["actions"][name]
-                for name in ("enabled_repositories", "allowed_actions", "sha_pinning_required")
-            },
-            "actions/get-github-actions-default-workflow-permissions-organization": lambda call: {
-                name: state.organization["actions"][name]
-                for name in ("default_workflow_permissions", "can_approve_pull_request_reviews")
-            },
+            **self._actions(),
+            "orgs/list-pending-invitations": self.invitations,
             "orgs/list-members": self.members,
             "orgs/list-outside-collaborators": self.outside_collaborators,
             "repos/list-for-org": self.repositories,
@@ -99,6 +93,25 @@ class Rest:
             "issues/list-for-repo": lambda call: self.issues.listed(call.repository, call.query),
             "issues/create": lambda call: self.issues.create(call.repository, call.login, call.body),
             "issues/update": lambda call: self.issues.update(call.repository, call.path["issue_number"], call.body),
+        }
+
+    def _actions(self) -> dict[str, Callable[[Call], Any]]:
+        """GitHub Actions: settings of the organisation, and self-hosted runners."""
+        machines = self.machines
+        allowed = ("enabled_repositories", "allowed_actions", "sha_pinning_required")
+        workflow = ("default_workflow_permissions", "can_approve_pull_request_reviews")
+
+        def settings(names: tuple[str, ...]) -> Callable[[Call], Any]:
+            return lambda call: {name: self.state.organization["actions"][name] for name in names}
+
+        return {
+            "actions/get-github-actions-permissions-organization": settings(allowed),
+            "actions/get-github-actions-default-workflow-permissions-organization": settings(workflow),
+            "actions/list-self-hosted-runner-groups-for-org": lambda call: machines.runner_groups(),
+            "actions/list-repo-access-to-self-hosted-runner-group-in-org": lambda call: (
+                machines.runner_group_repositories(call.path["runner_group_id"])
+            ),
+            "actions/list-self-hosted-runners-for-repo": lambda call: machines.runners(call.repository),
         }
 
     # -- the organisation ---------------------------------------------------------------------------------------------
@@ -156,6 +169,28 @@ class Rest:
     def outside_collaborators(self, call: Call) -> list[Any]:
         """orgs/list-outside-collaborators."""
         return self._people(call, ("outside_collaborator",))
+
+    def invitations(self, call: Call) -> list[Any]:
+        """orgs/list-pending-invitations; of who was invited by e-mail there is no login."""
+        return [
+            {
+                "id": it["id"],
+                "login": it.get("login"),
+                "email": it.get("email"),
+                "role": it["role"],
+                "created_at": it["created"],
+                "failed_at": None,
+                "failed_reason": None,
+                "inviter": self.views.user(it["by"]),
+                "team_count": 0,
+                "node_id": node_id("OI", it["id"]),
+                "invitation_teams_url": f"{self.views.url}/organizations/{self.state.organization['id']}"
+                f"/invitations/{it['id']}/teams",
+                "invitation_source": "member",
+            }
+            for it in self.state.data["invitations"]
+            if call.query.get("role", "all") in ("all", it["role"])
+        ]
 
     def _people(self, call: Call, roles: tuple[str, ...]) -> list[Any]:
         chosen = call.query.get("filter", "all")
