@@ -11,17 +11,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from compliancectl import clock, disk, store
+from compliancectl import clock, disk
 from compliancectl.cli import console
-from compliancectl.cli.project import Project, tables_of
 from compliancectl.errors import NotReadyError, OutputError, UsageError
-from compliancectl.model.evidence import RunRecord
-from compliancectl.model.result import Results
 
 if TYPE_CHECKING:
+    from compliancectl.cli.project import Project
     from compliancectl.engines.base import Engine
     from compliancectl.model.certificate import Certificate
+    from compliancectl.model.evidence import RunRecord
     from compliancectl.model.manifest import BundleRecord, Operator, Verification
+    from compliancectl.model.result import Results
     from compliancectl.model.shard import ShardRecord
 
 Paper = Literal["A4", "Letter"]
@@ -126,6 +126,7 @@ def collect_stage(
     write_probes: bool = False,
 ) -> RunRecord:
     """Collect with progress on stderr."""
+    from compliancectl.cli.project import tables_of
     from compliancectl.collect import collect
 
     if openings is not None and openings.resolve().is_relative_to(folder.resolve()):
@@ -179,6 +180,7 @@ def evaluate_stage(
     project: Project, folder: Path, as_of: datetime | None, engine: tuple[Engine, Certificate] | None = None
 ) -> Results:
     """Judge a run folder."""
+    from compliancectl import store
     from compliancectl.evaluate import evaluate
 
     if store.read_run(folder).status == "open":
@@ -242,7 +244,8 @@ def refuse_altered(bundle: Path) -> None:
     Raises:
         VerifyError: if a step of the verification fails.
     """
-    from compliancectl.period.check import is_package, verify_package
+    from compliancectl.period.check import verify_package
+    from compliancectl.period.kind import is_package
     from compliancectl.verify import verify
 
     if bundle.is_dir() and not (bundle / "SHA256SUMS").exists():
@@ -322,6 +325,8 @@ def refuse_sealed(outputs: Outputs) -> None:
 
 def _is_collected(project: Project, folder: Path) -> bool:
     """Whether collection is done and only a later stage was interrupted: there is nothing to fetch again."""
+    from compliancectl import store
+
     if not (folder / store.RUN_FILE).exists():
         return False
     record = store.read_run(folder)
@@ -350,6 +355,7 @@ def whole(project: Project, outputs: Outputs, gather: Callable[[], object], endi
         gather: brings the evidence to `outputs.run`: collects it, or joins its shards.
         ending: how to judge, seal, enter and report.
     """
+    from compliancectl import store
     from compliancectl.cli import summary
     from compliancectl.cli.verification import describe
     from compliancectl.seal import signers

@@ -19,8 +19,8 @@ from compliancectl.model.manifest import TITLES, Signer, StepResult, Verificatio
 from compliancectl.model.package import PeriodStatement
 from compliancectl.model.period import Period
 from compliancectl.model.trust import Trust
-from compliancectl.period.capture import is_packed
-from compliancectl.period.package import LAST, PERIOD
+from compliancectl.period.kind import PERIOD
+from compliancectl.period.package import LAST
 from compliancectl.period.populations import file_name
 from compliancectl.seal import Problem, Skipped, additions, container, dsse, keys, names, policy, sums
 from compliancectl.seal.archive import Archive
@@ -29,13 +29,6 @@ from compliancectl.seal.container import Container, Folder
 SEAL = ("evidence.intoto.jsonl", "signer.pub.pem", "statement.json", "statement.pae", "statement.sig")
 _LIMIT = 256 * 1024**2
 _PIECE = 1024**2
-
-
-def is_package(path: Path) -> bool:
-    """True if a folder or ZIP is a period package, by the names in it."""
-    if path.is_dir():
-        return (path / PERIOD).is_file() and (path / sums.NAME).is_file()
-    return path.is_file() and is_packed(path)
 
 
 @contextmanager
