@@ -95,6 +95,7 @@ class _Checker:
             (VerifyStep.SUBJECT, self._subject),
             (VerifyStep.DIGESTS, self._digests),
             (VerifyStep.RECORDS, self._records),
+            (VerifyStep.DEMANDS, self._demands),
         )
 
     def _read(self, name: str) -> bytes:
@@ -202,6 +203,23 @@ class _Checker:
         if LAST not in self.listed:
             raise Problem("is missing", member=LAST)
         return f"{clock.text(period.start)} to {clock.text(period.end)}, {len(counted)} captures; counts agree."
+
+    def _demands(self) -> str:
+        """What the trust policy asks of whoever and whatever is judged; the rest is asked of the enclosed bundle."""
+        if self.trust is None:
+            return "Nothing: you gave no trust policy."
+        asked, said = self.trust.require, self.statement.predicate
+        for name in ("organization", "system", "environment"):
+            wanted, stated = getattr(asked, name), getattr(said, name)
+            if wanted is not None and stated != wanted:
+                raise Problem(f"The package is about the {name} {stated!r}; you ask for {wanted!r}")
+        mine = self.signer.name if self.signer else None
+        if set(asked.signers) - {mine} or asked.timestamps or asked.stamped_within_hours:
+            raise Skipped(
+                "You ask for countersignatures or time stamps, which a period package does not hold.",
+                "They are looked for in the bundle that it encloses; verify the package by a policy without them.",
+            )
+        return "It is about what you ask for; the rest of it is asked of the bundle that it encloses."
 
     def _population(self, name: str, stated: dict[str, int]) -> None:
         words = {"pass": "passed", "fail": "failed"}
