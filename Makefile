@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 # Two cores are enough for everything here; more are used when they are there.
 WORKERS ?= 2
 T ?= tests
+# Other interpreters whose bundles must be the same, byte for byte; those that the machine has.
+PYTHONS ?= python3.12 python3.13
 K ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test postgres-versions year spark bigquery faults kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
+.PHONY: help demo test postgres-versions pythons year spark bigquery faults kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -96,6 +98,14 @@ schema: setup-dev ## write the JSON Schemas from the models
 postgres-versions: setup-dev ## hold tenant isolation and the application's tables against PostgreSQL 14 and 17 too
 	POSTGRES_BINARIES="$$($(BIN)/python requirements/postgres.py)" $(BIN)/python -m pytest -q -n 0 \
 	  tests/postgres/isolation/test_isolation_variants.py tests/postgres/test_postgres_versions.py
+
+pythons: setup-dev ## the same evidence gives the same bytes on other versions of Python (PYTHONS="python3.12 python3.13")
+	@others=; for python in $(PYTHONS); do \
+	  place=.cache/pythons/$$($$python -c 'import platform; print(platform.python_version())') && $$python -m venv $$place && \
+	  $$place/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/runtime.lock && \
+	  $$place/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	  others="$$others:$(CURDIR)/$$place/bin/python" || exit 1; done; \
+	COMPLIANCECTL_OTHER_PYTHONS="$$others" $(BIN)/python -m pytest -q -n 0 tests/replay/test_determinism.py
 
 lock: setup-dev ## pin every dependency with its hashes
 	$(BIN)/python requirements/lock.py

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compliancectl import clock, ledger
+from compliancectl import clock
 from compliancectl.errors import UsageError, VerifyError
-from compliancectl.model.ledger import Entry
 from compliancectl.model.manifest import RunInfo
 from compliancectl.model.trust import Trust, TrustedLedger
 from compliancectl.seal import Problem, Skipped
+
+if TYPE_CHECKING:
+    from compliancectl.model.ledger import Entry
 
 _NONE = "You name no ledger: runs that you were not given do not show."
 
@@ -78,6 +81,8 @@ def entered(trust: Trust | None, book: Book, statement_sha256: str, run: RunInfo
 
 
 def _read(known: TrustedLedger, book: Book) -> tuple[Sequence[Entry], int]:
+    from compliancectl import ledger
+
     if book.proof is not None:
         entry, checkpoint = ledger.check_proof(book.proof, known.key)
         return (entry,), checkpoint.size

@@ -27,6 +27,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from compliancectl import clock
 from compliancectl.canonical import sha256
@@ -61,6 +62,9 @@ from compliancectl.seal.container import Container, Folder
 from compliancectl.seal.records import Files, Records
 from compliancectl.seal.steps import failed, not_taken, plain, some
 
+if TYPE_CHECKING:
+    from io import BufferedIOBase
+
 SEAL = (
     "seal/evidence.intoto.jsonl",
     "seal/signer.pub.pem",
@@ -71,7 +75,7 @@ SEAL = (
 _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
-_PIECE = 1024**2
+_PIECE = 256 * 1024
 
 
 def verify(
@@ -140,6 +144,7 @@ class _Verifier:
         self.countersigners: tuple[Signer, ...] = ()
         self.timestamps: tuple[TimeStamp, ...] = ()
         self.run_info: RunInfo | None = None
+        self.piece = memoryview(bytearray(_PIECE))
 
     def run(self) -> Verification:
         """Take the steps in order until one fails."""
@@ -303,9 +308,9 @@ class _Verifier:
             return sha256(kept[name]), len(kept[name])
         digest, size = hashlib.sha256(), 0
         with self.container.open(name) as stream:
-            while piece := stream.read(_PIECE):
-                digest.update(piece)
-                size += len(piece)
+            while count := cast("BufferedIOBase", stream).readinto(self.piece):
+                digest.update(self.piece[:count])
+                size += count
         return digest.hexdigest(), size
 
     def step_10_records(self) -> str:

@@ -319,3 +319,24 @@ def test_a_key_that_was_not_trusted_any_more_seals_no_package(made: Made, capsys
         )
         assert app.run(["verify", str(made.package), "--trust", str(policy)]) == code
     assert "You trust the key 'CI', but not for" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("require", "code", "part"),
+    [
+        ("{}", 0, "It is about what you ask for"),
+        ("{organization: Somebody else}", 4, "you ask for 'Somebody else'"),
+        ("{signers: [CI]}", 0, "It is about what you ask for"),
+        ("{signers: [CI, Lead]}", 4, "no signature of Lead"),  # the enclosed bundle can hold it, and does not
+        ("{complete: true}", 0, "It is about what you ask for"),
+    ],
+)
+def test_what_a_policy_asks_is_asked_of_the_package_too(
+    made: Made, require: str, code: int, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, other = made.place / "asks.yaml", keys.new_key(made.place / "lead", force=True).public
+    known = f"[{{key_file: '{made.public}', name: CI}}, {{key_file: '{other}', name: Lead}}]"
+    policy.write_text(f"version: 1\nkeys: {known}\nrequire: {require}\n")
+    assert app.run(["verify", str(made.package), "--trust", str(policy)]) == code
+    said = " ".join(capsys.readouterr().out.split())
+    assert part in said and ("does not hold" in said) == ("Lead" in require)

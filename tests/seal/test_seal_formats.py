@@ -47,6 +47,37 @@ def test_names_that_are_one_file_on_some_systems(found: list[str], expected: tup
     assert names.clash(found) == expected
 
 
+DEVICES = {"con", "prn", "aux", "nul", *(f"{device}{digit}" for device in ("com", "lpt") for digit in range(10))}
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["c", "o", "n", "C", "O", "N", "u", "l", "a", "x", "1", ".", "-", "_", "/", "K", "ſ", "K", "\n", "é"]
+        ),
+        max_size=9,
+    ).map("".join)
+)
+@settings(max_examples=2000, deadline=None)
+def test_a_name_is_good_only_if_each_part_is(name: str) -> None:
+    plain = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+
+    def good(part: str) -> bool:
+        if not part or part[0] not in plain or not set(part) <= plain | set("._-") or part[-1] == ".":
+            return False
+        return part.partition(".")[0].lower() not in DEVICES
+
+    assert (names.problem(name) is None) == all(good(part) for part in name.split("/"))
+
+
+@given(st.sets(st.lists(st.sampled_from(["a", "A", "b", "a/b", "c/d"]), min_size=1, max_size=4).map("/".join)))
+@settings(max_examples=500, deadline=None)
+def test_names_clash_if_two_paths_on_the_way_to_them_do(found: set[str]) -> None:
+    paths = {"/".join(name.split("/")[:depth]) for name in found for depth in range(1, name.count("/") + 2)}
+    folders = {path for path in paths if any(other.startswith(f"{path}/") for other in paths)}
+    assert (names.clash(found) is None) == (len({path.lower() for path in paths}) == len(paths) and not folders & found)
+
+
 @given(st.dictionaries(NAME, DIGEST, min_size=1, max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_sums_read_back_what_they_wrote(digests: dict[str, str]) -> None:

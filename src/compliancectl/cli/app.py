@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +147,8 @@ def _interrupted(name: str) -> int:
 
 def _bug(error: Exception) -> int:
     """An error that nobody foresaw: say so, without pouring a traceback over the user."""
+    import traceback
+
     if os.environ.get("COMPLIANCECTL_DEBUG"):
         traceback.print_exception(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]

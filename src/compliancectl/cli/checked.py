@@ -27,7 +27,8 @@ def check(bundle: Path, key: Path | None, policy: Path | None) -> None:
         UsageError: there is nothing at `bundle`.
         VerifyError: the first step that fails.
     """
-    from compliancectl.period.check import is_package, verify_package
+    from compliancectl.period.check import verify_package
+    from compliancectl.period.kind import is_package
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 

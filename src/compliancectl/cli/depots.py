@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compliancectl.cli import console, pipeline
+from compliancectl.cli import console, journal, pipeline
 from compliancectl.cli.checked import SignerKey, TrustFile
 from compliancectl.cli.events import LedgerFolder, LedgerKey
 from compliancectl.cli.options import Format, OutputFormat
@@ -180,7 +180,7 @@ def _purge(where: Place, entry: Entry, reason: str, ledger: Path | None, ledger_
         raise UsageError(f"{entry.folder} is not purged: {why}", hint="A hold is ended with `store release`.")
     assert entry.kept is not None
     digests = {"run_id": entry.kept.run_id, "statement_sha256": entry.kept.statement_sha256}
-    book = pipeline.journal(ledger, ledger_key)
+    book = journal.journal(ledger, ledger_key)
     if book is not None:
         fields = {"kind": "purge", "text": reason, **digests}
         ledgers.append(book.folder, book.key, lambda found: ledgers.blank(**fields))

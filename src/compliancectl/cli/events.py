@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compliancectl.cli import pipeline
+from compliancectl.cli import journal
 from compliancectl.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 LedgerFolder = Annotated[
     Path | None,
-    typer.Option("--ledger", help="Ledger to enter this in.", envvar=pipeline.LEDGER_VARIABLE, metavar="DIR"),
+    typer.Option("--ledger", help="Ledger to enter this in.", envvar=journal.LEDGER_VARIABLE, metavar="DIR"),
 ]
 LedgerKey = Annotated[
     Path | None,
-    typer.Option("--ledger-key", help="Its private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"),
+    typer.Option("--ledger-key", help="Its private key.", envvar=journal.LEDGER_KEY_VARIABLE, metavar="FILE"),
 ]
 
 
@@ -32,7 +32,7 @@ def enter(folder: Path | None, key: Path | None, kind: EntryKind, bundle: Path, 
     """
     from compliancectl import ledger
 
-    book = pipeline.journal(folder, key)
+    book = journal.journal(folder, key)
     if book is None:
         return
     run_id, digest = identity(bundle)

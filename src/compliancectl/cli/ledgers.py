@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compliancectl.cli import console, pipeline
+from compliancectl.cli import console, journal
 from compliancectl.cli.events import identity
 from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.errors import FileError, UsageError, VerifyError
@@ -128,7 +128,7 @@ def add(
     key: Annotated[
         Path,
         typer.Option(
-            "--ledger-key", help="The ledger's private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"
+            "--ledger-key", help="The ledger's private key.", envvar=journal.LEDGER_KEY_VARIABLE, metavar="FILE"
         ),
     ],
     kind: Annotated[Kind, typer.Option(help="What happened.")] = Kind.note,

@@ -10,84 +10,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from compliancectl import clock, disk, store
+from compliancectl import clock, disk
 from compliancectl.cli import console
-from compliancectl.cli.project import Project, tables_of
 from compliancectl.errors import NotReadyError, OutputError, UsageError
-from compliancectl.model.evidence import RunRecord
-from compliancectl.model.result import Results
 
 if TYPE_CHECKING:
+    from compliancectl.cli.journal import Journal
+    from compliancectl.cli.project import Project
     from compliancectl.engines.base import Engine
     from compliancectl.model.certificate import Certificate
+    from compliancectl.model.evidence import RunRecord
     from compliancectl.model.manifest import BundleRecord, Operator, Verification
+    from compliancectl.model.result import Results
     from compliancectl.model.shard import ShardRecord
 
 Paper = Literal["A4", "Letter"]
 Form = Literal["pdf", "html"]
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
 OPENINGS_VARIABLE = "COMPLIANCECTL_OPENINGS"
-LEDGER_VARIABLE = "COMPLIANCECTL_LEDGER"
-LEDGER_KEY_VARIABLE = "COMPLIANCECTL_LEDGER_KEY"
 AUTHORITY_VARIABLE = "COMPLIANCECTL_TIMESTAMP_AUTHORITY"
-
-
-@dataclass(frozen=True)
-class Journal:
-    """Where runs are entered."""
-
-    folder: Path
-    key: Path
-
-    def open(self, project: Project) -> int:
-        """Enter a run before its first call; returns the number of the entry."""
-        from compliancectl import ledger
-        from compliancectl.canonical import sha256
-        from compliancectl.seal import sums
-
-        controls = sha256(sums.write({control.id: control.sha256 for control in project.selected}))
-        entry = ledger.append(
-            self.folder,
-            self.key,
-            lambda found: ledger.blank(kind="open", scope_sha256=project.scope.sha256, controls_sha256=controls),
-        )
-        return entry.sequence
-
-    def seal(self, opened: int, run: RunRecord, results: Results, bundle: Path) -> None:
-        """Enter that a run was sealed."""
-        from compliancectl import ledger
-        from compliancectl.canonical import sha256_file
-
-        digest = sha256_file(bundle / "seal/statement.json")
-        ledger.append(
-            self.folder,
-            self.key,
-            lambda found: ledger.blank(
-                kind="seal",
-                opens=opened,
-                scope_sha256=run.scope_sha256,
-                controls_sha256=found.entries[opened].controls_sha256,
-                run_id=run.id,
-                statement_sha256=digest,
-                status=run.status,
-                outcome=results.outcome,
-                observation=run.period,
-            ),
-        )
-
-
-def journal(folder: Path | None, key: Path | None) -> Journal | None:
-    """The ledger to enter a run in, if one is named.
-
-    Raises:
-        UsageError: if only one of ledger and key is named.
-    """
-    if folder is None and key is None:
-        return None
-    if folder is None or key is None:
-        hint = f"Give both --ledger ({LEDGER_VARIABLE}) and --ledger-key ({LEDGER_KEY_VARIABLE})."
-        raise UsageError("a ledger needs its folder and its key", hint=hint)
-    return Journal(folder, key)
 
 
 @dataclass(frozen=True)
@@ -125,6 +66,7 @@ def collect_stage(
     write_probes: bool = False,
 ) -> RunRecord:
     """Collect with progress on stderr."""
+    from compliancectl.cli.project import tables_of
     from compliancectl.collect import collect
 
     if openings is not None and openings.resolve().is_relative_to(folder.resolve()):
@@ -155,6 +97,7 @@ def evaluate_stage(
     project: Project, folder: Path, as_of: datetime | None, engine: tuple[Engine, Certificate] | None = None
 ) -> Results:
     """Judge a run folder."""
+    from compliancectl import store
     from compliancectl.evaluate import evaluate
 
     if store.read_run(folder).status == "open":
@@ -218,7 +161,8 @@ def refuse_altered(bundle: Path) -> None:
     Raises:
         VerifyError: if a step of the verification fails.
     """
-    from compliancectl.period.check import is_package, verify_package
+    from compliancectl.period.check import verify_package
+    from compliancectl.period.kind import is_package
     from compliancectl.verify import verify
 
     if bundle.is_dir() and not (bundle / "SHA256SUMS").exists():
@@ -298,6 +242,8 @@ def refuse_sealed(outputs: Outputs) -> None:
 
 def _is_collected(project: Project, folder: Path) -> bool:
     """Whether collection is done and only a later stage was interrupted: there is nothing to fetch again."""
+    from compliancectl import store
+
     if not (folder / store.RUN_FILE).exists():
         return False
     record = store.read_run(folder)
@@ -326,6 +272,7 @@ def whole(project: Project, outputs: Outputs, gather: Callable[[], object], endi
         gather: brings the evidence to `outputs.run`: collects it, or joins its shards.
         ending: how to judge, seal, enter and report.
     """
+    from compliancectl import store
     from compliancectl.cli import summary
     from compliancectl.cli.verification import describe
     from compliancectl.seal import signers

@@ -73,7 +73,7 @@ def _bucket(where: str, since: datetime, cache: Path | None) -> Bundles:
     from compliancectl.cli.console import counted
     from compliancectl.depot import gcs
     from compliancectl.depot.mirror import mirror
-    from compliancectl.period.capture import is_packed
+    from compliancectl.period.kind import is_packed
 
     bucket, prefix = gcs.address(where)
     folder = cache or kept("gs") / bucket / prefix

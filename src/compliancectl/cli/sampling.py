@@ -49,7 +49,7 @@ def sample(
     """
     from compliancectl.errors import UsageError
     from compliancectl.export.source import opened
-    from compliancectl.period.check import is_package
+    from compliancectl.period.kind import is_package
     from compliancectl.period.reading import as_bundle
     from compliancectl.sample import Wanted, draw
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compliancectl.cli import chosen_engine, pipeline, summary
+from compliancectl.cli import chosen_engine, journal, pipeline, summary
 from compliancectl.cli.options import (
     DEFAULT_SCOPE,
     AsOf,
@@ -74,11 +74,11 @@ Openings = Annotated[
 
 Ledger = Annotated[
     Path | None,
-    typer.Option("--ledger", help="Ledger to enter the run in.", envvar=pipeline.LEDGER_VARIABLE, metavar="DIR"),
+    typer.Option("--ledger", help="Ledger to enter the run in.", envvar=journal.LEDGER_VARIABLE, metavar="DIR"),
 ]
 LedgerKey = Annotated[
     Path | None,
-    typer.Option("--ledger-key", help="The ledger's private key.", envvar=pipeline.LEDGER_KEY_VARIABLE, metavar="FILE"),
+    typer.Option("--ledger-key", help="The ledger's private key.", envvar=journal.LEDGER_KEY_VARIABLE, metavar="FILE"),
 ]
 Reports = Annotated[list[str] | None, typer.Option("--report", help="Kind of report; may be repeated.", metavar="KIND")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write none; `report` does it any time later.")]
@@ -389,7 +389,7 @@ def _ending(
         paper=paper.value,
         as_of=pipeline.instant(as_of),
         authority=authority,
-        book=pipeline.journal(ledger, ledger_key),
+        book=journal.journal(ledger, ledger_key),
         exit_code=policy.exit_code,
     )
 

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compliancectl.cli import console, folders
-from compliancectl.cli.events import enter
+from compliancectl.cli import console
 from compliancectl.entered import NO_BOOK, Book
 from compliancectl.errors import UsageError, VerifyError
 
@@ -36,20 +35,25 @@ def run_verify(
 ) -> int:
     """Verify and print; returns the exit code."""
     from compliancectl import clock
-    from compliancectl.period.check import is_package
+    from compliancectl.period.kind import is_package
     from compliancectl.seal import trust
     from compliancectl.verify import verify
 
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     trusted = trust.load(policy, (key,) if key else ())
-    if folders.holds_bundles(path):
-        return folders.run_folder(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
+    if path.is_dir() and not (path / "SHA256SUMS").exists():
+        from compliancectl.cli import folders
+
+        if folders.holds_bundles(path):
+            return folders.run_folder(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
     tell = (lambda step: None) if as_json else StepPrinter().tell
     if is_package(path):
         return _run_package(path, trusted, tell, as_json=as_json)
     verification = verify(path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, tell=tell)
     if entry_key is not None and verification.run is not None:
+        from compliancectl.cli.events import enter
+
         enter(book.folder, entry_key, "verify", path, verification.verdict)
     if as_json:
         print(json.dumps(verification.to_json(), indent=2, ensure_ascii=False))  # noqa: T201

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +15,7 @@ from compliancectl.export.source import Bundle, opened
 from compliancectl.model.control import Frequency, Severity
 from compliancectl.model.evidence import Window
 from compliancectl.model.result import ControlOutcome, ControlResult, ItemOutcome, TestResult
+from compliancectl.period.kind import is_packed
 from compliancectl.seal import sums
 
 
@@ -153,12 +153,3 @@ def bundles(folder: Path) -> Iterator[Path]:
             yield from bundles(entry)
         elif entry.suffix == ".zip" and entry.is_file() and not is_packed(entry):
             yield entry
-
-
-def is_packed(file: Path) -> bool:
-    """True if a ZIP is a period package, by the names in it; one that cannot be read is left to verification."""
-    try:
-        with zipfile.ZipFile(file) as found:
-            return any(name.endswith("/period.json") and name.count("/") == 1 for name in found.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False

@@ -19,8 +19,8 @@ from compliancectl.model.manifest import TITLES, Signer, StepResult, Verificatio
 from compliancectl.model.package import PeriodStatement
 from compliancectl.model.period import Period
 from compliancectl.model.trust import Trust
-from compliancectl.period.capture import is_packed
-from compliancectl.period.package import LAST, PERIOD
+from compliancectl.period.kind import PERIOD
+from compliancectl.period.package import LAST
 from compliancectl.period.populations import file_name
 from compliancectl.seal import Problem, Skipped, additions, container, dsse, keys, names, policy, sums
 from compliancectl.seal.archive import Archive
@@ -29,13 +29,6 @@ from compliancectl.seal.container import Container, Folder
 SEAL = ("evidence.intoto.jsonl", "signer.pub.pem", "statement.json", "statement.pae", "statement.sig")
 _LIMIT = 256 * 1024**2
 _PIECE = 1024**2
-
-
-def is_package(path: Path) -> bool:
-    """True if a folder or ZIP is a period package, by the names in it."""
-    if path.is_dir():
-        return (path / PERIOD).is_file() and (path / sums.NAME).is_file()
-    return path.is_file() and is_packed(path)
 
 
 @contextmanager
@@ -102,6 +95,7 @@ class _Checker:
             (VerifyStep.SUBJECT, self._subject),
             (VerifyStep.DIGESTS, self._digests),
             (VerifyStep.RECORDS, self._records),
+            (VerifyStep.DEMANDS, self._demands),
         )
 
     def _read(self, name: str) -> bytes:
@@ -209,6 +203,23 @@ class _Checker:
         if LAST not in self.listed:
             raise Problem("is missing", member=LAST)
         return f"{clock.text(period.start)} to {clock.text(period.end)}, {len(counted)} captures; counts agree."
+
+    def _demands(self) -> str:
+        """What the trust policy asks of whoever and whatever is judged; the rest is asked of the enclosed bundle."""
+        if self.trust is None:
+            return "Nothing: you gave no trust policy."
+        asked, said = self.trust.require, self.statement.predicate
+        for name in ("organization", "system", "environment"):
+            wanted, stated = getattr(asked, name), getattr(said, name)
+            if wanted is not None and stated != wanted:
+                raise Problem(f"The package is about the {name} {stated!r}; you ask for {wanted!r}")
+        mine = self.signer.name if self.signer else None
+        if set(asked.signers) - {mine} or asked.timestamps or asked.stamped_within_hours:
+            raise Skipped(
+                "You ask for countersignatures or time stamps, which a period package does not hold.",
+                "They are looked for in the bundle that it encloses; verify the package by a policy without them.",
+            )
+        return "It is about what you ask for; the rest of it is asked of the bundle that it encloses."
 
     def _population(self, name: str, stated: dict[str, int]) -> None:
         words = {"pass": "passed", "fail": "failed"}

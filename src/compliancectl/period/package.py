@@ -30,12 +30,12 @@ from compliancectl.model.period import Period
 from compliancectl.period import populations
 from compliancectl.period.capture import Capture
 from compliancectl.period.judge import chained
+from compliancectl.period.kind import PERIOD
 from compliancectl.seal import archive as zip_archive
 from compliancectl.seal import signers, staging, sums
 from compliancectl.seal.container import Folder
 from compliancectl.seal.statement import source_digest
 
-PERIOD = "period.json"
 LAST = "last-bundle.zip"
 README = "README.txt"
 LEDGER = Sheet(

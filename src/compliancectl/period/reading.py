@@ -15,7 +15,8 @@ from compliancectl.model.evidence import Window
 from compliancectl.model.period import Period, PeriodControl, PeriodTest
 from compliancectl.model.result import ControlOutcome, ControlResult, Counts, Results, TestResult
 from compliancectl.period.check import members
-from compliancectl.period.package import LAST, PERIOD
+from compliancectl.period.kind import PERIOD
+from compliancectl.period.package import LAST
 from compliancectl.period.populations import file_name
 from compliancectl.seal import container, dsse, sums
 

@@ -15,7 +15,7 @@ from compliancectl.errors import FileError, UsageError
 from compliancectl.model.period import Coverage, Deviation, LedgerEntry, Period, PeriodControl, PeriodTest
 from compliancectl.model.sample import Sample
 from compliancectl.period import reading
-from compliancectl.period.package import PERIOD
+from compliancectl.period.kind import PERIOD
 from compliancectl.period.populations import file_name
 from compliancectl.report import text
 from compliancectl.report.pdf import Enclosure

@@ -15,7 +15,7 @@ from pathlib import Path
 from compliancectl.errors import UsageError
 from compliancectl.model.result import TestResult
 from compliancectl.period import reading
-from compliancectl.period.check import is_package
+from compliancectl.period.kind import is_package
 from compliancectl.report import population, source
 from compliancectl.report.population import Population
 from compliancectl.report.source import Source

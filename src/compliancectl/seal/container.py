@@ -41,12 +41,13 @@ class Folder:
             Problem: if anything but plain files and folders is there, or something cannot be read.
         """
         self.root = root
+        self._start = os.path.join(root, "")  # noqa: PTH118  # text: names are many, and Path takes each apart
         self.sizes: Mapping[str, int] = dict(sorted(_walk(root, "", only)))
 
     def open(self, name: str) -> BinaryIO:
         """Open a member without following a link in its last part."""
         try:
-            handle = os.open(self.root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            handle = os.open(f"{self._start}{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise Problem(f"cannot be read: {error.strerror}", member=name) from error
         stream = os.fdopen(handle, "rb")
@@ -79,7 +80,7 @@ def read(container: Container, name: str, *, limit: int) -> bytes:
     return data
 
 
-def _walk(folder: Path, prefix: str, only: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
+def _walk(folder: Path | str, prefix: str, only: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
     if len(prefix) > _DEEPEST:
         raise Problem("is nested deeper than any bundle", member=prefix[:80])
     try:
@@ -92,7 +93,7 @@ def _walk(folder: Path, prefix: str, only: Collection[str] | None = None) -> Ite
         name = prefix + entry.name
         kind = entry.stat(follow_symlinks=False)
         if stat.S_ISDIR(kind.st_mode):
-            yield from _walk(Path(entry.path), name + "/")
+            yield from _walk(entry.path, name + "/")
         elif stat.S_ISREG(kind.st_mode):
             yield name, kind.st_size
         else:

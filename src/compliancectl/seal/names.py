@@ -13,6 +13,11 @@ MAX_LENGTH = 180
 """Characters of a whole member name, folders included (Windows stops at 260 with the folder it is unpacked to)."""
 
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_GOOD = re.compile(
+    r"(?:(?!(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[./]|\Z))[a-z0-9](?:[a-z0-9._-]*[a-z0-9_-])?(?:/(?=.)|\Z))+",
+    re.ASCII | re.IGNORECASE,
+)
+"""Names that are as they should be, in one look; why another is not, the parts say one by one."""
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
@@ -20,6 +25,8 @@ def problem(name: str) -> str | None:
     """Say in a sentence why `name` is not a member name, or return None if it is one."""
     if len(name) > MAX_LENGTH:
         return f"is longer than {MAX_LENGTH} characters"
+    if _GOOD.fullmatch(name):
+        return None
     for part in name.split("/"):
         reason = _part_problem(part)
         if reason:
@@ -49,9 +56,12 @@ def clash(names: Iterable[str]) -> tuple[str, str] | None:
     """
     seen: dict[str, str] = {}
     files: set[str] = set()
+    last = ""
     for name in sorted(names):
-        parts = name.split("/")
-        for depth in range(1, len(parts) + 1):
+        parts, folder = name.split("/"), name.rpartition("/")[0]
+        # The folders of two names in a row that lie in one folder are the same, and were looked at.
+        first, last = len(parts) if folder == last else 1, folder
+        for depth in range(first, len(parts) + 1):
             path = "/".join(parts[:depth])
             other = seen.setdefault(path.lower(), path)
             if other != path or (path in files and path != name):
