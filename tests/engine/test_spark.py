@@ -169,4 +169,4 @@ def test_documents_are_certified_by_examples_of_the_program(
     alone, both = (
         certify(spark, [load.load_control(write_control(t))], tables).controls[0] for t in (text, text + needs)
     )
-    assert both.granted and both.worlds >= alone.worlds + 6
+    assert both.granted and both.worlds >= alone.worlds + 2

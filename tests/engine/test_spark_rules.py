@@ -44,7 +44,7 @@ TEXT = {
 }  # fmt: skip
 LIST = {
     "length": "array_length(owners)", "holds": "list_contains(owners, 'a')", "holds_it": "list_contains(owners, region)",
-    "all": "list_has_all(owners, ['a'])", "all_of": "list_has_all(['a', 'b', NULL], owners)", "any": "owners && ['a', NULL]",
+    "all": "list_has_all(owners, ['a'])", "all_of": "list_has_all(['a', 'b', NULL], owners)", "any": "list_has_any(owners, ['a', NULL])",
     "none": "NOT list_has_any(owners, ['x'])", "distinct": "list_sort(list_distinct(owners))", "sorted": "list_sort(owners)",
     "first": "owners[1]", "second": "owners[2]", "last": "owners[-1]", "far": "owners[-3]", "part": "list_slice(owners, 1, 2)",
     "empty": "list_slice(owners, 1, 0)", "rest": "array_slice(owners, 2, 9)", "joined": "array_to_string(owners, ',')",

@@ -112,18 +112,30 @@ class Spark:
             self.session.sql(self._question(bound)).write.mode("error").parquet(str(out))
 
     def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
-        """Answer a test once for each world, several in one job; where a job fails, one by one."""
+        """Answer a test once for each world: all in one job, or several, or one by one, as far as Spark takes them."""
         question = self._question(bound)
+        with self._small():
+            if len(worlds) > 1 and (found := self._together(bound, question, tables, worlds)) is not None:
+                return found
+            batches = [worlds[start : start + _BATCH] for start in range(0, len(worlds), _BATCH)]
+
+            def ask(some: Sequence[World]) -> list[Answer | EngineFailed]:
+                return self._answers(bound, question, tables, some)
+
+            # Most of the time goes by in the driver, which works at one question with one thread.
+            with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+                return [answer for found in threads.map(ask, batches) for answer in found]
+
+    @contextmanager
+    def _small(self) -> Iterator[None]:
+        before = {name: self.session.conf.get(name, None) for name in _SMALL}
         for name, value in _SMALL.items():
             self.session.conf.set(name, value)
-        batches = [worlds[start : start + _BATCH] for start in range(0, len(worlds), _BATCH)]
-
-        def ask(some: Sequence[World]) -> list[Answer | EngineFailed]:
-            return self._answers(bound, question, tables, some)
-
-        # Most of the time goes by in the driver, which works at one question with one thread.
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-            return [answer for found in threads.map(ask, batches) for answer in found]
+        try:
+            yield
+        finally:
+            for name, was in before.items():
+                self.session.conf.unset(name) if was is None else self.session.conf.set(name, was)
 
     def jobs(self) -> tuple[()]:
         """None that would tell anything once the session is gone."""
@@ -141,6 +153,34 @@ class Spark:
         checks = [f"CAST(`__c{n}` AS BOOLEAN) AS `__c{n}`" for n in range(len(bound.checks))]
         return f"SELECT {', '.join(columns + checks)} FROM (\n{inner}\n)"
 
+    def _together(
+        self, bound: Bound, question: str, tables: Mapping[str, Table], worlds: Sequence[World]
+    ) -> list[Answer | EngineFailed] | None:
+        """All worlds in one question, each row beside the number of its world.
+
+        None if Spark does not take it: to the right of an outer join, a table may not depend on the world.
+        """
+        from pyspark.errors import PySparkException
+
+        shadows = []
+        for m, name in enumerate(bound.tables):
+            rows = [{"__world": n, **_plain(row)} for n, world in enumerate(worlds) for row in world.rows.get(name, ())]
+            kind = ddl(tables[name], bound)
+            text = f"SELECT /*+ COALESCE(1) */ inline(from_json(:rows, 'array<STRUCT<`__world`: INT, {kind[7:]}>'))"
+            self.session.sql(text, args={"rows": json.dumps(rows)}).createOrReplaceTempView(f"__worlds_{m}")
+            shadows.append(
+                f"`{sql.view_name(name)}` AS (SELECT * EXCEPT (`__world`) FROM `__worlds_{m}` "
+                "WHERE `__world` = `__w`.`id`)"
+            )
+        text = (
+            f"SELECT `__w`.`id`, `__q`.* FROM range({len(worlds)}) AS `__w`, "
+            f"LATERAL (WITH {', '.join(shadows)}\n{question}\n) AS `__q`"
+        )
+        try:
+            return [*_by_world(self.session.sql(text).collect(), len(worlds))]
+        except PySparkException:
+            return None
+
     def _answers(
         self, bound: Bound, question: str, tables: Mapping[str, Table], worlds: Sequence[World]
     ) -> list[Answer | EngineFailed]:
@@ -157,15 +197,21 @@ class Spark:
             shadows = []
             for m, name in enumerate(bound.tables):
                 given[f"w{n}_{m}"] = json.dumps([_plain(row) for row in world.rows.get(name, ())])
-                given_rows = f"SELECT inline(from_json(:w{n}_{m}, 'array<{ddl(tables[name], bound)}>'))"
+                given_rows = (
+                    f"SELECT /*+ COALESCE(1) */ inline(from_json(:w{n}_{m}, 'array<{ddl(tables[name], bound)}>'))"
+                )
                 shadows.append(f"`{sql.view_name(name)}` AS ({given_rows})")
             parts.append(f"SELECT {n} AS `__world`, * FROM (WITH {', '.join(shadows)}\n{question}\n)")
         with _failures():
             rows = self.session.sql("\nUNION ALL\n".join(parts), args=given).collect()
-        answers: list[Answer] = [[] for _ in worlds]
-        for row in rows:
-            answers[row[0]].append(tuple(_value(value) for value in row[1:]))
-        return answers
+        return _by_world(rows, len(worlds))
+
+
+def _by_world(rows: Sequence[Any], count: int) -> list[Answer]:
+    answers: list[Answer] = [[] for _ in range(count)]
+    for row in rows:
+        answers[row[0]].append(tuple(_value(value) for value in row[1:]))
+    return answers
 
 
 def _session(settings: Settings, scratch: Path) -> SparkSession:

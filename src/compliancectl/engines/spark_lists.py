@@ -129,9 +129,14 @@ def _sorted(node: Any) -> Any:
 
 
 def _text(node: Any) -> Any:
+    """NULLs are left out; a list of nothing else is NULL, and an empty one is an empty text."""
+    from sqlglot import exp
+
     if node.args.get("null") is not None:
         raise refused("array_to_string() with a text for NULL")
-    return _call("array_join", node.this, node.expression)
+    joined = _call("array_join", node.this, node.expression)
+    empty = exp.EQ(this=_call("size", node.this), expression=_number(0))
+    return _when(exp.or_(empty, _some(_present(node.this))), joined, exp.Null())
 
 
 def _entry(node: Any) -> Any:

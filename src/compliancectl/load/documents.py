@@ -76,25 +76,30 @@ def documents_test(needs: Sequence[DocumentNeed]) -> Test:
 
 
 def _examples(needs: Sequence[DocumentNeed]) -> tuple[Example, ...]:
-    """The last document supplied and no other; and none: that other engines are held against them, as against an author's."""
+    """The last document supplied, beside what does not count, and no other; and none at all.
+
+    Other engines are held against them, as against the examples that an author writes.
+    """
     last = needs[-1]
-    supplied = {
-        "kind": last.kind,
-        "subject": last.subject,
-        "owner": last.owner,
-        "issued": "2026-01-01T00:00:00Z",
-        "expires": "2027-01-01T00:00:00Z",
-        "status": "performed",
-    }
+    about = {"kind": last.kind, "subject": last.subject, "owner": last.owner}
+    current = {"issued": "2026-01-01T00:00:00Z", "expires": "2027-01-01T00:00:00Z", "status": "performed"}
+    others = (
+        {"issued": "2026-01-01T00:00:00Z", "status": "planned"},
+        {"issued": "2026-01-01T00:00:00Z", "expires": "2026-01-01T12:00:00Z"},
+        {"issued": "2012-01-01T00:00:00Z", "status": "performed"},
+        {"issued": "2026-01-02T00:00:00Z"},
+    )
     names = [f"{need.kind}: {need.subject}" for need in needs]
-    return (
+    none = dict.fromkeys(names, "fail")
+    made = (((current, *others), {**none, names[-1]: "pass"}), (others[:1], none))
+    return tuple(
         Example(
-            given={TABLE: (supplied,)},
-            then={**dict.fromkeys(names, "fail"), names[-1]: "pass"},
+            given={TABLE: tuple({**about, **row} for row in rows)},
+            then=then,
             as_of="2026-01-01T12:00:00Z",
             line=last.line,
-        ),
-        Example(given={}, then=dict.fromkeys(names, "fail"), as_of="2026-01-01T12:00:00Z", line=last.line),
+        )
+        for rows, then in made
     )
 
 
