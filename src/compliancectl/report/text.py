@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
@@ -100,8 +100,12 @@ def instant(value: datetime) -> str:
 
 def day(value: datetime) -> str:
     """`22 August 2026`."""
-    moment = value.astimezone(UTC)
-    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+    return on_day(value.astimezone(UTC).date())
+
+
+def on_day(value: date) -> str:
+    """`22 August 2026`."""
+    return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
 
 
 def period(start: datetime, end: datetime) -> str:
