@@ -17,6 +17,7 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END = "\u2068", "\u2069"
 """Around a text with right-to-left letters: it reads in its own direction and leaves what stands beside it alone."""
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(", ", ": "))
+_INITIALS = frozenset({"ai", "api"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 MONTHS = (
@@ -113,6 +114,11 @@ def period(start: datetime, end: datetime) -> str:
     ends = end.astimezone(UTC)
     last = ends - timedelta(days=1) if (ends.hour, ends.minute, ends.second, ends.microsecond) == (0, 0, 0, 0) else ends
     return f"{day(start)} to {day(max(last, start))}"
+
+
+def topic(name: str) -> str:
+    """A topic as a heading: `Backup`, `AI`."""
+    return name.upper() if name in _INITIALS else name.capitalize()
 
 
 def size(value: int) -> str:
