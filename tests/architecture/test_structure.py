@@ -33,6 +33,7 @@ OWNERS = {
     "tenacity": ["collectors"],
     "rfc8785": ["canonical"],
     "rfc3161_client": ["seal"],
+    "pyhanko": ["seal"],
     "sigstore": ["seal"],
 }
 """Heavy library → the parts of the package that may import it."""

@@ -144,6 +144,7 @@ def report_stage(
     brand: Path | None = None,
     earlier: tuple[Path, ...] = (),
     samples: tuple[Path, ...] = (),
+    finish: Callable[[bytes], bytes] = lambda data: data,
 ) -> None:
     """Write one report."""
     from compliancectl.report import render
@@ -152,7 +153,7 @@ def report_stage(
     with disk.output_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     with console.step(f"writing the {kind} report"):
-        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier, samples=samples)
+        render(kind, bundle, out, form=form, paper=paper, brand=brand, earlier=earlier, samples=samples, finish=finish)
 
 
 def refuse_altered(bundle: Path) -> None:

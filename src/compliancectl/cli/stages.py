@@ -182,49 +182,6 @@ def bundle(
     return 0
 
 
-@app.command(epilog="Example: compliancectl report assessment bundles/today.zip --html -o assessment.html")
-def report(
-    kind: Annotated[str, typer.Argument(help="Kind of report: a folder under reports/, such as `assessment`.")],
-    bundle: Annotated[Path, typer.Argument(help="Bundle (folder or ZIP) or evaluated run folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write.", metavar="FILE")],
-    html: Annotated[
-        bool, typer.Option("--html", help="Write one HTML file, with filters and without network, instead of a PDF.")
-    ] = False,
-    paper: PaperSize = Paper.a4,
-    brand: Annotated[
-        Path | None,
-        typer.Option("--brand", help="Your logo, colour, confidentiality line and blocks: brand.yaml.", metavar="DIR"),
-    ] = None,
-    earlier: Annotated[
-        list[Path] | None,
-        typer.Option("--earlier", help="An assessment of before: says since when. May be repeated.", metavar="BUNDLE"),
-    ] = None,
-    sample: Annotated[
-        list[Path] | None,
-        typer.Option("--sample", help="For `type2`: a sample drawn from the package (JSON).", metavar="FILE"),
-    ] = None,
-) -> int:
-    """Write a report from a bundle: a tagged PDF for the archive, or HTML to work in.
-
-    Exit code 4, and no report, if a bundle is sealed and does not verify.
-    """
-    for each in (bundle, *(earlier or ())):
-        pipeline.refuse_altered(each)
-    form: pipeline.Form = "html" if html else "pdf"
-    pipeline.report_stage(
-        kind,
-        bundle,
-        output,
-        paper.value,
-        form=form,
-        brand=brand,
-        earlier=tuple(earlier or ()),
-        samples=tuple(sample or ()),
-    )
-    typer.echo(output)
-    return 0
-
-
 @app.command(epilog="Example: compliancectl verify bundle.zip --key signer.pub.pem")
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Bundle: folder or ZIP; or a folder that holds many.")],

@@ -72,6 +72,7 @@ def render(
     earlier: Sequence[Path] = (),
     samples: Sequence[Path] = (),
     folder: Path | None = None,
+    finish: Callable[[bytes], bytes] = lambda data: data,
     progress: Callable[[str], None] = lambda text: None,
 ) -> ReportRecord:
     """Write the report `kind` about `bundle` to `out`.
@@ -88,6 +89,7 @@ def render(
         earlier: assessments of before, for kinds that say since when something is so.
         samples: samples that were drawn from the package, for kinds about a period.
         folder: where the kinds of reports are; left out, the shipped ones.
+        finish: gets the finished bytes before they are written and returns those to write: a signature is added here.
         progress: is told what is going on.
 
     Raises:
@@ -119,9 +121,10 @@ def render(
         enclosures += [extra for view in made.values() for extra in getattr(view, "enclosures", ())]
         laid = pdf.write(html, reports, identifier=content.identifier, created=moment, enclosures=enclosures)
     progress("writing")
-    _write(out, laid.data)
-    digest = canonical.sha256(laid.data)
-    return ReportRecord(kind, out, digest, len(laid.data), laid.pages, read.digest, read.sealed, laid.remarks)
+    data = finish(laid.data)
+    _write(out, data)
+    digest = canonical.sha256(data)
+    return ReportRecord(kind, out, digest, len(data), laid.pages, read.digest, read.sealed, laid.remarks)
 
 
 def _enclosures(read: source.Source, content: book.Book) -> list[pdf.Enclosure]:

@@ -14,13 +14,14 @@ from compliancectl.model.control import Severity
 from compliancectl.model.evidence import EvidenceItem, RunRecord
 from compliancectl.model.result import ControlResult, Counts, Results, WaiverUse
 from compliancectl.report import text
+from compliancectl.report.calendar import Calendar, calendar
 from compliancectl.report.counts import OUTCOMES, add, control_bar, headline, item_parts
 from compliancectl.report.evidence import EvidenceView, SourceView, evidence_views, source_views
 from compliancectl.report.figures import Bar, Rosette, bar, rosette
 from compliancectl.report.matrix import FrameworkView, framework_views
 from compliancectl.report.population import Table
 from compliancectl.report.sections import ControlView, CriterionLink, control_view
-from compliancectl.report.source import Source
+from compliancectl.report.source import Source, days
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 
@@ -174,10 +175,20 @@ def _controls(
             criteria=_criteria(control, frameworks),
             evidence=evidence,
             populations=source.populations,
+            calendars=_calendars(control.id, source),
             waivers=source.results.waivers,
         )
         for control in source.results.controls
     )
+
+
+def _calendars(control: str, source: Source) -> dict[str, Calendar]:
+    start, end = days(source.results)
+    return {
+        test: calendar(population.days, source.windows.get((id, test), ()), start, end)
+        for (id, test), population in source.populations.items()
+        if id == control and population.days is not None
+    }
 
 
 def _criteria(

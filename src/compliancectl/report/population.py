@@ -9,17 +9,22 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from compliancectl import canonical
 from compliancectl.model.result import ItemResult
+from compliancectl.report import calendar
+from compliancectl.report.calendar import Days
 from compliancectl.report.text import compact
 
 ORDER = {"fail": 0, "unknown": 1, "waived": 2, "excluded": 3, "pass": 4}
 """The order of the pages: what does not pass comes first."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = frozenset("=+-@\t\r")
+AHEAD = 20
+"""Lines that are read for the names of columns before anything is written."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,16 @@ class Population:
     """The first items in the order of the pages."""
     table: Table | None
     """All of them, when not all are in `first`."""
+    days: Days | None = None
+    """All of them by day, of a population whose items have one."""
 
 
 NOTHING = Population((), None)
 
 
-def read(data: bytes, *, name: str, shown: int, enclose: bool = True) -> Population:
+def read(
+    data: bytes, *, name: str, shown: int, enclose: bool = True, period: tuple[date, date] | None = None
+) -> Population:
     """Read `results/items/*.jsonl`.
 
     Args:
@@ -53,43 +62,82 @@ def read(data: bytes, *, name: str, shown: int, enclose: bool = True) -> Populat
         name: file name of the CSV.
         shown: how many items are printed.
         enclose: whether a longer population is made into a table; an HTML report refers to the bundle instead.
+        period: first and last day of the observation period; left out, items are not looked at by day.
     """
     lines = data.splitlines()
+    days = calendar.days([_item(line) for line in lines], *period) if period and _dated(lines) else None
     if len(lines) <= shown:
-        return Population(_first((ItemResult.model_validate_json(line) for line in lines), shown), None)
+        return Population(_first((ItemResult.model_validate_json(line) for line in lines), shown), None, days)
     # Validating is for what is printed: the digest has shown already that these are the lines that evaluate wrote.
-    outcomes, checks, columns = _survey(lines)
+    table, outcomes = _as_csv(lines) if enclose else (None, [_item(line)["outcome"] for line in lines])
     ranked = sorted(range(len(lines)), key=lambda i: (ORDER[outcomes[i]], i))[:shown]
     first = tuple(ItemResult.model_validate_json(lines[i]) for i in ranked)
-    if not enclose:
-        return Population(first, None)
-    table = as_csv(lines, checks, columns)
-    return Population(first, Table(name, table, canonical.sha256(table), len(lines)))
+    if table is None:
+        return Population(first, None, days)
+    return Population(first, Table(name, table, canonical.sha256(table), len(lines)), days)
+
+
+def _dated(lines: list[bytes]) -> bool:
+    return len(lines) >= calendar.FEWEST and calendar.dates(_item(line) for line in lines[:AHEAD])
 
 
 def _first(items: Iterator[ItemResult], shown: int) -> tuple[ItemResult, ...]:
     return tuple(sorted(items, key=lambda i: (ORDER[i.outcome], i.resource))[:shown])
 
 
-def as_csv(lines: list[bytes], checks: list[str], columns: list[str]) -> bytes:
-    """All items as CSV: resource, outcome, findings, reason, then one column for each check and each observed value.
+def _as_csv(lines: list[bytes]) -> tuple[bytes, list[str]]:
+    """All items as CSV, and the outcome of each: resource, outcome, findings, reason, each check, each observed value.
 
     A cell that a spreadsheet would take for a formula begins with an apostrophe; the JSON Lines in the bundle have the
     exact value.
+
+    The header comes first, and an unknown item lacks checks and values. The first lines nearly always have them all, so
+    that reading every line twice is for the rare file in which a later one has more.
     """
+    checks, columns = _names(lines[:AHEAD])
+    while True:
+        data, outcomes, also = _written(lines, sorted(checks), sorted(columns))
+        if also[0] <= checks and also[1] <= columns:
+            return data, outcomes
+        checks, columns = checks | also[0], columns | also[1]
+
+
+def _names(lines: Iterable[bytes]) -> tuple[set[str], set[str]]:
+    """The names of checks and of observed values."""
+    checks: set[str] = set()
+    columns: set[str] = set()
+    for line in lines:
+        item = _item(line)
+        checks.update(item.get("checks", ()))
+        columns.update(item.get("observed", ()))
+    return checks, columns - {"resource"}
+
+
+def _written(
+    lines: list[bytes], checks: list[str], columns: list[str]
+) -> tuple[bytes, list[str], tuple[set[str], set[str]]]:
+    """The CSV with these columns, the outcomes, and (checks, values) that have no column."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\r\n")
     header = [*(f"check {name}" for name in checks), *columns]
-    writer.writerow(_safe(cell) for cell in ("resource", "outcome", "findings", "reason", *header))
+    writer.writerow(_safe(["resource", "outcome", "findings", "reason", *header]))
+    known_checks, known_columns = frozenset(checks), frozenset([*columns, "resource"])
+    more_checks: set[str] = set()
+    more_columns: set[str] = set()
+    outcomes = []
     for line in lines:
         item = _item(line)
-        said = " ".join(finding["sentence"] for finding in item.get("findings", ()))
-        found, observed = item.get("checks", {}), item.get("observed", {})
-        row = [item["resource"], item["outcome"], said, item.get("reason") or ""]
+        said, found, observed = item.get("findings"), item.get("checks", {}), item.get("observed", {})
+        if not (found.keys() <= known_checks and observed.keys() <= known_columns):
+            more_checks |= found.keys() - known_checks
+            more_columns |= observed.keys() - known_columns
+        outcomes.append(item["outcome"])
+        row = [item["resource"], item["outcome"], " ".join([f["sentence"] for f in said]) if said else ""]
+        row.append(item.get("reason") or "")
         row += [found.get(name, "") for name in checks]
         row += [_cell(observed.get(name)) for name in columns]
-        writer.writerow([_safe(cell) for cell in row])
-    return stream.getvalue().encode("utf-8", "surrogatepass")
+        writer.writerow(_safe(row))
+    return stream.getvalue().encode("utf-8", "surrogatepass"), outcomes, (more_checks, more_columns)
 
 
 def _item(line: bytes) -> dict[str, Any]:
@@ -97,31 +145,17 @@ def _item(line: bytes) -> dict[str, Any]:
     return found
 
 
-def _survey(lines: list[bytes]) -> tuple[list[str], list[str], list[str]]:
-    """The outcome of each item, and the names of checks and of observed values.
-
-    All items of a test come from one query, but an unknown one lacks them.
-    """
-    outcomes = []
-    checks: dict[str, Any] = {}
-    columns: dict[str, Any] = {}
-    for line in lines:
-        item = _item(line)
-        outcomes.append(item["outcome"])
-        checks.update(item.get("checks", {}))
-        columns.update(item.get("observed", {}))
-    return outcomes, sorted(checks), sorted(columns.keys() - {"resource"})
-
-
 def _cell(value: Any) -> str:
-    return "" if value is None else compact(value)
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return "true" if value else "false"
+    return compact(value)
 
 
-def _safe(cell: str) -> str:
-    if not cell.startswith(_FORMULA) or _is_number(cell):
-        return cell
-    return f"'{cell}"
+def _safe(row: list[str]) -> list[str]:
+    return [f"'{cell}" if cell[:1] in _FORMULA and not _is_number(cell) else cell for cell in row]
 
 
 def _is_number(cell: str) -> bool:
-    return cell[:1] in "+-" and cell[1:].replace(".", "", 1).isascii() and cell[1:].replace(".", "", 1).isdigit()
+    return cell[0] in "+-" and cell[1:].replace(".", "", 1).isascii() and cell[1:].replace(".", "", 1).isdigit()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from compliancectl import canonical
 from compliancectl.model.result import (
@@ -17,6 +18,7 @@ from compliancectl.model.result import (
     TestResult,
     WaiverUse,
 )
+from compliancectl.report.calendar import Calendar
 from compliancectl.report.counts import add, check_sentence, control_sentence, item_parts, population
 from compliancectl.report.evidence import EvidenceView
 from compliancectl.report.figures import Bar, bar
@@ -84,6 +86,15 @@ class TableView:
 
 
 @dataclass(frozen=True)
+class Family:
+    """Names that begin alike, so that what they share is printed once."""
+
+    parent: str
+    """Up to and with the last slash; empty for names that are printed whole."""
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class TestView:
     """One test."""
 
@@ -92,13 +103,15 @@ class TestView:
     number: int
     population: str
     bar: Bar
+    calendar: Calendar | None
+    """The items by day, of a population that has a date for each."""
     checks: tuple[CheckView, ...]
     tables: tuple[TableView, ...]
     columns: tuple[str, ...]
     """Names of the observed values that are shown for every item."""
     items: tuple[ItemView, ...]
     """Those that are printed, what does not pass first."""
-    passing: tuple[str, ...]
+    passing: tuple[Family, ...]
     """Of a population that is not printed whole, the first that pass: by name alone, since all values are enclosed."""
     shown: str | None
     """How many of how many are printed, when not all are."""
@@ -131,6 +144,7 @@ def control_view(
     criteria: tuple[tuple[str, tuple[CriterionLink, ...]], ...],
     evidence: Mapping[str, EvidenceView],
     populations: Mapping[tuple[str, str], Population],
+    calendars: Mapping[str, Calendar],
     waivers: tuple[WaiverUse, ...],
 ) -> ControlView:
     """Prepare one control."""
@@ -142,7 +156,7 @@ def control_view(
         sentence=control_sentence(control, counts),
         criteria=criteria,
         tests=tuple(
-            _test(control, number, test, evidence, populations[control.id, test.id])
+            _test(control, number, test, evidence, populations[control.id, test.id], calendars.get(test.id))
             for number, test in enumerate(control.tests, start=1)
         ),
         waivers=tuple(w for w in waivers if w.control == control.id),
@@ -155,6 +169,7 @@ def _test(
     test: TestResult,
     evidence: Mapping[str, EvidenceView],
     items: Population,
+    calendar: Calendar | None,
 ) -> TestView:
     columns = _columns(test, items)
     whole = items.table is None
@@ -164,16 +179,31 @@ def _test(
         number=number,
         population=population(test),
         bar=bar(item_parts(test.counts)),
+        calendar=calendar,
         checks=tuple(CheckView(c, check_sentence(c), _worst(c)) for c in test.checks),
         tables=tuple(_table(use, evidence) for use in test.tables),
         columns=columns,
         items=tuple(
             _item(f"{control.id}\0{test.id}", item, columns) for item in items.first if whole or item.outcome != "pass"
         ),
-        passing=() if whole else tuple(item.resource for item in items.first if item.outcome == "pass"),
+        passing=() if whole else families(item.resource for item in items.first if item.outcome == "pass"),
         shown=_shown(len(items.first), test.counts),
         table=items.table,
     )
+
+
+def families(names: Iterable[str]) -> tuple[Family, ...]:
+    """Gather names that follow each other and have the same parent; one without such neighbours stays whole."""
+    found: list[Family] = []
+    for parent, group in groupby(names, key=lambda name: name[: name.rfind("/") + 1]):
+        whole = tuple(group)
+        if parent and len(whole) > 1:
+            found.append(Family(parent, tuple(name[len(parent) :] for name in whole)))
+        elif found and not found[-1].parent:
+            found[-1] = Family("", found[-1].names + whole)
+        else:
+            found.append(Family("", whole))
+    return tuple(found)
 
 
 def _columns(test: TestResult, items: Population) -> tuple[str, ...]:

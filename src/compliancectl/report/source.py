@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from compliancectl.load.claims import load_claims
 from compliancectl.load.frameworks import load_frameworks
 from compliancectl.model.base import Wire
 from compliancectl.model.claim import ClaimRegister
-from compliancectl.model.evidence import EvidenceItem, RunRecord
+from compliancectl.model.evidence import EvidenceItem, RunRecord, Window
 from compliancectl.model.framework import Framework
 from compliancectl.model.result import Results, TestResult
 from compliancectl.report import population
@@ -75,6 +76,8 @@ class Source:
     """Id of the key that sealed the bundle, as its envelope names it."""
     populations: dict[tuple[str, str], Population] = field(repr=False)
     """(control, test) → its items."""
+    windows: dict[tuple[str, str], tuple[Window, ...]] = field(repr=False)
+    """(control, test) → what its evidence about events speaks about."""
     claims: ClaimRegister | None = field(repr=False)
     """The register of public statements that was kept, if there is one."""
     rows: dict[str, tuple[Row, ...]] = field(repr=False)
@@ -152,7 +155,8 @@ class _Reader:
             sums=self.sums,
             statement=self._seal(STATEMENT),
             signer=self._signer(),
-            populations={(id, test.id): self._population(id, test, printed) for id, test in tests},
+            populations={(id, test.id): self._population(id, test, printed, days(results)) for id, test in tests},
+            windows={(id, test.id): _windows(test, items.values()) for id, test in tests},
             claims=self._claims(),
             rows={table: tuple(self._rows(table, items.values())) for table in self.tables},
         )
@@ -224,7 +228,7 @@ class _Reader:
                     for values in read_rows(Path(file.name)):
                         yield Row(item.id, values)
 
-    def _population(self, control: str, test: TestResult, printed: int) -> Population:
+    def _population(self, control: str, test: TestResult, printed: int, period: tuple[date, date]) -> Population:
         """Read the items of a test, from a file whose digest is the one that the results state."""
         if test.items_path is None or not test.counts.total:
             return population.NOTHING
@@ -232,7 +236,18 @@ class _Reader:
         if canonical.sha256(data) != test.items_sha256:
             message = "The digest differs from the one in results.json."
             raise FileError(message, file=f"{self.path}/{test.items_path}", hint="Evaluate again.")
-        return population.read(data, name=f"{control}.{test.id}.csv", shown=printed, enclose=not self.screen)
+        name = f"{control}.{test.id}.csv"
+        return population.read(data, name=name, shown=printed, enclose=not self.screen, period=period)
+
+
+def days(results: Results) -> tuple[date, date]:
+    """The first and the last day of the observation period."""
+    return results.period.start.date(), (results.period.end - timedelta(microseconds=1)).date()
+
+
+def _windows(test: TestResult, items: Iterable[EvidenceItem]) -> tuple[Window, ...]:
+    read = {id for use in test.tables for id in use.items}
+    return tuple(item.window for item in items if item.id in read and item.window is not None)
 
 
 def share(counts: Sequence[int], room: int) -> int:

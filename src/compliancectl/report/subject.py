@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from compliancectl.errors import UsageError
+from compliancectl.model.evidence import Window
 from compliancectl.model.result import TestResult
 from compliancectl.period import reading
 from compliancectl.period.kind import is_package
@@ -57,7 +58,9 @@ def _of_package(path: Path, *, screen: bool, tables: Sequence[str]) -> Source:
             name = f"{control.id}.{test.id}.csv"
             shown = source.ON_SCREEN // 40 if screen else source.PRINTED
             populations[control.id, test.id] = (
-                population.read(data, name=name, shown=shown, enclose=not screen) if data else population.NOTHING
+                population.read(data, name=name, shown=shown, enclose=not screen, period=source.days(results))
+                if data
+                else population.NOTHING
             )
             tests.append(_counted(test, data))
         controls.append(control.model_copy(update={"tests": tuple(tests)}))
@@ -66,6 +69,11 @@ def _of_package(path: Path, *, screen: bool, tables: Sequence[str]) -> Source:
         name=package.name,
         results=results.model_copy(update={"controls": tuple(controls)}),
         populations=populations,
+        windows={
+            (control.id, test.id): tuple(Window(start=part.start, end=part.end) for part in test.coverage)
+            for control in package.period.controls
+            for test in control.tests
+        },
         sums=package.listing,
         statement=package.statement,
         signer=package.signer,

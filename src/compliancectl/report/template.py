@@ -133,7 +133,7 @@ def _environment(reports: Path, glyphs: Collection[int], brand: Brand, screen: b
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    plain = ("prose", "number", "sentence", "instant", "day", "size", "listed", "shorten", "compact")
+    plain = ("prose", "number", "sentence", "instant", "day", "topic", "size", "listed", "shorten", "compact")
     environment.filters.update({name: getattr(text, name) for name in plain})
     environment.filters.update(_markup(glyphs))
     environment.globals.update(count=text.count, period=text.period, css=_css(reports, brand), **_script(reports))

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END = "\u2068", "\u2069"
 """Around a text with right-to-left letters: it reads in its own direction and leaves what stands beside it alone."""
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(", ", ": "))
+_INITIALS = frozenset({"ai", "api"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 MONTHS = (
@@ -100,8 +101,12 @@ def instant(value: datetime) -> str:
 
 def day(value: datetime) -> str:
     """`22 August 2026`."""
-    moment = value.astimezone(UTC)
-    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+    return on_day(value.astimezone(UTC).date())
+
+
+def on_day(value: date) -> str:
+    """`22 August 2026`."""
+    return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
 
 
 def period(start: datetime, end: datetime) -> str:
@@ -109,6 +114,11 @@ def period(start: datetime, end: datetime) -> str:
     ends = end.astimezone(UTC)
     last = ends - timedelta(days=1) if (ends.hour, ends.minute, ends.second, ends.microsecond) == (0, 0, 0, 0) else ends
     return f"{day(start)} to {day(max(last, start))}"
+
+
+def topic(name: str) -> str:
+    """A topic as a heading: `Backup`, `AI`."""
+    return name.upper() if name in _INITIALS else name.capitalize()
 
 
 def size(value: int) -> str:

@@ -96,6 +96,29 @@ def ask(url: str, signature: bytes, *, deadline_s: float = 30.0) -> bytes:
     return data
 
 
+def reply(url: str, query: bytes, *, digest: bytes, nonce: int, deadline_s: float = 30.0) -> bytes:
+    """Have an authority answer a query that was made elsewhere; returns its response as it came.
+
+    Args:
+        url: the authority.
+        query: a query of RFC 3161 in DER.
+        digest: what it asks a stamp for.
+        nonce: its nonce.
+        deadline_s: seconds that the authority has.
+
+    Raises:
+        CollectError: if it cannot be reached, refuses, or answers another question.
+    """
+    data = _post(url, query, deadline_s)
+    try:
+        info = _decode(data, url).tst_info
+    except Problem as problem:
+        raise Garbage(f"the time stamp of {url} {problem.message}", hint=_HINT) from problem
+    if info.nonce != nonce or info.message_imprint.message != digest:
+        raise Garbage(f"the time stamp of {url} answers another question", hint=_HINT)
+    return data
+
+
 def _post(url: str, body: bytes, deadline_s: float) -> bytes:
     import requests
 
