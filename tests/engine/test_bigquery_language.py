@@ -169,7 +169,8 @@ string_agg(t, ',' ORDER BY t) | string_agg(DISTINCT t, ',' ORDER BY t) | array_t
 array_to_string(list(DISTINCT t ORDER BY t), ',') | array_length(list(t ORDER BY t)) | array_length(list(DISTINCT t ORDER BY t))
 list(DISTINCT t ORDER BY t)[1] | list(t ORDER BY t)[1] | list(t ORDER BY t DESC)[1] | count(*) FILTER (WHERE t = 'a') | count(t)
 count(DISTINCT t) | bool_and(t = 'a') | bool_or(t = 'a') FILTER (WHERE t IS NOT NULL) | max(t) | sum(length(t)) | min(t) FILTER (WHERE t > 'b')
-array_to_string(list(t ORDER BY t) FILTER (WHERE t IS NOT NULL AND t <> 'a'), ',') | quantile_disc(length(t), 0.95)"""
+array_to_string(list(t ORDER BY t) FILTER (WHERE t IS NOT NULL AND t <> 'a'), ',') | quantile_disc(length(t), 0.95)
+array_to_string(flatten(list(string_split(t, ',') ORDER BY t)), '-')"""
 
 
 @pytest.mark.parametrize("word", [w.strip() for line in GROUPED.split("\n") for w in line.split(" | ")])

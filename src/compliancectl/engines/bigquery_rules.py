@@ -125,7 +125,14 @@ def table_of(items: Any, name: str, column: str) -> Any:
 
 
 def _flatten(node: Any) -> Any:
-    raise refuse("flatten() of anything but list_transform()", "BigQuery has no lists of lists.")
+    """`flatten(list(list ORDER BY …))`: lists put together; missing ones count as empty."""
+    from sqlglot import exp
+
+    gathered = node.this
+    if not isinstance(gathered, exp.ArrayAgg) or not isinstance(gathered.this, exp.Order):
+        raise refuse("flatten() of anything but list_transform() or list()", "BigQuery has no lists of lists.")
+    together = exp.Anonymous(this="ARRAY_CONCAT_AGG", expressions=[gathered.this.copy()])
+    return built("IF(COUNT(*) = 0, NULL, IFNULL(@together, []))", together=together)
 
 
 def _array_contains(node: Any) -> Any:
