@@ -133,7 +133,7 @@ T = "(SELECT CAST(NULL AS VARCHAR) AS t UNION ALL SELECT '' UNION ALL SELECT ' a
 N = "(SELECT CAST(NULL AS BIGINT) AS n UNION ALL SELECT -7 UNION ALL SELECT 0 UNION ALL SELECT 12)"
 S = "(SELECT CAST(NULL AS TIMESTAMP) AS s UNION ALL SELECT TIMESTAMP '2024-02-29 23:59:59' UNION ALL SELECT TIMESTAMP '2026-08-01 00:00:00')"
 WORDS = {
-    A: """list_contains(l, 'a') | list_contains(l, NULL) | list_contains(l, 'x') | list_has_any(l, ['a', 'z'])
+    A: """list_contains(l, 'a') | list_sort(l) = ['a', 'a', 'b', NULL] | list_sort(l) <> ['c'] | list_contains(l, NULL) | list_contains(l, 'x') | list_has_any(l, ['a', 'z'])
         list_has_all(l, ['a', 'b']) | list_has_all(['a', 'b', 'c'], l) | array_length(l) | l[1] | l[2] | l[9]
         array_length(list_filter(l, lambda x: x = 'a')) | array_length(list_filter(l, lambda x: x IS NULL)) | array_to_string(l, '-')
         array_to_string(list_transform(l, lambda x: upper(x)), ',') | array_length(list_distinct(l)) | list_sort(l)[1] | list_sort(l)[4]

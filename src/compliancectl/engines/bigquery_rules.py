@@ -115,6 +115,23 @@ def flat(node: Any) -> Any:
     return built(_FLAT, {"name": name}, list=node.this, made=made)
 
 
+def is_list(node: Any) -> bool:
+    """Whether an expression is a list by what it is made with."""
+    from sqlglot import exp
+
+    made = (exp.Array, exp.ArraySort, exp.ArrayFilter, exp.Transform, exp.ArrayDistinct, exp.ArrayConcat, exp.Split)
+    return isinstance(node.unnest() if isinstance(node, exp.Paren) else node, made)
+
+
+def same_list(node: Any) -> Any:
+    """Lists are not compared in BigQuery, but their texts are; a NULL in one is equal to a NULL in the other."""
+    from sqlglot import exp
+
+    sign = "=" if isinstance(node, exp.EQ) else "<>"
+    made = f"IF(@one IS NULL OR @other IS NULL, NULL, TO_JSON_STRING(@one) {sign} TO_JSON_STRING(@other))"
+    return built(made, one=node.left, other=node.right)
+
+
 def table_of(items: Any, name: str, column: str) -> Any:
     """A list as a table of one column."""
     import sqlglot
