@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from bigquery_stand_in import DATASET, PROJECT, BigQueryStandIn, Refused
 
@@ -19,6 +21,7 @@ from compliancectl.errors import UsageError
 from compliancectl.evaluate import evaluate
 from compliancectl.model.certificate import Certificate
 from compliancectl.model.control import Control
+from compliancectl.query.rows import gather, write_parquet
 from compliancectl.query.syntax import Refused as SqlRefused
 
 CHECKS = {"kept": ("days >= 7", "{resource} keeps {days} days.")}
@@ -123,6 +126,25 @@ def test_no_credentials(service: BigQueryStandIn, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     with pytest.raises(UsageError, match="no credentials for BigQuery"):
         open_engine("bigquery", settings(service))
+
+
+def test_without_its_library_it_says_what_to_install(service: BigQueryStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.cloud.bigquery", None)
+    monkeypatch.delattr("google.cloud.bigquery", raising=False)
+    with pytest.raises(UsageError) as found:
+        open_engine("bigquery", settings(service))
+    assert "compliancectl[bigquery]" in str(found.value.hint)
+
+
+def test_lists_lie_in_a_file_as_the_query_takes_them_up_again(tmp_path: Path, tables: Any) -> None:
+    """A record `list` of records `element`, and instants without a zone: what `stored` counts on."""
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "rows.parquet"
+    rows.write_text(json.dumps({column.name: None for column in tables["test.database"]} | {"resource": "a"}) + "\n")
+    write_parquet(tables["test.database"], rows, out, tmp_path, longest=1000)
+    assert gather(tables["test.database"], [out], tmp_path / "one.parquet") == 1
+    found = duckdb.execute(f"SELECT name, repetition_type FROM parquet_schema('{tmp_path}/one.parquet')").fetchall()
+    place = found.index(("owners", "OPTIONAL"))
+    assert found[place : place + 3] == [("owners", "OPTIONAL"), ("list", "REPEATED"), ("element", "OPTIONAL")]
 
 
 def test_one_who_may_not_query_learns_it_before_anything_runs(

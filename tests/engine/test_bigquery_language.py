@@ -133,7 +133,7 @@ T = "(SELECT CAST(NULL AS VARCHAR) AS t UNION ALL SELECT '' UNION ALL SELECT ' a
 N = "(SELECT CAST(NULL AS BIGINT) AS n UNION ALL SELECT -7 UNION ALL SELECT 0 UNION ALL SELECT 12)"
 S = "(SELECT CAST(NULL AS TIMESTAMP) AS s UNION ALL SELECT TIMESTAMP '2024-02-29 23:59:59' UNION ALL SELECT TIMESTAMP '2026-08-01 00:00:00')"
 WORDS = {
-    A: """list_contains(l, 'a') | list_contains(l, NULL) | list_contains(l, 'x') | list_has_any(l, ['a', 'z'])
+    A: """list_contains(l, 'a') | list_sort(l) = ['a', 'a', 'b', NULL] | list_sort(l) <> ['c'] | list_contains(l, NULL) | list_contains(l, 'x') | list_has_any(l, ['a', 'z'])
         list_has_all(l, ['a', 'b']) | list_has_all(['a', 'b', 'c'], l) | array_length(l) | l[1] | l[2] | l[9]
         array_length(list_filter(l, lambda x: x = 'a')) | array_length(list_filter(l, lambda x: x IS NULL)) | array_to_string(l, '-')
         array_to_string(list_transform(l, lambda x: upper(x)), ',') | array_length(list_distinct(l)) | list_sort(l)[1] | list_sort(l)[4]
@@ -169,7 +169,8 @@ string_agg(t, ',' ORDER BY t) | string_agg(DISTINCT t, ',' ORDER BY t) | array_t
 array_to_string(list(DISTINCT t ORDER BY t), ',') | array_length(list(t ORDER BY t)) | array_length(list(DISTINCT t ORDER BY t))
 list(DISTINCT t ORDER BY t)[1] | list(t ORDER BY t)[1] | list(t ORDER BY t DESC)[1] | count(*) FILTER (WHERE t = 'a') | count(t)
 count(DISTINCT t) | bool_and(t = 'a') | bool_or(t = 'a') FILTER (WHERE t IS NOT NULL) | max(t) | sum(length(t)) | min(t) FILTER (WHERE t > 'b')
-array_to_string(list(t ORDER BY t) FILTER (WHERE t IS NOT NULL AND t <> 'a'), ',') | quantile_disc(length(t), 0.95)"""
+array_to_string(list(t ORDER BY t) FILTER (WHERE t IS NOT NULL AND t <> 'a'), ',') | quantile_disc(length(t), 0.95)
+array_to_string(flatten(list(string_split(t, ',') ORDER BY t)), '-')"""
 
 
 @pytest.mark.parametrize("word", [w.strip() for line in GROUPED.split("\n") for w in line.split(" | ")])

@@ -115,6 +115,23 @@ def flat(node: Any) -> Any:
     return built(_FLAT, {"name": name}, list=node.this, made=made)
 
 
+def is_list(node: Any) -> bool:
+    """Whether an expression is a list by what it is made with."""
+    from sqlglot import exp
+
+    made = (exp.Array, exp.ArraySort, exp.ArrayFilter, exp.Transform, exp.ArrayDistinct, exp.ArrayConcat, exp.Split)
+    return isinstance(node.unnest() if isinstance(node, exp.Paren) else node, made)
+
+
+def same_list(node: Any) -> Any:
+    """Lists are not compared in BigQuery, but their texts are; a NULL in one is equal to a NULL in the other."""
+    from sqlglot import exp
+
+    sign = "=" if isinstance(node, exp.EQ) else "<>"
+    made = f"IF(@one IS NULL OR @other IS NULL, NULL, TO_JSON_STRING(@one) {sign} TO_JSON_STRING(@other))"
+    return built(made, one=node.left, other=node.right)
+
+
 def table_of(items: Any, name: str, column: str) -> Any:
     """A list as a table of one column."""
     import sqlglot
@@ -125,7 +142,14 @@ def table_of(items: Any, name: str, column: str) -> Any:
 
 
 def _flatten(node: Any) -> Any:
-    raise refuse("flatten() of anything but list_transform()", "BigQuery has no lists of lists.")
+    """`flatten(list(list ORDER BY …))`: lists put together; missing ones count as empty."""
+    from sqlglot import exp
+
+    gathered = node.this
+    if not isinstance(gathered, exp.ArrayAgg) or not isinstance(gathered.this, exp.Order):
+        raise refuse("flatten() of anything but list_transform() or list()", "BigQuery has no lists of lists.")
+    together = exp.Anonymous(this="ARRAY_CONCAT_AGG", expressions=[gathered.this.copy()])
+    return built("IF(COUNT(*) = 0, NULL, IFNULL(@together, []))", together=together)
 
 
 def _array_contains(node: Any) -> Any:

@@ -64,7 +64,10 @@ def _rebuilt(node: Any) -> Any:
 
     if isinstance(node, exp.Flatten) and isinstance(node.this, exp.Transform):
         return rules.flat(_children(node.this))
+    lists = isinstance(node, exp.EQ | exp.NEQ) and any(rules.is_list(side) for side in (node.left, node.right))
     _children(node)
+    if lists:
+        return rules.same_list(node)
     rule = _rules().get(type(node))
     return rule(node) if rule is not None else node
 
