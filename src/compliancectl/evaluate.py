@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import compliancectl
-from compliancectl import canonical, snapshots
+from compliancectl import canonical, disk, snapshots
 from compliancectl.errors import OutputError
-from compliancectl.freeze import catalog_path, config, freeze, publish, refuse_sealed, scratch_folder
+from compliancectl.freeze import catalog_path, config, freeze, publish, scratch_folder
 from compliancectl.load import check_overrides
 from compliancectl.load.problems import raise_all
 from compliancectl.model.certificate import EngineJobs
@@ -96,7 +96,7 @@ def evaluate(
         OutputError: if the results cannot be written.
     """
     run = snapshots.read_run(run_folder)
-    refuse_sealed(run_folder)
+    disk.refuse_sealed(run_folder)
     if scope is not None:
         check_overrides(scope, catalogue if catalogue is not None else controls)
     assert run.finished_at is not None  # read_run refuses a run that did not finish

@@ -71,18 +71,6 @@ def _copy(source: Path, target: Path, sha256: str | None) -> None:
     target.write_bytes(data)
 
 
-def refuse_sealed(run_folder: Path) -> None:
-    """Leave a sealed bundle alone.
-
-    Raises:
-        OutputError: if the folder holds one.
-    """
-    if (run_folder / "SHA256SUMS").exists() or (run_folder / "seal").exists():
-        raise OutputError(
-            "This folder holds a sealed bundle, which is never changed.", hint="Use another folder.", file=run_folder
-        )
-
-
 def scratch_folder(run_folder: Path) -> Path:
     """A folder beside the results, so that finished ones only need a rename.
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from compliancectl import canonical, load
+from compliancectl.disk import SEALED_BY
 from compliancectl.errors import FileError, NotReadyError, OutputError
 from compliancectl.evaluate import evaluate, worst
 from compliancectl.model import result
@@ -322,7 +323,9 @@ def test_evidence_under_a_name_that_is_not_its_own_is_refused(world: World) -> N
 
 def test_a_sealed_bundle_is_never_changed(world: World) -> None:
     world.run.add("test.database", [GOOD])
-    (world.run.folder / "SHA256SUMS").write_text("")
+    envelope = world.run.folder / SEALED_BY
+    envelope.parent.mkdir()
+    envelope.write_text("")
     with pytest.raises(OutputError, match="sealed"):
         world.judge()
     assert not (world.run.folder / "results").exists()
