@@ -16,7 +16,7 @@ SignerKey = Annotated[
     typer.Option("--key", help="Public key of the signer, obtained from them, not from the bundle.", metavar="FILE"),
 ]
 TrustFile = Annotated[
-    Path | None, typer.Option("--trust", help="Trust policy (JSON) instead of one key.", metavar="FILE")
+    Path | None, typer.Option("--trust", help="Trust policy (YAML) instead of one key.", metavar="FILE")
 ]
 
 

@@ -220,6 +220,7 @@ def verify(
     \b
     version: 1
     keys: [{key_file: larkspur-ci.pub.pem, name: Larkspur CI, valid_until: "2027-01-01T00:00:00Z"}]
+    identities: [{name: Nightly, issuer: "https://…", identity: "https://…", trusted_root_file: trusted_root.json}]
     ledger: {key_file: larkspur-ledger.txt, latest: true}
     require: {organization: "Larkspur Learning, Inc.", complete: true, max_age_days: 35}
 
@@ -227,7 +228,7 @@ def verify(
     `ledger`, or given by --ledger, the runs that are missing are named too.
 
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
-    but files are missing or you named no key to trust.
+    but files are missing, you named nobody to trust, or an identity cannot be checked here.
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
     from compliancectl.cli.verification import run_verify
     from compliancectl.entered import Book
