@@ -156,7 +156,7 @@ class LinkedDatasets:
         found = []
         for project in it["projects"]:
             for number, entry in enumerate(self.state.project(project).get("log_entries", ())):
-                if not entry.get("pgaudit") and not entry.get("data_access"):
+                if "method" in entry and not entry.get("pgaudit") and not entry.get("data_access"):
                     at = self.state.at(entry["at"])
                     found.append((at, _row(project, number, at, entry)))
         return found
