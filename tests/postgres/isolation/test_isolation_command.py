@@ -22,7 +22,7 @@ def test_a_gap_is_one_sentence_its_policy_and_sql_that_closes_it(db, isolation):
     db.sql("create policy support on public.messages for select using (true)")
     code, text, _ = isolation(db)
     assert code == 1
-    assert "1 gaps" in text
+    assert "1 gap," in text
     assert "policy support is always true and is joined with the others by OR." in text
     assert 'policy: CREATE POLICY "support" ON public.messages AS PERMISSIVE FOR SELECT TO PUBLIC USING (true)' in text
     repair = next(line.split("close:")[1].strip() for line in text.splitlines() if "close:" in line)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from compliancectl.collectors.postgres.isolation import repairs
 from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import UNNAMED
 from compliancectl.collectors.postgres.purge import quoted
@@ -31,7 +32,7 @@ def unprotected(facts: Facts, relation: Relation, role: str) -> dict[str, Any]:
             "rule": "rls.partition_child" if relation.parents else "rls.disabled",
             "sentence": f"Row-level security is off on {relation.qualified}, which {role} reaches"
             + (f" past its parent {relation.parents[0]}." if relation.parents else "."),
-            "repair": protect(facts, relation),
+            "repair": repairs.protect(facts, relation),
         }
     return {
         "rule": "rls.not_forced",
@@ -67,7 +68,8 @@ def nothing(relation: Relation) -> dict[str, Any]:
 
 def visible(facts: Facts, relation: Relation, record: Mapping[str, Any]) -> dict[str, Any]:
     """Rows of others were counted."""
-    policies = tuple(p.text for p in facts.policies.get(relation.qualified, ()) if p.serves(record["role"], "SELECT"))
+    serving = [p for p in facts.policies.get(relation.qualified, ()) if p.serves(record["role"], "SELECT")]
+    policies = tuple(p.text for p in serving)
     return {
         "rule": "view.bypass"
         if relation.kind == "v"
@@ -77,11 +79,13 @@ def visible(facts: Facts, relation: Relation, record: Mapping[str, Any]) -> dict
         "sentence": f"{record['role']} as {record['state']} sees {record['foreign']} rows of other tenants in "
         f"{relation.word} {relation.qualified}.",
         "policies": policies,
-        "repair": f"ALTER VIEW {relation.qualified} SET (security_invoker = true);"
+        "repair": repairs.invoke(facts, [relation.qualified])
         if relation.kind == "v"
         else f"REVOKE ALL ON {relation.qualified} FROM {quoted(record['role'])};"
         if relation.kind == "m"
-        else protect(facts, relation),
+        else repairs.alter(facts, relation, "policy.no_scope", serving)
+        if relation.rls_enabled
+        else repairs.protect(facts, relation),
     }
 
 
@@ -106,8 +110,16 @@ def explain(
         "rule": rule,
         "sentence": sentence,
         "policies": tuple(p.text for p in policies),
-        "repair": _repair(facts, relation, rule, policies, operation),
+        "repair": _repair(facts, relation, rule, policies, column),
     }
+
+
+def _repair(facts: Facts, relation: Relation, rule: str, policies: Sequence[Policy], column: str) -> str:
+    sql = repairs.alter(facts, relation, rule, policies)
+    if rule == "policy.open_rows" and column in relation.columns:
+        way = f"or declare {relation.qualified}.{column} under shared_columns with the reason"
+        sql += f", {way}" if sql.startswith("--") else f" -- {way}"
+    return sql
 
 
 _WORDS = {
@@ -212,51 +224,6 @@ def _constant_rule(facts: Facts, relation: Relation, role: str, operation: str, 
 def _scoped_reading(facts: Facts, relation: Relation, role: str, policies: Sequence[Policy]) -> bool:
     """Whether the policies are closed for reading, so that only their check is at fault."""
     return any(p.check is not None and p.using != p.check for p in policies)
-
-
-def protect(facts: Facts, relation: Relation) -> str:
-    """SQL that puts a table under row-level security; without a policy yet, one of the declared tenant setting."""
-    table, condition = f"ALTER TABLE {relation.qualified}", scope(facts, relation)
-    enable = f"{table} ENABLE ROW LEVEL SECURITY; {table} FORCE ROW LEVEL SECURITY;"
-    if facts.policies.get(relation.qualified):
-        return enable
-    return f"{enable} CREATE POLICY tenant ON {relation.qualified} USING ({condition}) WITH CHECK ({condition});"
-
-
-def scope(facts: Facts, relation: Relation) -> str:
-    """The condition that binds a table to the session's tenant, as far as the declarations tell it."""
-    key = relation.tenant_key
-    if key is None:
-        return "EXISTS (… the parent's row, which its own policies restrict …)"
-    settings = {
-        name
-        for c in facts.declared["contexts"].values()
-        if c["tenant"]
-        for name, v in c["settings"].items()
-        if v == c["tenant"]
-    }
-    if not settings:
-        return f"{quoted(key)} = … the session's tenant …"
-    name = min(settings).replace("'", "''")
-    return f"{quoted(key)} = nullif(current_setting('{name}', true), '')::{relation.columns[key].type}"
-
-
-def _repair(facts: Facts, relation: Relation, rule: str, policies: Sequence[Policy], operation: str) -> str:
-    lines = []
-    for policy in policies:
-        name = f"{quoted(policy.name)} ON {relation.qualified}"
-        if rule == "policy.second_permissive":
-            lines.append(f"DROP POLICY {name};")
-        elif rule == "policy.write_gap":
-            lines.append(f"ALTER POLICY {name} WITH CHECK ({scope(facts, relation)});")
-        else:
-            check = f" WITH CHECK ({scope(facts, relation)})" if policy.check or policy.command in ("INSERT",) else ""
-            using = "" if policy.command == "INSERT" else f" USING ({scope(facts, relation)})"
-            lines.append(f"ALTER POLICY {name}{using}{check};")
-    if rule == "policy.not_for_role":
-        restrictive = [p for p in facts.policies[relation.qualified] if not p.permissive]
-        lines = [f"ALTER POLICY {quoted(p.name)} ON {relation.qualified} TO PUBLIC;" for p in restrictive]
-    return " ".join(lines)
 
 
 def readers_as(facts: Facts, view: str) -> Iterator[tuple[str, str]]:
