@@ -82,7 +82,8 @@ def guess(facts: Facts) -> Guess:
     key = keys[0][0] if keys else None
     found.root = _root(facts, key) if key else None
     found.key_of = _keys_of(facts, own, {name for name, _ in keys}, found.root)
-    found.app_roles = list(_app_roles(facts, own))
+    views = [r for r in facts.relations.values() if r.kind == "v" and not r.in_extension]
+    found.app_roles = list(_app_roles(facts, [*own, *views]))
     found.settings = sorted(
         name for policies in facts.policies.values() for name in settings_read(policies, facts) if "." in name
     )
@@ -173,7 +174,7 @@ def _app_roles(facts: Facts, tables: list[Relation]) -> Iterator[tuple[str, str]
     most = max((written + seen for written, seen, _ in counted), default=0)
     likely = [one for one in counted if (one[0] + one[1]) * 10 >= most]
     for written, seen, role in sorted(likely, key=lambda one: (-one[0], -one[1], one[2]))[:4]:
-        yield role, f"reads {seen} and writes {written} tables of others"
+        yield role, f"reads {seen} and writes {written} tables and views of others"
 
 
 def write(database: str, dsn: str, found: Guess) -> str:

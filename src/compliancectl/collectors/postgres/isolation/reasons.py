@@ -133,6 +133,7 @@ _WORDS = {
     "policy.pattern_match": "policy {policies} takes a key that only resembles the session's for the session's.",
     "policy.null_tenant": "policy {policies} shows rows without a tenant to everybody.",
     "policy.open_rows": "policy {policies} opens rows {column}to other tenants, and that is not declared shared.",
+    "policy.shared_writable": "policy {policies} lets every tenant write rows that are declared shared, and so may be read alone.",
     "policy.trusts_writable_table": "by {column} it opens another tenant's row, whose policies look into this table.",
     "policy.trusts_writable_column": "policy {policies} believes a column that the session may write ({state}).",
     "policy.tenant_key_uncovered": "policy {policies} accepts a row whose {key} is another tenant's when the rest is its own.",
@@ -171,6 +172,8 @@ def _rule(
         return "policy.hard_coded"
     if kinds <= {"user"} or (_WHOAMI.search(text) and kinds & {"user", "other", "sample", "stored"}):
         return "policy.role_identity"
+    if kinds <= {"shared"}:
+        return "policy.shared_writable"
     whole = any(kind == "other" and not note for kind, note, _ in accepted)
     if "other" in kinds and not whole:
         # Only rows with something special in a column: that column opens them.
@@ -196,7 +199,6 @@ _BY_KIND = {
     "sample": "policy.open_rows",
     "stored": "policy.open_rows",
     "copy": "policy.open_rows",
-    "shared": "policy.open_rows",
     "reference": "policy.trusts_writable_table",
     "mixed": "policy.tenant_key_uncovered",
     "moved": "policy.tenant_key_uncovered",

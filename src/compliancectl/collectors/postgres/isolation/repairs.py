@@ -28,7 +28,9 @@ def protect(facts: Facts, relation: Relation) -> str:
 
 
 def declare(relation: Relation) -> str:
-    """What to do about a table of which nobody has said whose it is."""
+    """What to do where the declarations tell no condition: say whose the table is, or how a session gets its tenant."""
+    if relation.tenant_key:
+        return f"-- bind {relation.tenant_key} of {relation.qualified} to the session's tenant in its policies"
     return f"-- declare {relation.qualified} under shared_tables with the reason, or give it a tenant key"
 
 
@@ -100,9 +102,18 @@ def alter(facts: Facts, relation: Relation, rule: str, policies: Sequence[Policy
     if rule == "policy.trusts_writable_table":
         return " ".join(_tied(facts, relation)) or "-- " + _TIE.format(relation=relation.qualified)
     condition = scope(facts, relation)
+    if rule == "policy.shared_writable" and condition is not None:
+        return " ".join(_restricted(relation, condition))
     if condition is None and rule != "policy.second_permissive":
         return declare(relation)
     return " ".join(_statement(relation, rule, policy, condition or "") for policy in policies)
+
+
+def _restricted(relation: Relation, condition: str) -> Iterator[str]:
+    """Restrictive policies for writing alone; what may be read stays as it is."""
+    for command, clause in (("INSERT", "WITH CHECK"), ("UPDATE", "USING"), ("DELETE", "USING")):
+        name = f"own_rows_{command.lower()}"
+        yield f"CREATE POLICY {name} ON {relation.qualified} AS RESTRICTIVE FOR {command} {clause} ({condition});"
 
 
 _TIE = "give {relation} the tenant key, and put it into the foreign key to the row that a row here opens"

@@ -173,14 +173,14 @@ class _Maker:
     def _opens(self, name: str, value: Any) -> bool:
         values = self.open_columns[name]
         if values is not None:
-            return str(value) in values
+            return (str(value).lower() if isinstance(value, bool) else str(value)) in values
         return value is True if self.relation.columns[name].category == "B" else value is not None
 
     def _closed(self, name: str) -> Any:
         """A value with which the row is nobody else's business."""
         column, values = self.relation.columns[name], self.open_columns[name]
         if column.category == "B":
-            return False
+            return values is not None and "true" not in values
         known = column.labels or [c for c in self.constants if column.fits(c)]
         return next((c for c in known if c not in (values or ())), None) if values is not None else None
 
@@ -274,6 +274,9 @@ class _Maker:
         shared = set(self.facts.declared["shared_tenants"])
         if not column.not_null:
             yield Variant("no tenant", column.name, {**self._synthetic(self.me, self.mine), column.name: None})
+        for value in sorted(shared):
+            if column.fits(value) and value != mine:
+                yield Variant("shared", column.name, {column.name: value})
         for value in self.constants:
             if column.fits(value) and value not in {mine, *shared}:
                 yield Variant("hard-coded", column.name, {column.name: value})
