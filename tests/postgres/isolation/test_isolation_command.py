@@ -57,6 +57,14 @@ def test_the_sql_that_it_proposes_really_closes_the_gap(fault, db, isolation):
         db.sql("revoke app_owner from app")
 
 
+def test_a_switch_is_told_beside_another_gap_of_the_same_table(db, isolation):
+    db.sql("create policy old on public.messages for select using (role = 'draft')")
+    db.sql("create policy job on public.messages using (current_setting('app.job', true) = 'on')")
+    _, text, _ = isolation(db, "--format", "json")
+    rules = {gap["rule"] for gap in json.loads(text)[0]["gaps"] if gap["object"] == "public.messages"}
+    assert rules == {"policy.open_rows", "policy.bypass_switch"}
+
+
 def test_scripts_get_every_cell_with_its_evidence(box, whole, isolation):
     code, text, _ = isolation(whole(box), "--format", "json")
     (found,) = json.loads(text)

@@ -15,6 +15,7 @@ Accepted = Sequence[tuple[str, str, tuple[str, ...]]]
 """(kind of row, its column, permissive policies that accepted it)."""
 _CONSTANT = re.compile(r"\(*(true|1 = 1|'t'::boolean|null is null)\)*", re.IGNORECASE)
 _WHOAMI = re.compile(r"\b(current_user|session_user|current_role|user)\b", re.IGNORECASE)
+_STRING = re.compile(r"'(?:[^']|'')*'")
 _VERBS = {"SELECT": "read", "INSERT": "written for another tenant", "UPDATE": "changed", "DELETE": "deleted"}
 
 
@@ -170,7 +171,7 @@ def _rule(
         "other" in kinds and any(f"{relation.qualified}/{p.name}" in named for p in policies)
     ):
         return "policy.hard_coded"
-    if kinds <= {"user"} or (_WHOAMI.search(text) and kinds & {"user", "other", "sample", "stored"}):
+    if kinds <= {"user"} or (_asks_role(text) and kinds & {"user", "other", "sample", "stored"}):
         return "policy.role_identity"
     if kinds <= {"shared"}:
         return "policy.shared_writable"
@@ -206,7 +207,12 @@ _BY_KIND = {
 
 
 def _by_role(policy: Policy) -> bool:
-    return bool(_WHOAMI.search(f"{policy.using} {policy.check}"))
+    return _asks_role(f"{policy.using} {policy.check}")
+
+
+def _asks_role(text: str) -> bool:
+    """Whether an expression asks for the database role; a setting may be called `session.user` as well."""
+    return bool(_WHOAMI.search(_STRING.sub("", text)))
 
 
 def _constant(policy: Policy, operation: str) -> bool:

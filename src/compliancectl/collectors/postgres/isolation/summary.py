@@ -112,14 +112,7 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
     seen = list(probes)
     summary.cells = [row for row in seen if row["context_kind"] not in ("switch", "forged")]
     summary.contexts = list(dict.fromkeys(row["context"] for row in summary.cells))
-    # A switch or a forged column explains nothing where the door is open anyway.
-    plain = {(row["relation"], row["operation"]) for row in summary.cells if row["verdict"] == "open"}
-    telling = [
-        row
-        for row in seen
-        if row["context_kind"] not in ("switch", "forged") or (row["relation"], row["operation"]) not in plain
-    ]
-    summary.gaps += [g for g in _grouped(telling, "open") if (g.rule, g.object) not in known]
+    summary.gaps += [g for g in _grouped(seen, "open") if (g.rule, g.object) not in known]
     explained = {gap.object.partition(" for ")[0] for gap in summary.gaps if gap.rule != "rows.visible"}
     summary.gaps = [gap for gap in summary.gaps if gap.rule != "rows.visible" or gap.object not in explained]
     failed = [row for row in summary.cells if row["level"] != "rows" or row["sqlstate"]]
