@@ -149,7 +149,10 @@ def declared(variants: Iterable[Variant], family: str = "") -> dict[str, Any]:
     said = copy.deepcopy(DECLARED[family])
     for variant in variants:
         for key, entries in variant.declares.items():
-            said.setdefault(key, {}).update({fill(name, variant.schema): value for name, value in entries.items()})
+            if isinstance(entries, str):
+                said[key] = fill(entries, variant.schema)
+            else:
+                said.setdefault(key, {}).update({fill(name, variant.schema): value for name, value in entries.items()})
     return said
 
 

@@ -223,10 +223,13 @@ def _plain(summary: Summary) -> dict[str, Any]:
 
 
 def _print(summary: Summary) -> None:
-    from compliancectl.cli.console import out, safe, talk
+    from compliancectl.cli.console import counted, out, safe, talk
 
     console = out()
-    counts = f"{len(summary.gaps)} gaps, {len(summary.weaknesses)} weaknesses, {len(summary.unsettled)} unsettled"
+    counts = (
+        f"{counted(len(summary.gaps), 'gap')}, {counted(len(summary.weaknesses), 'weakness', 'weaknesses')}, "
+        f"{len(summary.unsettled)} unsettled"
+    )
     console.print(f"[bold]{safe(summary.database)}[/bold]  {counts}")
     if summary.cells:
         _matrix(summary)

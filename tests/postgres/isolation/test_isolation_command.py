@@ -22,7 +22,7 @@ def test_a_gap_is_one_sentence_its_policy_and_sql_that_closes_it(db, isolation):
     db.sql("create policy support on public.messages for select using (true)")
     code, text, _ = isolation(db)
     assert code == 1
-    assert "1 gaps" in text
+    assert "1 gap," in text
     assert "policy support is always true and is joined with the others by OR." in text
     assert 'policy: CREATE POLICY "support" ON public.messages AS PERMISSIVE FOR SELECT TO PUBLIC USING (true)' in text
     repair = next(line.split("close:")[1].strip() for line in text.splitlines() if "close:" in line)
@@ -55,6 +55,14 @@ def test_the_sql_that_it_proposes_really_closes_the_gap(fault, db, isolation):
         assert code == 0, text
     finally:
         db.sql("revoke app_owner from app")
+
+
+def test_a_switch_is_told_beside_another_gap_of_the_same_table(db, isolation):
+    db.sql("create policy old on public.messages for select using (role = 'draft')")
+    db.sql("create policy job on public.messages using (current_setting('app.job', true) = 'on')")
+    _, text, _ = isolation(db, "--format", "json")
+    rules = {gap["rule"] for gap in json.loads(text)[0]["gaps"] if gap["object"] == "public.messages"}
+    assert rules == {"policy.open_rows", "policy.bypass_switch"}
 
 
 def test_scripts_get_every_cell_with_its_evidence(box, whole, isolation):

@@ -31,6 +31,7 @@ GRANT EXECUTE ON FUNCTION pg_catalog.pg_hba_file_rules() TO compliance_ro;
 -- postgres.isolation_probe: to take the application's role for the length of a READ ONLY transaction
 GRANT app TO compliance_ro WITH INHERIT FALSE, SET TRUE;   -- PostgreSQL 16 or later
 -- before 16: ALTER ROLE compliance_ro NOINHERIT; GRANT app TO compliance_ro;
+-- and for each schema that only policies name (a schema of helpers): GRANT USAGE ON SCHEMA private TO compliance_ro;
 
 -- postgres.role_permission: the application's list of roles and permissions, which holds nobody's data
 GRANT USAGE ON SCHEMA public TO compliance_ro;

@@ -21,6 +21,9 @@ _TENANT = re.compile(
     r"(tenant|org(ani[sz]ation)?|account|company|customer|client|workspace|school|team|group|site)_?(id|uuid|key)$",
     re.I,
 )
+_OWNER = re.compile(r"(user|owner|author|creator|member|profile|person|uid)(_?(id|uuid|uid))?$|^created_by$", re.I)
+_ROLE_ASKED = re.compile(r"\b(CURRENT_USER|SESSION_USER|CURRENT_ROLE)\b", re.I)
+_USERS = re.compile(r"(user|account|people|person|member|profile|login|identit)", re.I)
 _PEOPLE = re.compile(r"(e_?mail|password|first_?name|last_?name|last_login)", re.I)
 
 
@@ -33,11 +36,17 @@ class Guess:
     tenant_keys: list[tuple[str, str]] = field(default_factory=list)
     root: tuple[str, str] | None = None
     """Table of the tenants and its key."""
+    key_of: dict[str, str] = field(default_factory=dict)
+    """Table → its tenant key, where that has another name."""
     settings: list[str] = field(default_factory=list)
+    by_role: bool = False
+    """Whether policies ask for the database role instead of a setting."""
     shared: list[str] = field(default_factory=list)
     definers: list[tuple[str, str]] = field(default_factory=list)
     """Signature and digest of the body."""
     people: str | None = None
+    personal: list[str] = field(default_factory=list)
+    """Tables without a tenant key that have columns about people."""
     unbound: list[str] = field(default_factory=list)
     """Roles that no policy binds."""
 
@@ -68,27 +77,37 @@ def read(session: PostgresSession, database: Database) -> Facts:
 def guess(facts: Facts) -> Guess:
     """Guess from facts."""
     own = [r for r in facts.relations.values() if r.is_table and not r.in_extension]
-    keys = _keys(own)
+    keys = _keys(own) or _owners(facts, own)
     found = Guess(tenant_keys=keys)
     key = keys[0][0] if keys else None
     found.root = _root(facts, key) if key else None
-    found.app_roles = list(_app_roles(facts, own))
+    found.key_of = _keys_of(facts, own, {name for name, _ in keys}, found.root)
+    views = [r for r in facts.relations.values() if r.kind == "v" and not r.in_extension]
+    found.app_roles = list(_app_roles(facts, [*own, *views]))
     found.settings = sorted(
         name for policies in facts.policies.values() for name in settings_read(policies, facts) if "." in name
     )
     found.settings = list(dict.fromkeys(found.settings))
+    if "request.jwt.claims" in found.settings:
+        # What older gateways set beside it.
+        found.settings = [name for name in found.settings if not name.startswith("request.jwt.claim.")]
+    texts = " ".join(f"{p.using} {p.check}" for policies in facts.policies.values() for p in policies)
+    found.by_role = not found.settings and bool(_ROLE_ASKED.search(texts))
     names = {name for name, _ in keys}
     linked = {k.relation for k in facts.keys if k.parent and names & set(facts.relations[k.parent].columns)}
     root = found.root[0] if found.root else None
-    found.shared = [
-        r.qualified
+    keyless = [
+        r
         for r in own
-        if not names & set(r.columns) and not r.rls_enabled and r.qualified not in linked and r.qualified != root
+        if not names & set(r.columns) and r.qualified not in {*linked, root, *found.key_of}
+        if not r.rls_enabled or _for_everybody(facts, r)
     ]
+    found.personal = [r.qualified for r in keyless if any(_PEOPLE.search(c) for c in r.columns)]
+    found.shared = [r.qualified for r in keyless if r.qualified not in found.personal]
     found.definers = [(f.signature, f.body_sha256) for f in facts.functions.values() if f.definer]
-    people = [(len([c for c in r.columns if _PEOPLE.search(c)]), r.qualified) for r in own]
-    best = max(people, default=(0, ""))
-    found.people = best[1] if best[0] >= 2 else None
+    people = [(len([c for c in r.columns if _PEOPLE.search(c)]), bool(_USERS.search(r.name)), r.qualified) for r in own]
+    best = max(((bool(count >= 2), named, count, name) for count, named, name in people), default=None)
+    found.people = best[3] if best and best[0] else None
     found.unbound = sorted(r.name for r in facts.roles.values() if r.unbound and not r.name.startswith("pg_"))
     return found
 
@@ -97,7 +116,38 @@ def _keys(tables: list[Relation]) -> list[tuple[str, str]]:
     """Columns that look like the tenant's key, the most frequent first."""
     counted = Counter(name for table in tables for name in table.columns if _TENANT.search(name))
     ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return [(name, f"in {count} of {len(tables)} tables") for name, count in ranked if count > 1 or len(tables) < 4][:3]
+    found: list[tuple[str, str]] = []
+    for name, count in ranked:
+        # A second key is worth a line only if it tells the tenant of tables that have none of those before it.
+        more = [t for t in tables if name in t.columns and not any(known in t.columns for known, _ in found)]
+        if (count > 1 or len(tables) < 4) and (not found or len(more) > 1) and len(found) < 3:
+            found.append((name, f"in {count} of {len(tables)} tables"))
+    return found
+
+
+def _owners(facts: Facts, tables: list[Relation]) -> list[tuple[str, str]]:
+    """Columns with people's keys that policies read, where each user is a tenant."""
+    read = {t.qualified: {c for p in facts.policies.get(t.qualified, ()) for c in p.columns} for t in tables}
+    counted = Counter(name for columns in read.values() for name in columns if _OWNER.search(name))
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return [(name, f"policies of {count} tables read it") for name, count in ranked][:2]
+
+
+def _keys_of(facts: Facts, tables: list[Relation], keys: set[str], root: tuple[str, str] | None) -> dict[str, str]:
+    """Tables whose key has another name: the tenants', and those whose policies look at their own identifier alone."""
+    found = {root[0]: root[1]} if root else {}
+    for table in tables:
+        policies = [p for p in facts.policies.get(table.qualified, ()) if p.columns]
+        own = {p.columns for p in policies} == {("id",)} and not any(p.lookups for p in policies)
+        if keys and not keys & set(table.columns) and own and table.qualified not in found:
+            found[table.qualified] = "id"
+    return found
+
+
+def _for_everybody(facts: Facts, table: Relation) -> bool:
+    """Whether the policies say that everybody may read every row, and nothing more."""
+    policies = facts.policies.get(table.qualified, ())
+    return bool(policies) and all(p.command == "SELECT" and p.using == "true" for p in policies)
 
 
 def _root(facts: Facts, key: str) -> tuple[str, str] | None:
@@ -115,12 +165,16 @@ def _app_roles(facts: Facts, tables: list[Relation]) -> Iterator[tuple[str, str]
     """Roles that read or write many tables which they do not own."""
     counted = []
     for role in facts.app_roles:
+        if any(facts.roles[other].unbound for other in facts.reach(role, "inherit")):
+            continue
         written = sum(t.allows(role, "insert") or t.allows(role, "update") for t in tables if t.owner != role)
         seen = sum(t.allows(role, "select") for t in tables if t.owner != role)
         if (written or seen) and not facts.roles[role].unbound:
             counted.append((written, seen, role))
-    for written, seen, role in sorted(counted, reverse=True)[:4]:
-        yield role, f"reads {seen} and writes {written} tables of others"
+    most = max((written + seen for written, seen, _ in counted), default=0)
+    likely = [one for one in counted if (one[0] + one[1]) * 10 >= most]
+    for written, seen, role in sorted(likely, key=lambda one: (-one[0], -one[1], one[2]))[:4]:
+        yield role, f"reads {seen} and writes {written} tables and views of others"
 
 
 def write(database: str, dsn: str, found: Guess) -> str:
@@ -134,10 +188,15 @@ def write(database: str, dsn: str, found: Guess) -> str:
     lines.append(f"        tenant_keys: [{', '.join(_q(key) for key, _ in found.tenant_keys)}]")
     lines += [f"          # GUESS {_c(key)}: {why}" for key, why in found.tenant_keys]
     if found.root:
-        table, key = found.root
+        table, _ = found.root
         lines.append(f"        tenant_root: {_q(table)}   # GUESS: most foreign keys of the tenant key lead there")
-        lines.append(f"        tenant_key_of: {{{_q(table)}: {_q(key)}}}   # GUESS")
+    if found.key_of:
+        keys = ", ".join(f"{_q(table)}: {_q(key)}" for table, key in found.key_of.items())
+        lines.append(f"        tenant_key_of: {{{keys}}}   # GUESS")
     lines += _mapping("shared_tables", ((t, "GUESS: say why it holds nothing of any tenant") for t in found.shared))
+    lines += [
+        f"        # {_c(table)} has columns about people and no tenant key: whose are they?" for table in found.personal
+    ]
     if found.people:
         lines.append(f"        identity_table: {_q(found.people)}   # GUESS: it has columns about people")
     if found.unbound:
@@ -169,17 +228,30 @@ def _definers(found: Guess) -> list[str]:
 
 
 def _contexts(found: Guess) -> list[str]:
-    settings = ", ".join(f"{_q(name)}: {_q('…')}" for name in found.settings)
     why = (
         "the policies read these settings"
         if found.settings
+        else "the policies ask for the database role"
+        if found.by_role
         else "no policy reads a setting; say how a session gets its tenant"
     )
     return [
         f"        # contexts:   # GUESS: {why}; put two tenants made for tests in their places",
-        f"        #   tenant-a: {{tenant: {_q('…')}, settings: {{{settings}}}}}",
-        f"        #   tenant-b: {{tenant: {_q('…')}, settings: {{{settings}}}}}",
+        *(
+            f"        #   tenant-{letter}: {{tenant: {_q('…')}, {_way(found, place)}}}"
+            for place, letter in enumerate("ab")
+        ),
     ]
+
+
+def _way(found: Guess, place: int) -> str:
+    """How a session becomes a tenant's."""
+    if found.by_role:
+        roles = [role for role, _ in found.app_roles]
+        return f"role: {_q(roles[place] if place < len(roles) else '…')}"
+    claims = json.dumps({"sub": "…"}, ensure_ascii=False)
+    values = {name: claims if name == "request.jwt.claims" else "…" for name in found.settings}
+    return f"settings: {{{', '.join(f'{_q(name)}: {_q(value)}' for name, value in values.items())}}}"
 
 
 def _q(text: str) -> str:
@@ -198,9 +270,10 @@ def declared(found: Guess) -> Mapping[str, Any]:
         "app_roles": [role for role, _ in found.app_roles],
         "tenant_keys": [key for key, _ in found.tenant_keys],
         "tenant_root": found.root[0] if found.root else None,
-        "tenant_key_of": {found.root[0]: found.root[1]} if found.root else {},
+        "tenant_key_of": found.key_of,
         "shared_tables": found.shared,
         "identity_table": found.people,
+        "unclassified_tables": found.personal,
         "settings": found.settings,
         "definers": [name for name, _ in found.definers],
         "unbound_roles": found.unbound,

@@ -199,4 +199,5 @@ def _key(record: Record) -> Key:
         parent_columns=tuple(json.loads(record["parent_columns"] or "[]")),
         is_primary=_flag(record["is_primary"]),
         partial=_flag(record["partial"]),
+        is_constraint=_flag(record["is_constraint"]),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compliancectl.collectors.postgres.isolation import reasons
+from compliancectl.collectors.postgres.isolation import reasons, repairs
 from compliancectl.collectors.postgres.isolation.model import Facts, Finding, Function, Policy, Relation
 from compliancectl.collectors.postgres.purge import quoted
 
@@ -47,10 +47,9 @@ def _view(facts: Facts, view: Relation, users: list[str]) -> Finding:
         }
     )
     reads = ", ".join(f"{table} as {owner}" for owner, table in unbound)
-    repair = (
-        f"ALTER VIEW {view.qualified} SET (security_invoker = true);"
-        if facts.version >= 150000
-        else f"ALTER VIEW {view.qualified} OWNER TO a_role_that_policies_bind;"
+    below = sorted(b for b in facts.bases(view.qualified) if facts.relations[b].kind == "v")
+    repair = repairs.invoke(
+        facts, [name for name in (view.qualified, *below) if not reasons.invoker(facts.relations[name])]
     )
     sentence = f"View {view.qualified}, open to {', '.join(users)}, reads {reads}, whom the policies do not bind."
     return Finding("view.bypass", "gap", view.qualified, bool(users and unbound), sentence, repair=repair)
@@ -75,7 +74,7 @@ def functions(facts: Facts) -> Iterator[Finding]:
             function.signature,
             shows,
             f"{', '.join(callers)} may call {function.signature}, which touches {what} with the rights of {function.owner}.",
-            repair=f"ALTER FUNCTION {function.signature} SECURITY INVOKER;",
+            repair=f"ALTER ROUTINE {function.signature} SECURITY INVOKER; {_reviewed(function)}",
         )
         yield Finding(
             "function.definer_search_path",
@@ -83,7 +82,7 @@ def functions(facts: Facts) -> Iterator[Finding]:
             function.signature,
             bool(callers) and function.returns != "trigger" and hijackable(facts, function),
             f"{function.signature} runs with the rights of {function.owner} and finds its tables by a path that the caller can bend.",
-            repair=f"ALTER FUNCTION {function.signature} SET search_path = pg_catalog, pg_temp;",
+            repair=f"ALTER ROUTINE {function.signature} SET search_path = pg_catalog, pg_temp;",
         )
 
 
@@ -104,6 +103,10 @@ def _beyond(facts: Facts, owner: str) -> bool:
     """Whether policies leave a role unbound on some table with tenants' rows."""
     tables = (r.qualified for r in facts.relations.values() if r.is_table and facts.holds_tenants(r.qualified))
     return owner not in facts.roles or any(not facts.binds(owner, table) for table in tables)
+
+
+def _reviewed(function: Function) -> str:
+    return f"-- or review it and declare it under trusted_definers with body_sha256 {function.body_sha256}"
 
 
 def is_trusted(facts: Facts, function: Function) -> bool:
@@ -151,7 +154,7 @@ def triggers(facts: Facts) -> Iterator[Finding]:
             f"{trigger.relation}/{trigger.name}",
             function.definer and fires and bool(tables) and not is_trusted(facts, function),
             f"Trigger {trigger.name} on {trigger.relation} touches {', '.join(tables)} with the rights of {function.owner}.",
-            repair=f"ALTER FUNCTION {function.signature} SECURITY INVOKER;",
+            repair=f"ALTER ROUTINE {function.signature} SECURITY INVOKER; {_reviewed(function)}",
         )
 
 

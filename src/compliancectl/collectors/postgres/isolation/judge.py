@@ -34,11 +34,15 @@ def cells(facts: Facts, found: Sequence[Record]) -> Iterator[Cell]:
 
 
 def _plainly(found: Sequence[Record]) -> dict[tuple[str, str], Record]:
-    """(role, table) → what its first tenant found: switches and forgeries are tried in that tenant's session."""
+    """(role, table) → what its first tenant found: switches and forgeries are tried in that tenant's session.
+
+    For roles that no tenant takes, under an empty name, what the first tenant of any role found.
+    """
     known: dict[tuple[str, str], Record] = {}
     for record in found:
         if record["level"] == "predicate" and record["kind"] == "tenant" and record["active"]:
             known.setdefault((record["role"], record["relation"]), record)
+            known.setdefault(("", record["relation"]), record)
     return known
 
 
@@ -61,7 +65,9 @@ def _cell(facts: Facts, record: Record, operation: str, plainly: Mapping[tuple[s
         base["statement"] = "select row_security_active($1::oid)"
         why = reasons.unprotected(facts, relation, role)
         return Cell(**base, observed="row security does not bind the session", verdict="open", **why)
-    known = plainly.get((role, relation.qualified)) if record["kind"] != "tenant" else None
+    known = None
+    if record["kind"] != "tenant":
+        known = plainly.get((role, relation.qualified), plainly.get(("", relation.qualified)))
     return _tried(
         facts, relation, record, operation, base, outcomes_of(facts, relation, known, operation) if known else ()
     )
@@ -111,6 +117,9 @@ def _tried(
         )
     errors = [o.answer for o in (*foreign, *own) if len(o.answer) > 1]
     odd = next((state for state in errors if not refuses(state)), None)
+    if odd is None and record["kind"] == "tenant" and own and all(len(o.answer) > 1 for o in own):
+        # Whoever is refused its own rows by an error is not refused those of others by the policy.
+        odd = own[0].answer
     state = odd or (errors[0] if errors else None)
     if not foreign or (odd is not None):
         observed = f"error {plain(odd)}" if odd else "there was no row of another tenant to try"

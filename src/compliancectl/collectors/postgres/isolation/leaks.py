@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from compliancectl.collectors.postgres.isolation import repairs
 from compliancectl.collectors.postgres.isolation.model import Facts, Finding, Key, Relation
 from compliancectl.collectors.postgres.purge import quoted
 
@@ -30,7 +31,7 @@ def references(facts: Facts) -> Iterator[Finding]:
             broken,
             f"Foreign key {key.name} of {key.relation} leaves the tenant key out, so that it tells which rows of "
             f"{key.parent} exist at other tenants.",
-            repair=_composite(child, parent, key),
+            repair=repairs.composite(child, parent, key),
         )
 
 
@@ -44,16 +45,6 @@ def _writes(relation: Relation, role: str, key: Key) -> bool:
 def _carries_tenant(child: Relation, parent: Relation, key: Key) -> bool:
     pairs = set(zip(key.columns, key.parent_columns, strict=True))
     return (child.tenant_key, parent.tenant_key) in pairs
-
-
-def _composite(child: Relation, parent: Relation, key: Key) -> str:
-    ours, theirs = child.tenant_key or "", parent.tenant_key or ""
-    there = ", ".join(map(quoted, (theirs, *key.parent_columns)))
-    here = ", ".join(map(quoted, (ours, *key.columns)))
-    return (
-        f"ALTER TABLE {parent.qualified} ADD UNIQUE ({there}); ALTER TABLE {child.qualified} "
-        f"DROP CONSTRAINT {quoted(key.name)}, ADD FOREIGN KEY ({here}) REFERENCES {parent.qualified} ({there});"
-    )
 
 
 def uniqueness(facts: Facts) -> Iterator[Finding]:
@@ -75,7 +66,7 @@ def uniqueness(facts: Facts) -> Iterator[Finding]:
             f"{key.relation}/{key.name}",
             bool(writers) and chosen and guessable,
             f"{', '.join(key.columns)} of {key.relation} must be unique over all tenants, so that a refusal tells what others have.",
-            repair=f"CREATE UNIQUE INDEX ON {key.relation} ({', '.join(map(quoted, (relation.tenant_key, *key.columns)))});",
+            repair=repairs.within_tenant(relation, key),
         )
 
 
@@ -98,7 +89,7 @@ def channels(facts: Facts) -> Iterator[Finding]:
                 f"{channel.name} to {channel.role}: {channel.detail}",
                 True,
                 f"{channel.role} will hold {channel.detail} in {channel.name}, before anybody has given them policies.",
-                repair="ALTER DEFAULT PRIVILEGES … REVOKE …;",
+                repair=repairs.default_grant(channel),
             )
         elif channel.kind == "publication" and facts.holds_tenants(channel.detail.removesuffix(" (filtered)")):
             yield Finding(
@@ -107,7 +98,7 @@ def channels(facts: Facts) -> Iterator[Finding]:
                 f"{channel.name}/{channel.detail}",
                 not channel.detail.endswith(" (filtered)"),
                 f"Publication {channel.name} sends every tenant's rows of {channel.detail} to its subscribers.",
-                repair=f"ALTER PUBLICATION {quoted(channel.name)} DROP TABLE {channel.detail};",
+                repair=repairs.unpublish(channel),
             )
 
 
@@ -135,5 +126,5 @@ def leakproof(facts: Facts) -> Iterator[Finding]:
             function.signature,
             function.leakproof and bool(function.callers),
             f"{function.signature} is marked LEAKPROOF, so it may see rows before the policies do.",
-            repair=f"ALTER FUNCTION {function.signature} NOT LEAKPROOF;",
+            repair=f"ALTER ROUTINE {function.signature} NOT LEAKPROOF;",
         )

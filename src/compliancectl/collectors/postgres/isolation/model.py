@@ -189,6 +189,8 @@ class Key:
     is_primary: bool
     partial: bool
     """Whether it holds for some rows only, or for an expression: then two rows may share its columns."""
+    is_constraint: bool = True
+    """False: an index alone."""
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,8 @@ class Probe:
     def _switches(self, role: str, person: Person) -> Iterator[State]:
         """A state for each setting and value that policies know and the scope does not declare."""
         declared = {name for context in self.database.contexts.values() for name in context.settings}
+        # request.jwt.claims and request.jwt.claim.role come from one token, that the gateway has checked.
+        same_token = tuple(f"{name.removesuffix('s')}." for name in declared if name.endswith(".claims"))
         wanted: dict[tuple[str, str], set[str]] = {}
         for relation in self._tables(role):
             policies = [p for p in self.facts.policies.get(relation.qualified, ()) if role in p.applies_to]
@@ -204,7 +206,7 @@ class Probe:
             if any("~" in f"{p.using} {p.check}" for p in policies):  # LIKE is written ~~
                 constants = (*constants, *WILDCARDS)
             for name in variants.settings_read(policies, self.facts):
-                if "." in name or name == "application_name":
+                if ("." in name or name == "application_name") and not name.startswith(same_token):
                     values = constants if name in declared else (*SWITCHED_ON, *constants)
                     for value in set(values) - {one.tenant for one in self._people}:
                         wanted.setdefault((name, value), set()).add(relation.qualified)

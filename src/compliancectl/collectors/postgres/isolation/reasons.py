@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from compliancectl.collectors.postgres.isolation import repairs
 from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import UNNAMED
 from compliancectl.collectors.postgres.purge import quoted
@@ -14,6 +15,7 @@ Accepted = Sequence[tuple[str, str, tuple[str, ...]]]
 """(kind of row, its column, permissive policies that accepted it)."""
 _CONSTANT = re.compile(r"\(*(true|1 = 1|'t'::boolean|null is null)\)*", re.IGNORECASE)
 _WHOAMI = re.compile(r"\b(current_user|session_user|current_role|user)\b", re.IGNORECASE)
+_STRING = re.compile(r"'(?:[^']|'')*'")
 _VERBS = {"SELECT": "read", "INSERT": "written for another tenant", "UPDATE": "changed", "DELETE": "deleted"}
 
 
@@ -31,7 +33,7 @@ def unprotected(facts: Facts, relation: Relation, role: str) -> dict[str, Any]:
             "rule": "rls.partition_child" if relation.parents else "rls.disabled",
             "sentence": f"Row-level security is off on {relation.qualified}, which {role} reaches"
             + (f" past its parent {relation.parents[0]}." if relation.parents else "."),
-            "repair": protect(facts, relation),
+            "repair": repairs.protect(facts, relation),
         }
     return {
         "rule": "rls.not_forced",
@@ -67,7 +69,8 @@ def nothing(relation: Relation) -> dict[str, Any]:
 
 def visible(facts: Facts, relation: Relation, record: Mapping[str, Any]) -> dict[str, Any]:
     """Rows of others were counted."""
-    policies = tuple(p.text for p in facts.policies.get(relation.qualified, ()) if p.serves(record["role"], "SELECT"))
+    serving = [p for p in facts.policies.get(relation.qualified, ()) if p.serves(record["role"], "SELECT")]
+    policies = tuple(p.text for p in serving)
     return {
         "rule": "view.bypass"
         if relation.kind == "v"
@@ -77,11 +80,13 @@ def visible(facts: Facts, relation: Relation, record: Mapping[str, Any]) -> dict
         "sentence": f"{record['role']} as {record['state']} sees {record['foreign']} rows of other tenants in "
         f"{relation.word} {relation.qualified}.",
         "policies": policies,
-        "repair": f"ALTER VIEW {relation.qualified} SET (security_invoker = true);"
+        "repair": repairs.invoke(facts, [relation.qualified])
         if relation.kind == "v"
         else f"REVOKE ALL ON {relation.qualified} FROM {quoted(record['role'])};"
         if relation.kind == "m"
-        else protect(facts, relation),
+        else repairs.alter(facts, relation, "policy.no_scope", serving)
+        if relation.rls_enabled
+        else repairs.protect(facts, relation),
     }
 
 
@@ -106,8 +111,16 @@ def explain(
         "rule": rule,
         "sentence": sentence,
         "policies": tuple(p.text for p in policies),
-        "repair": _repair(facts, relation, rule, policies, operation),
+        "repair": _repair(facts, relation, rule, policies, column),
     }
+
+
+def _repair(facts: Facts, relation: Relation, rule: str, policies: Sequence[Policy], column: str) -> str:
+    sql = repairs.alter(facts, relation, rule, policies)
+    if rule == "policy.open_rows" and column in relation.columns:
+        way = f"or declare {relation.qualified}.{column} under shared_columns with the reason"
+        sql += f", {way}" if sql.startswith("--") else f" -- {way}"
+    return sql
 
 
 _WORDS = {
@@ -121,6 +134,7 @@ _WORDS = {
     "policy.pattern_match": "policy {policies} takes a key that only resembles the session's for the session's.",
     "policy.null_tenant": "policy {policies} shows rows without a tenant to everybody.",
     "policy.open_rows": "policy {policies} opens rows {column}to other tenants, and that is not declared shared.",
+    "policy.shared_writable": "policy {policies} lets every tenant write rows that are declared shared, and so may be read alone.",
     "policy.trusts_writable_table": "by {column} it opens another tenant's row, whose policies look into this table.",
     "policy.trusts_writable_column": "policy {policies} believes a column that the session may write ({state}).",
     "policy.tenant_key_uncovered": "policy {policies} accepts a row whose {key} is another tenant's when the rest is its own.",
@@ -157,8 +171,10 @@ def _rule(
         "other" in kinds and any(f"{relation.qualified}/{p.name}" in named for p in policies)
     ):
         return "policy.hard_coded"
-    if kinds <= {"user"} or (_WHOAMI.search(text) and kinds & {"user", "other", "sample", "stored"}):
+    if kinds <= {"user"} or (_asks_role(text) and kinds & {"user", "other", "sample", "stored"}):
         return "policy.role_identity"
+    if kinds <= {"shared"}:
+        return "policy.shared_writable"
     whole = any(kind == "other" and not note for kind, note, _ in accepted)
     if "other" in kinds and not whole:
         # Only rows with something special in a column: that column opens them.
@@ -184,7 +200,6 @@ _BY_KIND = {
     "sample": "policy.open_rows",
     "stored": "policy.open_rows",
     "copy": "policy.open_rows",
-    "shared": "policy.open_rows",
     "reference": "policy.trusts_writable_table",
     "mixed": "policy.tenant_key_uncovered",
     "moved": "policy.tenant_key_uncovered",
@@ -192,7 +207,12 @@ _BY_KIND = {
 
 
 def _by_role(policy: Policy) -> bool:
-    return bool(_WHOAMI.search(f"{policy.using} {policy.check}"))
+    return _asks_role(f"{policy.using} {policy.check}")
+
+
+def _asks_role(text: str) -> bool:
+    """Whether an expression asks for the database role; a setting may be called `session.user` as well."""
+    return bool(_WHOAMI.search(_STRING.sub("", text)))
 
 
 def _constant(policy: Policy, operation: str) -> bool:
@@ -212,51 +232,6 @@ def _constant_rule(facts: Facts, relation: Relation, role: str, operation: str, 
 def _scoped_reading(facts: Facts, relation: Relation, role: str, policies: Sequence[Policy]) -> bool:
     """Whether the policies are closed for reading, so that only their check is at fault."""
     return any(p.check is not None and p.using != p.check for p in policies)
-
-
-def protect(facts: Facts, relation: Relation) -> str:
-    """SQL that puts a table under row-level security; without a policy yet, one of the declared tenant setting."""
-    table, condition = f"ALTER TABLE {relation.qualified}", scope(facts, relation)
-    enable = f"{table} ENABLE ROW LEVEL SECURITY; {table} FORCE ROW LEVEL SECURITY;"
-    if facts.policies.get(relation.qualified):
-        return enable
-    return f"{enable} CREATE POLICY tenant ON {relation.qualified} USING ({condition}) WITH CHECK ({condition});"
-
-
-def scope(facts: Facts, relation: Relation) -> str:
-    """The condition that binds a table to the session's tenant, as far as the declarations tell it."""
-    key = relation.tenant_key
-    if key is None:
-        return "EXISTS (… the parent's row, which its own policies restrict …)"
-    settings = {
-        name
-        for c in facts.declared["contexts"].values()
-        if c["tenant"]
-        for name, v in c["settings"].items()
-        if v == c["tenant"]
-    }
-    if not settings:
-        return f"{quoted(key)} = … the session's tenant …"
-    name = min(settings).replace("'", "''")
-    return f"{quoted(key)} = nullif(current_setting('{name}', true), '')::{relation.columns[key].type}"
-
-
-def _repair(facts: Facts, relation: Relation, rule: str, policies: Sequence[Policy], operation: str) -> str:
-    lines = []
-    for policy in policies:
-        name = f"{quoted(policy.name)} ON {relation.qualified}"
-        if rule == "policy.second_permissive":
-            lines.append(f"DROP POLICY {name};")
-        elif rule == "policy.write_gap":
-            lines.append(f"ALTER POLICY {name} WITH CHECK ({scope(facts, relation)});")
-        else:
-            check = f" WITH CHECK ({scope(facts, relation)})" if policy.check or policy.command in ("INSERT",) else ""
-            using = "" if policy.command == "INSERT" else f" USING ({scope(facts, relation)})"
-            lines.append(f"ALTER POLICY {name}{using}{check};")
-    if rule == "policy.not_for_role":
-        restrictive = [p for p in facts.policies[relation.qualified] if not p.permissive]
-        lines = [f"ALTER POLICY {quoted(p.name)} ON {relation.qualified} TO PUBLIC;" for p in restrictive]
-    return " ".join(lines)
 
 
 def readers_as(facts: Facts, view: str) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from compliancectl.collectors.postgres.isolation import doors, engine, leaks, reasons
+from compliancectl.collectors.postgres.isolation import doors, engine, leaks, repairs
 from compliancectl.collectors.postgres.isolation.model import OPERATIONS, Facts, Finding, Relation, Role
 from compliancectl.collectors.postgres.purge import quoted
 
@@ -41,7 +41,7 @@ def disabled(facts: Facts) -> Iterator[Finding]:
             relation.qualified,
             bool(roles) and not relation.rls_enabled,
             f"Row-level security is off on {relation.qualified}, which {', '.join(roles)} reaches{past}.",
-            repair=reasons.protect(facts, relation),
+            repair=repairs.protect(facts, relation),
         )
 
 
@@ -71,7 +71,7 @@ def unclassified(facts: Facts) -> Iterator[Finding]:
             reached and not known,
             f"{relation.qualified} has no tenant key and no policies, and is not declared shared"
             + (f", though it has {', '.join(telling)}." if telling else "."),
-            repair=f"-- declare {relation.qualified} under shared_tables with the reason, or give it a tenant key",
+            repair=repairs.declare(relation),
         )
 
 
@@ -105,7 +105,7 @@ def forced(facts: Facts) -> Iterator[Finding]:
                 repair=f"ALTER TABLE {relation.qualified} FORCE ROW LEVEL SECURITY;",
             )
             leave = (
-                f"ALTER TABLE {relation.qualified} OWNER TO a_role_that_nobody_is_in;"
+                f"ALTER TABLE {relation.qualified} OWNER TO {repairs.keeper(facts)};"
                 if role == relation.owner
                 else f"REVOKE {quoted(relation.owner)} FROM {quoted(role)};"
             )
@@ -146,7 +146,7 @@ def powers(facts: Facts) -> Iterator[Finding]:
 
 def _attributes(facts: Facts, role: Role, reached: list[str]) -> Iterator[Finding]:
     everyone = [role, *(facts.roles[other] for other in reached)]
-    makers = [r.name for r in everyone if r.create_role]
+    makers = [r.name for r in everyone if r.create_role and not r.superuser]
     yield Finding(
         "role.create_role",
         "gap",
@@ -155,7 +155,7 @@ def _attributes(facts: Facts, role: Role, reached: list[str]) -> Iterator[Findin
         f"{', '.join(makers)} may create roles, and before PostgreSQL 16 that means to join almost any role.",
         repair=" ".join(f"ALTER ROLE {quoted(name)} NOCREATEROLE;" for name in makers),
     )
-    copiers = [r.name for r in everyone if r.replication]
+    copiers = [r.name for r in everyone if r.replication and not r.superuser]
     yield Finding(
         "role.replication",
         "gap",
@@ -231,7 +231,7 @@ def immutable(facts: Facts) -> Iterator[Finding]:
                         f"Policy {policy.name} on {policy.relation} calls {signature}, which is declared IMMUTABLE but "
                         "reads the session: a cached plan keeps the first tenant.",
                         policy.text,
-                        f"ALTER FUNCTION {signature} STABLE;",
+                        f"ALTER ROUTINE {signature} STABLE;",
                     )
 
 

@@ -106,21 +106,16 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
             lists[row["kind"]].append(
                 Gap(row["rule"], row["object"], row["sentence"], policies=policies, repair=row.get("repair"))
             )
+    for gaps in lists.values():
+        gaps[:] = _joined(gaps)
     known = {(gap.rule, gap.object.partition(" for ")[0]) for gap in summary.gaps}
     seen = list(probes)
     summary.cells = [row for row in seen if row["context_kind"] not in ("switch", "forged")]
     summary.contexts = list(dict.fromkeys(row["context"] for row in summary.cells))
-    # A switch or a forged column explains nothing where the door is open anyway.
-    plain = {(row["relation"], row["operation"]) for row in summary.cells if row["verdict"] == "open"}
-    telling = [
-        row
-        for row in seen
-        if row["context_kind"] not in ("switch", "forged") or (row["relation"], row["operation"]) not in plain
-    ]
-    summary.gaps += [g for g in _grouped(telling, "open") if (g.rule, g.object) not in known]
+    summary.gaps += [g for g in _grouped(seen, "open") if (g.rule, g.object) not in known]
     explained = {gap.object.partition(" for ")[0] for gap in summary.gaps if gap.rule != "rows.visible"}
     summary.gaps = [gap for gap in summary.gaps if gap.rule != "rows.visible" or gap.object not in explained]
-    failed = [row for row in seen if row["level"] != "rows" or row["sqlstate"]]
+    failed = [row for row in summary.cells if row["level"] != "rows" or row["sqlstate"]]
     summary.unsettled = [
         g for g in _grouped(failed, "inconclusive") if g.object not in {gap.object for gap in summary.gaps}
     ]
@@ -133,6 +128,23 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
         *(g for g in summary.weaknesses if g.rule != "fk.existence_oracle" or g.object not in accepted),
     ]
     return summary
+
+
+_PRIVILEGES = ("rls.truncate_granted", "rls.can_reference", "rls.can_trigger")
+
+
+def _joined(gaps: Iterable[Gap]) -> list[Gap]:
+    """Gaps with those of several roles that hold the same privilege on the same table made one."""
+    found: dict[tuple[str, str], Gap] = {}
+    for gap in gaps:
+        table, apart, role = gap.object.partition(" for ")
+        key = (gap.rule, table if apart and gap.rule in _PRIVILEGES else gap.object)
+        known = found.setdefault(key, gap)
+        if known is not gap:
+            names, verb, rest = known.sentence.partition(" holds " if " holds " in known.sentence else " hold ")
+            known.sentence = f"{names}, {role} hold {rest}" if verb else known.sentence
+            known.repair = f"{known.repair} {gap.repair}"
+    return list(found.values())
 
 
 def _grouped(rows: Iterable[Row], verdict: str) -> list[Gap]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from compliancectl.collectors.postgres.isolation import reasons
+from compliancectl.collectors.postgres.isolation import reasons, repairs
 from compliancectl.collectors.postgres.isolation.cells import KEYED, Cell, Record, meant, of_tenant, plain, refuses
 from compliancectl.collectors.postgres.isolation.model import OPERATIONS, Facts, Relation
 from compliancectl.collectors.postgres.isolation.predicates import DENIED, TEMPLATE, accepts
@@ -62,7 +62,7 @@ def _as_owner(facts: Facts, view: Relation, owner: str, record: Record, operatio
             sentence=f"View {view.qualified} {_TOUCHES[operation]} {table.qualified} as {owner}, whom the policies let "
             "reach every tenant.",
             policies=tuple(p.text for p in policies),
-            repair=f"ALTER VIEW {view.qualified} SET (security_invoker = true);",
+            repair=repairs.invoke(facts, [view.qualified]),
         )
     elif not all(refuses(error) for error in errors) or DENIED in errors:
         # What the policy looks up, it looks up with the rights of the view's owner, whom the collector cannot be.

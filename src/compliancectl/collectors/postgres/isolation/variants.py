@@ -23,6 +23,7 @@ Samples = Mapping[str, Row]
 _LITERAL = re.compile(r"'((?:[^']|'')*)'(?!::regclass)")
 _NUMBER = re.compile(r"(?<![\w.'\"])(\d{1,9})(?![\w.'\"])")
 _SETTING = re.compile(r"current_setting\(\s*'([^']+)'", re.IGNORECASE)
+_WHOAMI = re.compile(r"\b(current_user|session_user|current_role)\b", re.IGNORECASE)
 _NAME = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)+", re.IGNORECASE)
 _START = re.compile(r"([a-z_]\w*\.)+", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\s'%]{1,40}")
@@ -161,24 +162,25 @@ class _Maker:
         if not opened:
             yield variant
             return
-        if variant.kind in ("own", "reference"):
-            yield variant
-        else:
+        mine = variant.kind in ("own", "reference")
+        if not mine:
             yield Variant("shared", opened[0], variant.row)
-        if self.key not in opened and variant.note not in opened:
+        if self.key in opened and mine:
+            yield variant
+        elif self.key not in opened and (mine or variant.note not in opened):
             yield Variant(variant.kind, variant.note, {**variant.row, **{n: self._closed(n) for n in opened}})
 
     def _opens(self, name: str, value: Any) -> bool:
         values = self.open_columns[name]
         if values is not None:
-            return str(value) in values
+            return (str(value).lower() if isinstance(value, bool) else str(value)) in values
         return value is True if self.relation.columns[name].category == "B" else value is not None
 
     def _closed(self, name: str) -> Any:
         """A value with which the row is nobody else's business."""
         column, values = self.relation.columns[name], self.open_columns[name]
         if column.category == "B":
-            return False
+            return values is not None and "true" not in values
         known = column.labels or [c for c in self.constants if column.fits(c)]
         return next((c for c in known if c not in (values or ())), None) if values is not None else None
 
@@ -263,19 +265,18 @@ class _Maker:
         for column in self.free:
             for kind, value in openings(column, self.policies, self.constants, mine):
                 yield Variant(kind, column.name, {**base, column.name: value})
-            if column.category == "S" and re.search(r"\b(current_user|session_user|current_role)\b", text, re.I):
-                shared = [
-                    role
-                    for role in self.facts.app_roles
-                    if role not in (self.me.role, self.other.role) or not self.me.alone
-                ]
-                yield from (Variant("user", column.name, {**base, column.name: role}) for role in shared)
+            # Where each tenant has a role of its own, a row with another role's name is that tenant's.
+            if column.category == "S" and not self.me.alone and _WHOAMI.search(text):
+                yield from (Variant("user", column.name, {**base, column.name: role}) for role in self.facts.app_roles)
 
     def _odd_keys(self, column: Column) -> Iterator[Variant]:
         mine, other = self.me.tenant, self.other.tenant
         shared = set(self.facts.declared["shared_tenants"])
         if not column.not_null:
             yield Variant("no tenant", column.name, {**self._synthetic(self.me, self.mine), column.name: None})
+        for value in sorted(shared):
+            if column.fits(value) and value != mine:
+                yield Variant("shared", column.name, {column.name: value})
         for value in self.constants:
             if column.fits(value) and value not in {mine, *shared}:
                 yield Variant("hard-coded", column.name, {column.name: value})

@@ -13,7 +13,9 @@ from pg_default_acl a left join pg_namespace n on n.oid = a.defaclnamespace cros
 where a.defaclobjtype = 'r' and (x.grantee = 0 or exists (
   select from pg_roles r where r.rolname = any ($1::text[]) and r.oid <> a.defaclrole and pg_has_role(r.oid, x.grantee, 'USAGE')))
 union all
-select 'publication', p.pubname, '', format('%I.%I', t.schemaname, t.tablename) || case when to_jsonb(t) ->> 'rowfilter' is null then '' else ' (filtered)' end
+select 'publication', p.pubname, case when p.puballtables then 'all tables' when exists (
+         select from pg_publication_rel r join pg_class c on c.oid = r.prrelid where r.prpubid = p.oid and c.relname = t.tablename and c.relnamespace::regnamespace::text = quote_ident(t.schemaname)) then 'table' else 'schema' end,
+       format('%I.%I', t.schemaname, t.tablename) || case when to_jsonb(t) ->> 'rowfilter' is null then '' else ' (filtered)' end
 from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
 union all
 select 'preset', split_part(l.line, '=', 1), coalesce(r.rolname, '*'), coalesce(d.datname, '*')
