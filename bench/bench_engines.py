@@ -26,13 +26,13 @@ SIZES = (1_000_000, 3_000_000, 10_000_000)
 USERS, PART = 5_000, 1_000_000
 LIMIT = 1.5
 POPULATION = """\
-SELECT l.resource, l.actor, l.method, l.at, u.left_at, u.grade, count(*) OVER (PARTITION BY l.actor) AS entries
+SELECT l.resource, l.actor, l.method, l.happened, u.left_at, u.grade, count(*) OVER (PARTITION BY l.actor) AS entries
 FROM bench.entry AS l
 LEFT JOIN bench.person AS u ON u.resource = lower(l.actor)
 """
 CHECKS = {
     "known": "grade IS NOT NULL",
-    "present": "left_at IS NULL OR at < left_at + INTERVAL '1' DAY",
+    "present": "left_at IS NULL OR happened < left_at + INTERVAL '1' DAY",
     "allowed": "NOT regexp_matches(method, '(^|[.])setIamPolicy$') OR grade >= 3",
 }
 CONTROL = """\
@@ -64,7 +64,7 @@ TABLES = {
                 Column("resource", TEXT, "Name.", required=True),
                 Column("actor", TEXT, "Who acted."),
                 Column("method", TEXT, "What was done."),
-                Column("at", TIME, "When."),
+                Column("happened", TIME, "When."),
             ),
             ("resource",),
         ),
@@ -83,7 +83,7 @@ TABLES = {
 _ENTRIES = f"""SELECT 'entry-' || i AS resource, 'Person-' || (hash(i) % {USERS + 50}) || '@example.com' AS actor,
     CASE WHEN hash(i) % 97 = 0 THEN 'google.iam.v1.IAMPolicy.setIamPolicy' WHEN hash(i) % 1009 = 0 THEN NULL
          ELSE 'storage.objects.get' END AS method,
-    TIMESTAMP '2026-01-01' + to_seconds((i % 15000000)::INTEGER) AS at FROM range({{start}}, {{stop}}) AS t(i)"""
+    TIMESTAMP '2026-01-01' + to_seconds((i % 15000000)::INTEGER) AS happened FROM range({{start}}, {{stop}}) AS t(i)"""
 _PEOPLE = f"""SELECT 'person-' || i || '@example.com' AS resource, CASE WHEN i % 50 <> 0 THEN 1 + i % 4 END AS grade,
     CASE WHEN i % 20 = 0 THEN TIMESTAMP '2026-03-01' + to_days((i % 90)::INTEGER) END AS left_at FROM range({USERS}) AS t(i)"""
 

@@ -2,9 +2,9 @@
 
     python bench/bench_report.py [CONTROLS] [ITEMS]
 
-Four lines: processor time of the whole report (bundle read, template filled, pages laid out, file written) against
-`HTML(…).write_pdf()` without options; its memory against 800 MB; the time with 100,000 items against 2,000; and the
-same content as HTML against two seconds.
+Five lines: processor time of the whole report (bundle read, template filled, pages laid out, file written) against
+`HTML(…).write_pdf()` without options; its memory against 800 MB; the time and the size with 100,000 items against
+2,000; and the same content as HTML against two seconds.
 Each measurement is a process of its own.
 """
 
@@ -104,6 +104,7 @@ def main(controls: int = 100, items: int = 2000, many: int = 100_000) -> int:
         alone = [measure("plain", place / "report.html", place / "b.pdf") for _ in range(2)]
         large = measure("ours", place / "large", place / "c.pdf")
         html = measure("browser", place / "run", place / "d.html")
+        sizes = [(place / name).stat().st_size for name in ("a.pdf", "c.pdf")]
     cpu, base = min(m["cpu"] for m in mine), min(m["cpu"] for m in alone)
     memory, pages = max(m["mb"] for m in mine), mine[0]["pages"]
     title = f"report of {controls} controls, {items:,} items"
@@ -117,6 +118,8 @@ def main(controls: int = 100, items: int = 2000, many: int = 100_000) -> int:
             f"{large['cpu']:.1f} s, {large['pages']:.0f} pages, {large['mb']:.0f} MB",
         ),
     ]
+    detail = f"{sizes[1] / 1000:,.0f} kB against {sizes[0] / 1000:,.0f} kB, with {many:,} lines of CSV in it"
+    lines.append((f"size of the report of {many:,} items against {items:,}", sizes[1] / sizes[0], 1.2, detail))
     lines.append((f"{title} as HTML", html["cpu"] / 2, 1.0, f"{html['cpu']:.1f} s of 2 s CPU"))
     for name, ratio, limit, detail in lines:
         print(json.dumps({"name": name, "ratio": ratio, "limit": limit, "detail": detail}))

@@ -167,6 +167,6 @@ def test_documents_are_certified_by_examples_of_the_program(
     needs = "evidence:\n  - {kind: restore-drill, subject: all, max_age_days: 365, owner: platform}\n"
     text = text_of_control(POPULATION, CHECKS, examples=json.dumps(EXAMPLES))
     alone, both = (
-        certify(spark, [load.load_control(write_control(t))], tables).controls[0] for t in (text, text + needs)
+        certify(spark, [load.load_control(write_control(t))], tables).controls[0] for t in (text, f"{text}\n{needs}")
     )
     assert both.granted and both.worlds >= alone.worlds + 2

@@ -33,6 +33,8 @@ NOBODY = {
 WHERE: dict[str, tuple[str, dict[str, Any]]] = {
     r"/orgs/[^/]+/members": ("members", {**NOBODY, "role": "member"}),
     r"/orgs/[^/]+/outside_collaborators": ("members", {**NOBODY, "role": "outside_collaborator"}),
+    r"/orgs/[^/]+/invitations": ("invitations", {}),
+    r"/repos/[^/]+/[^/]+/actions/runners": ("repository_runners", {"repository": "r"}),
     r"/repos/[^/]+/[^/]+/hooks": ("hooks", {"repository": "r"}),
     r"/repos/[^/]+/[^/]+/keys": ("deploy_keys", {"repository": "r"}),
     r"/repos/[^/]+/[^/]+/environments": ("environments", {"repository": "r"}),
@@ -48,7 +50,9 @@ EXPECTED = {
     "github.dependabot_alert": 14,
     "github.environment": 2,
     "github.hook": 2,
+    "github.invitation": 3,
     "github.member": 5,
+    "github.repository_runners": 8,
     "github.secret_alert": 5,
 }
 
@@ -60,9 +64,12 @@ def recorded() -> list[tuple[str, str]]:
     if not file.is_file():
         wanted = ["--no-deps", "--no-binary", ":all:", "-d", str(CACHE), f"PyGithub=={VERSION}"]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *wanted]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr.strip()[-200:]
+        except subprocess.TimeoutExpired as late:
+            said = f"nothing came in {late.timeout:.0f} seconds"
         if not file.is_file():
-            pytest.skip(f"PyGithub's recordings cannot be had: {done.stderr.strip()[-200:]}")
+            pytest.skip(f"PyGithub's recordings cannot be had: {said}")
     found = []
     with tarfile.open(file) as archive:
         for member in archive:

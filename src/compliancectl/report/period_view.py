@@ -181,14 +181,22 @@ def _lasted(item: Deviation) -> str:
     if item.hours is None:
         return "an event"
     span = days(timedelta(hours=item.hours))
-    return f"{span}, open at the end of the period" if item.until is None else f"at most {span}"
+    return (
+        f"{span}, open at the end of the period"
+        if item.until is None
+        else span
+        if item.hours == 0
+        else f"at most {span}"
+    )
 
 
 def days(span: timedelta) -> str:
-    """`9 days`, `9 days 4 hours`, `7 hours`."""
+    """`9 days`, `9 days 4 hours`, `7 hours`, `less than an hour`."""
     hours = int(span.total_seconds() // 3600)
+    if not hours:
+        return "less than an hour"
     parts = [text.count(hours // 24, "day")] if hours >= 24 else []
-    parts += [text.count(hours % 24, "hour")] if hours % 24 or not parts else []
+    parts += [text.count(hours % 24, "hour")] if hours % 24 else []
     return " ".join(parts)
 
 

@@ -110,10 +110,11 @@ def on_day(value: date) -> str:
 
 
 def period(start: datetime, end: datetime) -> str:
-    """A half-open period as people say it: `1 August 2026 to 31 October 2026`."""
+    """A half-open period as people say it: `1 August 2026 to 31 October 2026`; one day is said once."""
     ends = end.astimezone(UTC)
     last = ends - timedelta(days=1) if (ends.hour, ends.minute, ends.second, ends.microsecond) == (0, 0, 0, 0) else ends
-    return f"{day(start)} to {day(max(last, start))}"
+    first, last_day = day(start), day(max(last, start))
+    return first if first == last_day else f"{first} to {last_day}"
 
 
 def topic(name: str) -> str:
