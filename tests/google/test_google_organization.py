@@ -19,6 +19,15 @@ from compliancectl.sandbox.run import running
 ROOT = "organizations/558124370021"
 FOLDER = "folders/610000000001"
 TABLES = [table.name for table in plugins.collector("gcp").collector.tables]
+BY_PLACE = {
+    "gcp.asset_history",
+    "gcp.asset_version",
+    "gcp.data_profiling",
+    "gcp.effective_access",
+    "gcp.run_load",
+    "gcp.uptime_result",
+}
+"""What is told by the place that was asked, or by the hour of the run; tests of their own compare them."""
 
 
 def rows(found: Collected, table: str) -> list[dict[str, Any]]:
@@ -46,9 +55,12 @@ def test_an_organisation_gives_the_rows_of_its_projects(box: Box, by_project: Co
     if not inventory:
         box.cloud.state.denied.add("cloudasset.assets.listResource")
     found = box.collect(*TABLES, projects=[])
-    assert statuses(found) == {"collected"}
+    short = {feed for (feed, _), item in found.items.items() if item.status != "collected"}
+    assert short == (set() if inventory else {"gcp.asset_history"}), "only the inventory has a history"
     assert {target for _, target in found.items} == {ROOT}
     for table in TABLES:
+        if table in BY_PLACE:
+            continue
         if table == "gcp.firewall_rule" and inventory:  # a policy is attached to the organisation, not to a network
             assert [r["name"] for r in rows(found, table)] == [r["name"] for r in rows(by_project, table)]
         elif table == "gcp.iam_policy" and inventory:  # the inventory knows folders, and what lies in what
