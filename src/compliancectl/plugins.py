@@ -6,6 +6,7 @@ is imported only when the scope names it.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
@@ -22,9 +23,14 @@ COLLECTORS = "compliancectl.collectors"
 CONTROLS = "compliancectl.controls"
 
 
-@cache
 def _entries(group: str) -> EntryPoints:
-    """What is installed of a group; asking means reading the metadata of every distribution, so it is done once."""
+    """What is installed of a group, on the path as it is now."""
+    return _entries_on(tuple(sys.path), group)
+
+
+@cache
+def _entries_on(path: tuple[str, ...], group: str) -> EntryPoints:
+    """Asking means reading the metadata of every distribution, so it is done once for each path."""
     return entry_points(group=group)
 
 

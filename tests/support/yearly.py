@@ -19,6 +19,7 @@ import time_machine
 
 from compliancectl import clock, ledger, load
 from compliancectl.cli import pipeline
+from compliancectl.cli.journal import journal
 from compliancectl.cli.project import Catalogue, catalogue, select
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.github.ids import sha
@@ -171,7 +172,7 @@ class _Maker:
         scope = load.load_scope(_with_period(self.sandbox, self.plan))
         project = select(scope, found, list(CONTROLS))
         outputs = pipeline.Outputs(self.place / "run")
-        book = pipeline.journal(self.ledger, self.ledger_key)
+        book = journal(self.ledger, self.ledger_key)
         pipeline.whole(
             project,
             outputs,
