@@ -365,7 +365,7 @@ def test_a_call_that_breaks_off_in_the_middle_of_its_answer(box: Box) -> None:
 
 def test_libraries_write_nothing_beside_the_message(box: Box) -> None:
     plain = box.cloud.web.url.replace("http:", "https:")
-    scope = box.scope(endpoints={**box.cloud.scope["endpoints"], "logging": plain})
+    scope = box.scope(projects=["larkspur-prod"], endpoints={**box.cloud.scope["endpoints"], "logging": plain})
     done = subprocess.run(
         [sys.executable, "-m", "compliancectl", "doctor", "--scope", str(scope), "--deadline", "1"],
         check=False,

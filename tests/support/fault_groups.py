@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 from compliancectl.sandbox.company import Fault
 
-MOST = 14
+MOST = 24
 APART = frozenset({"features-not-labelled"})
 """Faults whose check looks at all items together, so that another fault hides them."""
+HIDES = frozenset({("edge-unguarded", "edge-without-limit"), ("security-txt-gone", "mailbox-takes-no-mail")})
+"""The first takes away what the second is seen in, without turning the same test."""
 
 
 @dataclass
@@ -28,6 +30,7 @@ class _Group:
             len(self.names) < MOST
             and fault.section == self.section
             and not self.tests & set(fault.turns)
+            and not any((name, fault.id) in HIDES or (fault.id, name) in HIDES for name in self.names)
             and not any(_touches(mine, other) for mine in self.paths for other in paths)
         )
 
