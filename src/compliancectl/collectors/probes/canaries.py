@@ -126,14 +126,12 @@ def ask(session: ProbesSession, url: str, sent: dict[str, str], record: Record) 
     Raises:
         Unreachable: if there was no answer.
     """
-    parts = urlsplit(url)
-    place = session.place(str(parts.hostname), parts.port or 443)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    place, path = session.locate(url)
     try:
         return session.persist(lambda: wire.get(place, path, session.timeout_s, session.trust(), sent), record)
     except Failed as failed:
         raise Unreachable(
-            f"{parts.hostname} did not answer: {failed.outcome}, {failed.detail}",
+            f"{place.host} did not answer: {failed.outcome}, {failed.detail}",
             hint="Ask for the URL from this machine; correct it in the scope file.",
         ) from None
 

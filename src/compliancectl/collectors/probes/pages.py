@@ -116,12 +116,9 @@ def read(session: ProbesSession, url: str, about: Mapping[str, Any]) -> Iterator
 
 
 def _get(session: ProbesSession, url: str, record: Record) -> tuple[Exchange, bool]:
-    parts = urlsplit(url)
-    tls = parts.scheme == "https"
-    place = session.place(str(parts.hostname), parts.port or (443 if tls else 80))
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    place, path = session.locate(url)
     try:
-        if not tls:
+        if urlsplit(url).scheme != "https":
             return session.persist(lambda: wire.get(place, path, session.timeout_s, None), record), False
         try:
             return session.persist(lambda: wire.get(place, path, session.timeout_s, session.trust()), record), True
@@ -130,7 +127,7 @@ def _get(session: ProbesSession, url: str, record: Record) -> tuple[Exchange, bo
                 raise
         return session.persist(lambda: wire.get(place, path, session.timeout_s, wire.credulous()), record), False
     except Failed as failed:
-        raise Unreachable(f"{parts.hostname} did not answer: {failed.outcome}, {failed.detail}", hint=_HINT) from None
+        raise Unreachable(f"{place.host} did not answer: {failed.outcome}, {failed.detail}", hint=_HINT) from None
 
 
 _HINT = "Open the page in a browser from this machine; correct its URL in the scope file."

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from compliancectl import clock
 from compliancectl.collectors.base import Context, Diagnosis, Session
@@ -89,6 +90,16 @@ class ProbesSession(Session):
         if not found:
             raise Missing(f"{host} has no address in DNS", hint="Correct its name in the scope file, or its DNS.")
         return Place(host, port, found[0], port)
+
+    def locate(self, url: str) -> tuple[Place, str]:
+        """Where a URL is reached, and what is asked for there: its path with its query.
+
+        Raises:
+            CollectError: if there is no address.
+        """
+        parts = urlsplit(url)
+        place = self.place(str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80))
+        return place, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def persist(self, probe: Callable[[], T], record: Record) -> T:
         """Try until there is an answer; what stays silent or cut off after a repetition is an answer too.

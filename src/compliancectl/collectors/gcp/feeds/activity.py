@@ -9,14 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliancectl import clock
-from compliancectl.collectors.base import Fetched, Reply, Row, Target
-from compliancectl.collectors.calls import batches
-from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
+from compliancectl.collectors.base import Row
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
-from compliancectl.collectors.gcp.feeds.counting import Counting, Entry, counted
-from compliancectl.collectors.gcp.feeds.logs import BATCH
-from compliancectl.collectors.gcp.inventory import Inventory
-from compliancectl.collectors.gcp.listing import Tally
+from compliancectl.collectors.gcp.feeds.counting import Counting, Entry
 from compliancectl.collectors.gcp.redact import REDACTED
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, dig, project_column
@@ -88,30 +84,13 @@ def _key(entry: Entry) -> tuple[str, ...]:
 
 
 _HOW = Counting(
+    _window,
+    _filter,
+    "audit log entries in the period, counted",
     ("project", "day", "service", "method", "principal"),
     _key,
     lambda entry: bool(dig(entry, "protoPayload.status.code")),
 )
-
-
-def _count(session: GcpSession, projects: list[str], tally: Tally) -> Iterator[Reply]:
-    window = _window(session)
-    yield from counted(session, [f"projects/{project}" for project in projects], _filter(window), window, _HOW, tally)
-
-
-def _fetch(session: GcpSession, target: Target) -> Fetched:
-    tally = Tally(filters=[_filter(_window(session))])
-    yield from _count(session, [target.name], tally)
-    return tally.completeness("audit log entries in the period, counted")
-
-
-def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
-    """Cloud Logging answers about many projects in one request."""
-    tally = Tally(filters=[_filter(_window(session))])
-    for batch in batches(inventory.chosen, BATCH):
-        yield from _count(session, batch, tally)
-    done = tally.completeness("audit log entries in the period, counted")
-    return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
 
 
 def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
@@ -156,10 +135,10 @@ FEEDS = (
         "activity_counts",
         "How often who called which method that changes something.",
         (COUNT,),
-        _fetch,
+        _HOW.fetch,
         _shape,
         Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"),
-        everywhere=Everywhere(batches=_fetch_batches),
+        everywhere=Everywhere(batches=_HOW.fetch_batches),
         window=_window,
     ),
 )

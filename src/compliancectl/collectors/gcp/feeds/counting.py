@@ -13,8 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compliancectl import canonical, clock
-from compliancectl.collectors.base import Reply
-from compliancectl.collectors.gcp.feeds.logs import PAGE, entry_fields, entry_pages
+from compliancectl.collectors.base import Fetched, Reply, Target
+from compliancectl.collectors.calls import batches
+from compliancectl.collectors.gcp.everywhere import reworded
+from compliancectl.collectors.gcp.feeds.logs import BATCH, PAGE, entry_fields, entry_pages
+from compliancectl.collectors.gcp.inventory import Inventory
 from compliancectl.collectors.gcp.listing import Page, Tally
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
@@ -26,8 +29,14 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Counting:
-    """By what entries are counted."""
+    """Which entries are counted, and by what."""
 
+    window: Callable[[GcpSession], Window]
+    """The time that they are of."""
+    wanted: Callable[[Window], str]
+    """The filter of Cloud Logging that takes them."""
+    words: str
+    """What was counted, for people."""
     names: tuple[str, ...]
     """What the parts of the key are called in the counts."""
     key: Callable[[Entry], tuple[str, ...]]
@@ -35,6 +44,28 @@ class Counting:
     """What counts as failed; None: nothing is asked of that kind."""
     drops: tuple[Drop, ...] | None = None
     """What leaves the entries besides; None: what leaves every audit log entry."""
+
+    def fetch(self, session: GcpSession, target: Target) -> Fetched:
+        """Count one project's entries."""
+        tally = self._tally(session)
+        yield from self._count(session, [target.name], tally)
+        return tally.completeness(self.words)
+
+    def fetch_batches(self, session: GcpSession, inventory: Inventory) -> Fetched:
+        """Count those of many projects: Cloud Logging answers about a batch of them in one request."""
+        tally = self._tally(session)
+        for batch in batches(inventory.chosen, BATCH):
+            yield from self._count(session, batch, tally)
+        done = tally.completeness(self.words)
+        return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
+
+    def _tally(self, session: GcpSession) -> Tally:
+        return Tally(filters=[self.wanted(self.window(session))])
+
+    def _count(self, session: GcpSession, projects: list[str], tally: Tally) -> Iterator[Reply]:
+        window = self.window(session)
+        places = [f"projects/{project}" for project in projects]
+        yield from counted(session, places, self.wanted(window), window, self, tally)
 
 
 @dataclass

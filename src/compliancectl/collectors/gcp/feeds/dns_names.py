@@ -12,14 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from compliancectl import clock
-from compliancectl.collectors.base import Fetched, Reply, Row, Target
-from compliancectl.collectors.calls import batches
-from compliancectl.collectors.gcp.everywhere import Everywhere, reworded
+from compliancectl.collectors.base import Row
+from compliancectl.collectors.gcp.everywhere import Everywhere
 from compliancectl.collectors.gcp.feed import Audited, feed
-from compliancectl.collectors.gcp.feeds.counting import Counting, Entry, counted
-from compliancectl.collectors.gcp.feeds.logs import BATCH
-from compliancectl.collectors.gcp.inventory import Inventory
-from compliancectl.collectors.gcp.listing import Tally
+from compliancectl.collectors.gcp.feeds.counting import Counting, Entry
 from compliancectl.collectors.gcp.redact import Drop
 from compliancectl.collectors.gcp.session import GcpSession
 from compliancectl.collectors.gcp.shaping import columns, dig, project_column
@@ -87,6 +83,9 @@ def _key(entry: Entry) -> tuple[str, ...]:
 
 
 _HOW = Counting(
+    _window,
+    _filter,
+    "queries of names in a day, counted",
     ("project", "domain"),
     _key,
     drops=(
@@ -94,26 +93,6 @@ _HOW = Counting(
         *(Drop(f"entries[].{name}", "payload") for name in _NOT_NEEDED),
     ),
 )
-
-
-def _count(session: GcpSession, projects: list[str], tally: Tally) -> Iterator[Reply]:
-    window = _window(session)
-    yield from counted(session, [f"projects/{project}" for project in projects], _filter(window), window, _HOW, tally)
-
-
-def _fetch(session: GcpSession, target: Target) -> Fetched:
-    tally = Tally(filters=[_filter(_window(session))])
-    yield from _count(session, [target.name], tally)
-    return tally.completeness("queries of names in a day, counted")
-
-
-def _fetch_batches(session: GcpSession, inventory: Inventory) -> Fetched:
-    """Cloud Logging answers about many projects in one request."""
-    tally = Tally(filters=[_filter(_window(session))])
-    for batch in batches(inventory.chosen, BATCH):
-        yield from _count(session, batch, tally)
-    done = tally.completeness("queries of names in a day, counted")
-    return reworded(done, f"{done.method}; {inventory.words}, up to {BATCH} of them in one request")
 
 
 def _shape(data: Mapping[str, Any], context: Mapping[str, str]) -> Iterator[Row]:
@@ -135,10 +114,10 @@ FEEDS = (
         "dns_names",
         "Domains that are asked for.",
         (NAMES,),
-        _fetch,
+        _HOW.fetch,
         _shape,
         Audited("logging", "google.logging.v2.LoggingServiceV2.ListLogEntries"),
-        everywhere=Everywhere(batches=_fetch_batches),
+        everywhere=Everywhere(batches=_HOW.fetch_batches),
         window=_window,
     ),
 )
