@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 from bigquery_stand_in import DATASET, PROJECT, BigQueryStandIn
+from everywhere import BACKUP, CHECKS, GOOD, POPULATION
 from googlesql import GoogleSql
 
 from compliancectl import load
@@ -24,32 +25,12 @@ from compliancectl.model.control import Control
 
 pytestmark = [pytest.mark.bigquery, pytest.mark.timeout(1800)]
 
-POPULATION = """\
-SELECT d.resource, d.region, d.public, d.days, d.owners, d.settings, d.networks, count(b.resource) AS backups,
-  max(b.ended) AS latest
-FROM test.database AS d
-LEFT JOIN test.backup AS b ON b.database = d.resource AND b.ended > d.created
-GROUP BY ALL"""
-CHECKS = {
-    "owned": ("list_contains(owners, 'platform')", "{resource} is not platform's."),
-    "near": ("regexp_full_match(region, 'europe-.*')", "{resource} is in {region}."),
-    "kept": ("days >= 7 AND NOT public", "{resource} keeps {days} days."),
-    "encrypted": ("settings.tls = 'ENCRYPTED'", "{resource} takes {settings}."),
-    "closed": ("array_length(list_filter(networks, lambda n: n.value = '0.0.0.0/0')) = 0", "{networks} reach it."),
-    "backed_up": ("backups > 0 AND latest > TIMESTAMP '2026-07-01 00:00:00'", "{backups} backups, last {latest}."),
-}
-GOOD = {
-    "resource": "good", "region": "europe-west1", "public": False, "days": 9, "created": "2026-01-01T00:00:00Z",
-    "owners": ["platform"], "networks": [{"name": "office", "value": "192.0.2.0/24"}],
-    "settings": {"tls": "ENCRYPTED", "seen": "2026-07-31T23:59:59.250Z"},
-}  # fmt: skip
 BAD = {
     "resource": "bad \u00e9\u20ac\U0001f512 'quoted' \"twice\" \\n", "region": "europe-west1\n", "public": True, "days": 3,
     "created": "2026-01-01T00:00:00Z", "owners": ["other", None], "networks": [{"name": "all", "value": "0.0.0.0/0"}],
     "settings": {"tls": "NONE"},
 }  # fmt: skip
 EMPTY = {**GOOD, "resource": "empty", "owners": [], "networks": []}
-BACKUP = {"resource": "b1", "database": "good", "ended": "2026-07-31T01:00:00Z"}
 EXAMPLES = [
     {
         "given": {"test.database": [GOOD, BAD, EMPTY], "test.backup": [BACKUP]},
