@@ -25,6 +25,10 @@ HIDES = frozenset(
         ("inventory-stale", "picture-mandatory"),
         ("security-txt-gone", "mailbox-takes-no-mail"),
         ("security-txt-without-contact", "mailbox-takes-no-mail"),
+        ("server-with-md5", "purge-counts-denied"),
+        ("server-with-old-tls", "purge-counts-denied"),
+        ("server-with-weak-rules", "purge-counts-denied"),
+        ("server-without-tls", "purge-counts-denied"),
         ("standard-missing", "policy-changed-alone"),
         ("yearly-purge-paused", "yearly-purge-failed"),
     }
