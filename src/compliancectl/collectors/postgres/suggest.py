@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.postgres.isolation import catalogue
-from compliancectl.collectors.postgres.isolation.model import Facts, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Relation
 from compliancectl.collectors.postgres.isolation.variants import settings_read
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.collectors.postgres.isolation.model import (
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import (
     Channel,
     Column,
-    Facts,
     Function,
     Key,
     Membership,
@@ -167,7 +167,7 @@ def _role(record: Record) -> Role:
 
 
 def _function(record: Record) -> Function:
-    sets = ("tables", "written", "bare", "settings", "callers", "executors", "calls", "constants")
+    sets = ("tables", "written", "bare", "settings", "presets", "callers", "executors", "calls", "constants")
     words = {key: frozenset(json.loads(record[key])) for key in sets}
     return Function(
         signature=record["signature"],
@@ -200,4 +200,6 @@ def _key(record: Record) -> Key:
         is_primary=_flag(record["is_primary"]),
         partial=_flag(record["partial"]),
         is_constraint=_flag(record["is_constraint"]),
+        deletes_along=_flag(record["deletes_along"]),
+        changes_along=_flag(record["changes_along"]),
     )

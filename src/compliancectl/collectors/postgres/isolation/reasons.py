@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from compliancectl.collectors.postgres.isolation import repairs
-from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import UNNAMED
 from compliancectl.collectors.postgres.purge import quoted
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.postgres.isolation.cells import refuses
-from compliancectl.collectors.postgres.isolation.model import Facts, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Relation
 from compliancectl.collectors.postgres.isolation.predicates import STALLED
 from compliancectl.collectors.postgres.isolation.probe import State, become, people
 from compliancectl.collectors.postgres.isolation.variants import Person
