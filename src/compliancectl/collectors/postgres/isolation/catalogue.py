@@ -100,7 +100,7 @@ def facts(parts: Mapping[str, Sequence[Record]], declared: Mapping[str, Any], ve
         functions={str(record["signature"]): _function(record) for record in parts["functions"]},
         keys=tuple(_key(record) for record in parts["keys"]),
         readers=tuple(Reader(**record) for record in parts["readers"]),
-        triggers=tuple(Trigger(r["relation"], r["name"], r["function"]) for r in parts["triggers"]),
+        triggers=tuple(_trigger(record) for record in parts["triggers"]),
         channels=tuple(Channel(**record) for record in parts["channels"]),
         declared=declared,
     )
@@ -185,8 +185,15 @@ def _function(record: Record) -> Function:
         dynamic=_flag(record["dynamic"]),
         notifies_rows=_flag(record["notifies_rows"]),
         functions=tuple(json.loads(record["functions"])),
+        language=record["language"],
+        procedure=_flag(record["procedure"]),
         **words,
     )
+
+
+def _trigger(record: Record) -> Trigger:
+    fired = frozenset(op for op in ("INSERT", "UPDATE", "DELETE") if _flag(record[f"on_{op.lower()}"]))
+    return Trigger(record["relation"], record["name"], record["function"], fired)
 
 
 def _key(record: Record) -> Key:

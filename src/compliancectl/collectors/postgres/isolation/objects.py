@@ -175,6 +175,8 @@ class Function:
     dynamic: bool
     notifies_rows: bool
     functions: tuple[str, ...]
+    language: str
+    procedure: bool
 
     @property
     def fires(self) -> bool:
@@ -221,6 +223,8 @@ class Trigger:
     relation: str
     name: str
     function: str
+    operations: frozenset[str] = frozenset()
+    """What fires it."""
 
 
 @dataclass(frozen=True)
