@@ -160,6 +160,7 @@ def _role(record: Record) -> Role:
         bypass_rls=_flag(record["bypass_rls"]),
         create_role=_flag(record["create_role"]),
         replication=_flag(record["replication"]),
+        can_login=_flag(record["can_login"]),
         memberships=tuple(Membership(**membership) for membership in json.loads(record["memberships"])),
         creates_in=tuple(json.loads(record["creates_in"])),
         temporary=_flag(record["temporary"]),

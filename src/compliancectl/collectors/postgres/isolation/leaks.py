@@ -68,7 +68,7 @@ def cascades(facts: Facts) -> Iterator[Finding]:
                     broken,
                     f"{role} may {verb} rows of {parent.qualified}, which are no tenant's, and {key.name} then deletes or changes "
                     f"every tenant's rows of {key.relation} that refer to them.",
-                    repair=f"REVOKE {operation} ON {parent.qualified} FROM {quoted(role)};",
+                    repair=f"REVOKE {operation} ON {parent.qualified} FROM {quoted(role)}, PUBLIC;",
                 )
 
 

@@ -32,7 +32,7 @@ class Column:
         """Whether a text can be a value of it."""
         if self.type == "uuid":
             return bool(_UUID.fullmatch(value))
-        if self.type in WHOLE:
+        if self.type in (*WHOLE, "real", "double precision"):
             return value.lstrip("-").isdigit() and len(value) < 10
         return self.category == "S"
 
@@ -130,6 +130,7 @@ class Role:
     bypass_rls: bool
     create_role: bool
     replication: bool
+    can_login: bool
     memberships: tuple[Membership, ...]
     creates_in: tuple[str, ...]
     temporary: bool

@@ -48,6 +48,8 @@ def openings(
         yield from (("flag", value) for value in _ranges(column))
     elif column.category == "I":
         yield from (("literal", value) for constant in constants for value in _addresses(constant))
+    elif column.category == "C":
+        yield from (("flag", value) for value in _parts(column, policies, constants))
     elif column.category == "T":
         yield from (("flag", value) for value in LENGTHS)
 
@@ -70,6 +72,13 @@ def _lists(column: Column, constants: Sequence[str]) -> Iterator[list[str]]:
     yield from ([word] for word in words)
     yield from ([words] if len(words) > 1 else [])
     yield []
+
+
+def _parts(column: Column, policies: Sequence[Policy], constants: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A row type with each field that the policies read set to true, and to their words."""
+    texts = " ".join(f"{p.using} {p.check}" for p in policies)
+    for name in dict.fromkeys(re.findall(rf'\b{re.escape(column.name)}"?\)\."?(\w+)', texts)):
+        yield from ({name: value} for value in (True, *constants))
 
 
 def _ranges(column: Column) -> Iterator[str]:

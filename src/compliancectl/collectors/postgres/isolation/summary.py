@@ -130,6 +130,10 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
     return summary
 
 
+_WHOLE = ("rows.visible", "write.definer_call")
+"""Effects that any reason of the same object explains."""
+
+
 def _is_effect(gap: Gap) -> bool:
     """Whether it says what was seen, and not why."""
     return gap.rule == "rows.visible" or gap.rule.startswith("write.")
@@ -139,7 +143,7 @@ def _explained(effect: Gap, reasons: Iterable[Gap]) -> bool:
     """Whether a gap of the same object and operation says why; its cells stay."""
     return any(
         gap.object.partition(" for ")[0] == effect.object
-        and (effect.rule == "rows.visible" or not gap.operations or set(gap.operations) & set(effect.operations))
+        and (effect.rule in _WHOLE or not gap.operations or set(gap.operations) & set(effect.operations))
         for gap in reasons
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from compliancectl.collectors.postgres.isolation import doors, reasons, repairs
 from compliancectl.collectors.postgres.isolation.cells import KEYED, Cell, Record, meant, of_tenant, plain, refuses
 from compliancectl.collectors.postgres.isolation.model import Facts
-from compliancectl.collectors.postgres.isolation.objects import OPERATIONS, Relation
+from compliancectl.collectors.postgres.isolation.objects import OPERATIONS, Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import DENIED, TEMPLATE, accepts
 from compliancectl.collectors.postgres.purge import quoted
 
@@ -55,12 +55,12 @@ def _functions(facts: Facts) -> Iterator[Way]:
         helper = function.signature in helpers and doors.is_helper(function)
         if not function.definer or function.fires or helper or doors.is_trusted(facts, function):
             continue
-        able = dict.fromkeys(function.callers, _READS)
         what = f"Function {function.signature}, which {', '.join(sorted(function.callers))} may call, {{verb}}"
-        for table in doors.looked_at(facts, function):
-            yield _way(
-                function.signature, function.owner, table, able, "function.definer_reads", what, doors.invoker(function)
-            )
+        read = doors.looked_at(facts, function)
+        for table in doors.reached(facts, function):
+            able = dict.fromkeys(function.callers, _READS if table in read else frozenset({"INSERT"}))
+            name, repair = function.signature, doors.invoker(function)
+            yield _way(name, function.owner, table, able, "function.definer_reads", what, repair)
 
 
 def _triggers(facts: Facts) -> Iterator[Way]:
@@ -113,14 +113,18 @@ def _as_owner(facts: Facts, way: Way, record: Record, operation: str) -> Iterato
     table, owner = facts.relations[record["relation"]], way.owner
     results = {name: text.split(" ") if text else [] for name, text in record["results"].items()}
     answers = [
-        _through(facts, table, owner, operation, results, place)
+        (place, _through(facts, table, owner, operation, results, place))
         for place, (kind, _) in enumerate(record["rows"])
         if (kind in KEYED or not of_tenant(record)) and kind != "reference" and meant(kind, operation)
     ]
-    accepted, errors = answers.count("t"), [answer for answer in answers if len(answer) > 1]
-    if not accepted and not errors:
+    places, errors = [p for p, answer in answers if answer == "t"], [answer for _, answer in answers if len(answer) > 1]
+    accepted = len(places)
+    serving = [p for p in facts.policies.get(table.qualified, ()) if p.permissive and p.serves(owner, operation)]
+    # Within a function that runs as its owner, CURRENT_USER is the owner, whom the collector cannot be.
+    asked = way.rule in _AS_OWNER and any(reasons.by_role(policy) for policy in serving)
+    if not accepted and not errors and not asked:
         return
-    policies = [p for p in facts.policies.get(table.qualified, ()) if p.permissive and p.serves(owner, operation)]
+    policies = [p for p in serving if any(_lets(p, results, place) for place in places)]
     cell: dict[str, Any] = {
         "level": "predicate",
         "relation": way.name,
@@ -147,6 +151,17 @@ def _as_owner(facts: Facts, way: Way, record: Record, operation: str) -> Iterato
     elif not all(refuses(error) for error in errors) or DENIED in errors:
         # What the policy looks up, it looks up with the rights of the owner, whom the collector cannot be.
         yield Cell(**cell, sqlstate=plain(errors[0]), observed=f"error {plain(errors[0])}", verdict="inconclusive")
+    elif asked:
+        yield Cell(**cell, observed=f"the policies ask for the role, which is {owner} there", verdict="inconclusive")
+
+
+_AS_OWNER = ("function.definer_reads", "trigger.definer")
+
+
+def _lets(policy: Policy, results: Mapping[str, Sequence[str]], place: int) -> bool:
+    """Whether a policy by itself lets a row through."""
+    outcomes = [results.get(f"{policy.name} {clause}") for clause in ("using", "check")]
+    return any(found and found[place] == "t" for found in outcomes)
 
 
 _TOUCHES = {"SELECT": "reads", "INSERT": "writes", "UPDATE": "writes", "DELETE": "deletes from"}
