@@ -10,7 +10,7 @@ import pytest
 from compliancectl import clock, load, plugins
 from compliancectl.cli import app
 from compliancectl.collectors.base import Context, Diagnosis
-from compliancectl.collectors.github import collector
+from compliancectl.collectors.github import client, collector
 from compliancectl.errors import FileError
 from compliancectl.model.evidence import Window
 from compliancectl.sandbox.run import environment
@@ -122,3 +122,19 @@ def test_doctor_says_what_the_newer_tables_lack(hub):
     assert {subject: lines[subject].outcome for subject in wanted} == dict.fromkeys(wanted, "missing")
     assert "tokens_app" in lines["access tokens of members"].fix
     assert "Deployments" in lines["deployments of study-companion"].fix
+
+
+def test_proxy_and_certificates_come_from_the_environment_and_nothing_from_netrc(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/company.pem")
+    http = client.session("https://github.example/api/v3")
+    assert http.proxies["https"] == "http://proxy.example:3128"
+    assert (http.verify, http.trust_env) == ("/etc/ssl/company.pem", False)
+    monkeypatch.setenv("NO_PROXY", "github.example")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    http = client.session("https://github.example/api/v3")
+    assert (dict(http.proxies), http.verify) == ({}, True)

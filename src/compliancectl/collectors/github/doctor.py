@@ -66,6 +66,7 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
         name = f"{session.organization}/{repository}"
         suites = many(f"/repos/{name}/rulesets/rule-suites", rule_suite_result="bypass", time_period="month")
         yield f"security settings of {name}", columns.ADMINISTRATION, lambda n=name: _security(session, n, tally)  # type: ignore[misc]
+        yield f"invitations to {name}", columns.ADMINISTRATION, many(f"/repos/{name}/invitations")
         yield f"pull requests of {name}", columns.PULL_REQUESTS, lambda r=repository: _pulls(session, r, tally)  # type: ignore[misc]
         yield f"rulesets of {name}", columns.METADATA, many(f"/repos/{name}/rulesets", targets="branch")
         yield f"bypasses in {name}", columns.RULE_HISTORY, suites
