@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+RUN = "run.json"
+RESULTS = "results/results.json"
+ITEM = "/item.json"
+"""How the name of an evidence item's record ends."""
 MAX_LENGTH = 180
 """Characters of a whole member name, folders included (Windows stops at 260 with the folder it is unpacked to)."""
 
@@ -19,6 +23,11 @@ _GOOD = re.compile(
 )
 """Names that are as they should be, in one look; why another is not, the parts say one by one."""
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def is_record(name: str) -> bool:
+    """True for the members that are judged, and not only hashed: run, results and the records of evidence items."""
+    return name in (RUN, RESULTS) or (name.startswith("evidence/") and name.endswith(ITEM))
 
 
 def problem(name: str) -> str | None:

@@ -16,10 +16,9 @@ from compliancectl.model.manifest import ControlTotals, ItemTotals, Redaction, T
 from compliancectl.model.result import Results, TestResult
 from compliancectl.seal import Problem, names
 
-RUN = "run.json"
-RESULTS = "results/results.json"
+RUN = names.RUN
+RESULTS = names.RESULTS
 INDEX = "evidence/INDEX.csv"
-_ITEM = "/item.json"
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,6 @@ class Records:
     """By id, sorted."""
 
 
-def is_record(name: str) -> bool:
-    """True for the members that `load` needs the bytes of."""
-    return name in (RUN, RESULTS) or (name.startswith("evidence/") and name.endswith(_ITEM))
-
-
 def load(files: Files) -> Records:
     """Read the records that are there.
 
@@ -55,7 +49,9 @@ def load(files: Files) -> Records:
     items = {}
     for name in sorted(files.records):
         if name.startswith("evidence/"):
-            items[name.removeprefix("evidence/").removesuffix(_ITEM)] = _parse(EvidenceItem, name, files.records[name])
+            items[name.removeprefix("evidence/").removesuffix(names.ITEM)] = _parse(
+                EvidenceItem, name, files.records[name]
+            )
     return Records(_maybe(RunRecord, RUN, files), _maybe(Results, RESULTS, files), items)
 
 
