@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -216,10 +216,16 @@ def _reasons(gone: Sequence[Any], timeline: Sequence[Stretch], tests: Sequence[P
 
 def _uncovered(tests: Sequence[PeriodTest]) -> list[str]:
     return [
-        f"{part.evidence} leaves a gap from {clock.text(gap.start)} to {clock.text(gap.end)}."
+        f"{part.evidence} leaves a gap from {clock.text(_second(gap.start))} to {clock.text(_second(gap.end, up=True))}."
         for part in sorted({part.evidence: part for test in tests for part in test.coverage}.values(), key=_evidence)
         for gap in part.gaps
     ]
+
+
+def _second(instant: datetime, *, up: bool = False) -> datetime:
+    """To the second, as people say it; an end is rounded up, so that no gap is said shorter than it is."""
+    whole = instant.replace(microsecond=0)
+    return whole + timedelta(seconds=1) if up and whole != instant else whole
 
 
 def _unreadable(unread: int) -> list[str]:
