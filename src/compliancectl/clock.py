@@ -37,3 +37,8 @@ def text(instant: datetime) -> str:
     if instant.tzinfo is None:
         raise ValueError("naive datetime")
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def to_the_second(instant: datetime) -> str:
+    """The same for people to read: without the fraction of a second."""
+    return text(instant.replace(microsecond=0))
