@@ -66,7 +66,7 @@ def test_history_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[st
     assert app.run(["history", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "TST-01   ●✕✕●✕  Branches are protected  turned 3 times" in said
-    assert "TST-03   ●●●○●" in said and "5 runs, 2026-03-01T02:00:00Z to 2026-03-05T02:00:00.250000Z" in said
+    assert "TST-03   ●●●○●" in said and "5 runs, 2026-03-01T02:00:00Z to 2026-03-05T02:00:00Z\n" in said
     assert app.run(["history", str(folder), "--format", "json", "--control", "TST-03", "--since", "2026-03-03"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert [run["run_id"] for run in data["runs"]] == ["run-2", "run-3", "run-4"]

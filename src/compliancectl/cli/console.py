@@ -51,11 +51,6 @@ def safe(text: str) -> str:
     return escape(printable(text))
 
 
-def counted(value: int, noun: str, plural: str | None = None) -> str:
-    """`1 control`, `25 controls`, `2 weaknesses`."""
-    return f"{value} {noun}" if value == 1 else f"{value} {plural or noun + 's'}"
-
-
 _CODES = {"green": "32", "red": "31", "yellow": "33", "dim": "2"}
 
 

@@ -105,10 +105,11 @@ def trend(
 def _head(found: Overview) -> None:
     from compliancectl import clock
     from compliancectl.cli.console import out, safe
+    from compliancectl.numbers import counted
 
-    count = f"{found.runs} runs" if found.runs != 1 else "1 run"
+    count = counted(found.runs, "run")
     system = safe(found.subjects[0][1])
-    out().print(f"{system}: {count}, {clock.text(found.start)} to {clock.text(found.end)}\n")
+    out().print(f"{system}: {count}, {clock.to_the_second(found.start)} to {clock.to_the_second(found.end)}\n")
 
 
 def _asked(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from compliancectl.cli.console import counted, mark, out, safe
+from compliancectl.cli.console import mark, out, safe
 from compliancectl.model.result import ControlResult, Counts, Results, TableUse, TestResult
+from compliancectl.numbers import counted
 
 ORDER = ("deviations", "inconclusive", "no deviations", "no occurrences")
 SHOWN = 5
