@@ -19,6 +19,7 @@ from compliancectl.errors import OutputError
 from compliancectl.freeze import catalog_path, config, freeze, publish, scratch_folder
 from compliancectl.load import check_overrides
 from compliancectl.load.problems import raise_all
+from compliancectl.model import certificate
 from compliancectl.model.certificate import EngineJobs
 from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
@@ -132,11 +133,9 @@ def evaluate(
         )
         freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
         if engine is not None:
-            (scratch / "catalog" / "engine.json").write_bytes(canonical.to_bytes(engine[1].to_json()))
+            (scratch / certificate.FILE).write_bytes(canonical.to_bytes(engine[1].to_json()))
             if jobs := tuple(engine[0].jobs()):
-                (scratch / "catalog" / "engine-jobs.json").write_bytes(
-                    canonical.to_bytes(EngineJobs(jobs=jobs).to_json())
-                )
+                (scratch / certificate.JOBS_FILE).write_bytes(canonical.to_bytes(EngineJobs(jobs=jobs).to_json()))
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
         publish(scratch, run_folder)
     except OSError as error:
