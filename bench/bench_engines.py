@@ -20,6 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import control_file
+
 from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
 SIZES = (1_000_000, 3_000_000, 10_000_000)
@@ -35,25 +37,6 @@ CHECKS = {
     "present": "left_at IS NULL OR happened < left_at + INTERVAL '1' DAY",
     "allowed": "NOT regexp_matches(method, '(^|[.])setIamPolicy$') OR grade >= 3",
 }
-CONTROL = """\
-id: BENCH-02
-title: Only people who are here act, and only those who may change who may
-objective: Nobody acts who has left.
-satisfies: {soc2: [CC6.3]}
-owner: platform
-severity: high
-frequency: daily
-remediation: Take the access away.
-tests:
-  - id: actions
-    population: |
-%s
-    checks:
-%s
-    examples:
-      - given: {}
-        then: {}
-"""
 TABLES = {
     table.name: table
     for table in (
@@ -104,16 +87,12 @@ def bound(folder: Path) -> Any:
     """The test, ready to run."""
     from datetime import UTC, datetime
 
-    from compliancectl import load
     from compliancectl.query.bind import Binder, bind_control, parameter_values
 
-    file = folder / "bench" / "BENCH-02.yaml"
-    file.parent.mkdir(exist_ok=True)
-    checks = "\n".join(
-        f"      {name}: {{expect: {json.dumps(text)}, finding: '{{resource}}'}}" for name, text in CHECKS.items()
-    )
-    file.write_text(CONTROL % ("\n".join(f"      {line}" for line in POPULATION.splitlines()), checks))
-    control, now = load.load_control(file), datetime(2026, 8, 1, tzinfo=UTC)
+    title = "Only people who are here act, and only those who may change who may"
+    checks = {name: (expect, "{resource}") for name, expect in CHECKS.items()}
+    control = control_file.loaded(folder, "BENCH-02", title, POPULATION, checks)
+    now = datetime(2026, 8, 1, tzinfo=UTC)
     binder = Binder(TABLES)
     (found,) = bind_control(binder, control, parameter_values(control.params, now, (now, now)))
     binder.close()
