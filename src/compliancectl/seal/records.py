@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from compliancectl.model.certificate import Certificate, answered_by
+from compliancectl.model import certificate
+from compliancectl.model.certificate import Certificate
 from compliancectl.model.evidence import EvidenceItem, ReplyRecord, RunRecord, TableRows
 from compliancectl.model.manifest import ControlTotals, ItemTotals, Redaction, Totals
 from compliancectl.model.result import Results, TestResult
