@@ -117,6 +117,13 @@ create function public.wipe(t uuid) returns void language plpgsql security defin
   as $f$ begin update public.messages set role = 'x' where organization_id = t; end $f$;
 create procedure public.purge(t uuid) language sql security definer set search_path = pg_catalog, pg_temp
   as $f$ delete from public.messages where organization_id = t $f$;
+create function public."we(ird""; drop table public.users; --"(t uuid) returns setof public.messages language sql security definer
+  set search_path = pg_catalog, pg_temp as $f$ select * from public.messages m where m.organization_id = t $f$;
+create type public.level as enum ('a');
+create function public.ranked(l public.level) returns bigint language sql security definer set search_path = pg_catalog, pg_temp
+  as $f$ select count(*) from public.messages $f$;
+create function public.kept(t uuid, l public.level default 'a') returns setof public.messages language sql security definer
+  set search_path = pg_catalog, pg_temp as $f$ select * from public.messages m where m.organization_id = t and l = 'a' $f$;
 create sequence public.numbers;
 create function public.numbered(t uuid) returns bigint language sql security definer set search_path = pg_catalog, pg_temp
   as $f$ select nextval('public.numbers') from public.messages limit 1 $f$;
@@ -143,7 +150,11 @@ def test_definer_functions_are_called_with_the_other_tenants_keys(db, isolation,
         "purge": "open",
         "numbered": "inconclusive",
         "made": "inconclusive",
+        "ranked": "inconclusive",
+        "kept": "open",
+        '"we': "open",
     }
+    assert cells["ranked"]["observed"] == "not called: it wants public.level, and nothing is known that would fit"
     assert cells["many"]["observed"] == "it answers keys of birchwood differently from keys that nobody has"
     assert cells["numbered"]["observed"].startswith(
         "not called: public.numbered(uuid) would draw a number from a sequence"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from compliancectl.collectors.postgres.isolation import doors
 from compliancectl.collectors.postgres.isolation.attempts import numbers
 from compliancectl.collectors.postgres.isolation.model import Facts
 from compliancectl.collectors.postgres.isolation.objects import WHOLE, Function
-from compliancectl.collectors.postgres.purge import quoted
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 MOST = 5
 """So many different keys of the other tenant are tried in one function at the most."""
 _OUTSIDE = (
@@ -19,6 +20,15 @@ _OUTSIDE = (
     "pg_read_", "pg_write_", "pg_ls_", "pg_file_", "net.",
 )  # fmt: skip
 """Beginnings of the names of functions whose work a rollback does not take back, or that wait."""
+
+
+_FILLERS = {
+    **dict.fromkeys((*WHOLE, "real", "double precision"), "0"), **dict.fromkeys(("text", "character varying", "name"), "x"),
+    **dict.fromkeys(("date", "timestamp with time zone", "timestamp without time zone"), "1970-01-01"),
+    "boolean": "true", "json": "{}", "jsonb": "{}", "interval": "0", "uuid": "00000000-0000-0000-0000-000000000000",
+}  # fmt: skip
+"""Type → something to give where no key fits."""
+_NAME = re.compile(r'((?:"(?:[^"]|"")*"|[^"(])*)\(')
 
 
 @dataclass(frozen=True)
@@ -30,10 +40,12 @@ class Call:
     """`$1` … are the arguments, each as text; the last parameter is the other tenant's key."""
     tables: tuple[str, ...]
     """Tables with tenants' rows that it names, so that there is something to look at."""
-    arguments: int
+    types: tuple[str, ...]
+    """Of the arguments that are given; those behind them keep their defaults."""
     reads: bool
     """Whether the statement counts rows that it gave, and those of the other tenant."""
     why_not: str | None = None
+    """Why it is not called."""
 
 
 def calls(facts: Facts, role: str) -> Iterator[Call]:
@@ -41,73 +53,78 @@ def calls(facts: Facts, role: str) -> Iterator[Call]:
     for function in facts.functions.values():
         if not function.definer or function.fires or role not in function.callers or doors.is_trusted(facts, function):
             continue
-        tables = doors.reached(facts, function)
+        tables, types = doors.reached(facts, function), _types(function)
         if tables or function.dynamic:
-            statement, reads = _statement(facts, function)
-            why = _why_not(facts, function)
-            yield Call(function, statement, tuple(tables), len(function.arguments), reads, why)
+            statement, reads = _statement(facts, function, types)
+            yield Call(function, statement, tuple(tables), types, reads, _why_not(facts, function, types))
 
 
-def _why_not(facts: Facts, function: Function) -> str | None:
-    """Why a function is not called: a rollback would not take everything back."""
+def _types(function: Function) -> tuple[str, ...]:
+    """The arguments to give: all but those at the end that have a default and a type of which nothing is known."""
+    kinds = list(function.arguments)
+    while len(kinds) > function.required and kinds[-1] not in _FILLERS:
+        kinds.pop()
+    return tuple(kinds)
+
+
+def _why_not(facts: Facts, function: Function, types: Sequence[str]) -> str | None:
     for other in facts.called([function.signature]):
         if other.language not in ("sql", "plpgsql"):
-            return f"{other.signature} is written in {other.language}"
+            return f"{other.signature} is written in {other.language}{_FOR_GOOD}"
         if other.dynamic:
-            return f"{other.signature} runs SQL that is made while it runs"
+            return f"{other.signature} runs SQL that is made while it runs{_FOR_GOOD}"
         if numbers(facts, other):
-            return f"{other.signature} would draw a number from a sequence"
+            return f"{other.signature} would draw a number from a sequence{_FOR_GOOD}"
         outside = sorted(name for name in other.calls if name.removeprefix("pg_catalog.").startswith(_OUTSIDE))
         if outside:
-            return f"{other.signature} calls {outside[0]}"
-    return None
+            return f"{other.signature} calls {outside[0]}{_FOR_GOOD}"
+    odd = sorted({kind for kind in types if kind not in _FILLERS})
+    return f"it wants {', '.join(odd)}, and nothing is known that would fit" if odd else None
 
 
-def _statement(facts: Facts, function: Function) -> tuple[str, bool]:
-    name = function.signature.partition("(")[0]
-    places = ", ".join(f"${n}::pg_catalog.text::{kind}" for n, kind in enumerate(function.arguments, 1))
+_FOR_GOOD = ", which no rollback may take back"
+
+
+def _statement(facts: Facts, function: Function, types: Sequence[str]) -> tuple[str, bool]:
+    matched = _NAME.match(function.signature)
+    name = matched[1] if matched else function.signature
+    places = ", ".join(f"${n}::pg_catalog.text::{kind}" for n, kind in enumerate(types, 1))
     if function.procedure:
         return f"call {name}({places})", False
-    keys = sorted({r.tenant_key for r in facts.relations.values() if r.tenant_key and not r.shared})
     if function.returns == "void":
         return f"select pg_catalog.count(*), 0, null from {name}({places})", False
-    last = f"${len(function.arguments) + 1}::pg_catalog.text"
+    keys = sorted({r.tenant_key for r in facts.relations.values() if r.tenant_key and not r.shared})
+    last = f"${len(types) + 1}::pg_catalog.text"
     theirs = " or ".join(f"pg_catalog.to_jsonb(r) ->> '{key.replace(chr(39), chr(39) * 2)}' = {last}" for key in keys)
     return (
         f"select pg_catalog.count(*), pg_catalog.count(*) filter (where {theirs or f'{last} is null'}), "
-        f"pg_catalog.md5(pg_catalog.string_agg(pg_catalog.to_jsonb(r)::pg_catalog.text, ',')) from {name}({places}) as {quoted('r')}"
+        f"pg_catalog.md5(pg_catalog.string_agg(pg_catalog.to_jsonb(r)::pg_catalog.text, ',')) from {name}({places}) as r"
     ), True
 
 
-def arguments(function: Function, keys: Sequence[str]) -> list[list[str | None]]:
-    """Arguments to call a function with: each key of the other tenant in every place that takes it; `[[]]` when there is none.
+def arguments(types: Sequence[str], keys: Sequence[str]) -> list[list[str]]:
+    """Arguments to call a function with: each of the other tenant's keys in every place that takes it.
 
     Args:
-        function: the function.
+        types: what the function takes.
         keys: the other tenant's key, its identities, and keys of its rows.
+
+    Returns:
+        One list for each call. Without a place for a key there is one call, with fillers alone.
     """
-    found: list[list[str | None]] = []
-    for key in keys:
-        values = [_value(kind, key) for kind in function.arguments]
-        if values not in found:
-            found.append(values)
-    return found[:MOST] or [[]]
+    fitting = [key for key in dict.fromkeys(keys) if any(_takes(kind, key) for kind in types)]
+    found = [[key if _takes(kind, key) else _FILLERS[kind] for kind in types] for key in fitting[:MOST]]
+    return found or [[_FILLERS[kind] for kind in types]]
 
 
-def stranger(function: Function) -> list[str | None]:
+def stranger(types: Sequence[str]) -> list[str]:
     """Arguments that belong to nobody."""
-    nobody = str(uuid.uuid4())
-    return [_value(kind, "2147480001" if kind in WHOLE else nobody) for kind in function.arguments]
+    return arguments(types, [str(uuid.uuid4()), "31999"])[0]
 
 
-def _value(kind: str, key: str) -> str | None:
+def _takes(kind: str, key: str) -> bool:
     if kind == "uuid":
-        try:
-            return str(uuid.UUID(key))
-        except ValueError:
-            return None
+        return bool(_UUID.fullmatch(key))
     if kind in WHOLE:
-        return key if key.isdigit() and len(key) < (5 if kind == "smallint" else 10) else None
-    if kind in ("text", "character varying", "name"):
-        return key
-    return {"boolean": "true", "json": "{}", "jsonb": "{}"}.get(kind)
+        return key.isdigit() and len(key) < (5 if kind == "smallint" else 10)
+    return kind in ("text", "character varying", "name")

@@ -188,6 +188,7 @@ def _function(record: Record) -> Function:
         functions=tuple(json.loads(record["functions"])),
         language=record["language"],
         procedure=_flag(record["procedure"]),
+        required=int(record["required"]),
         **words,
     )
 

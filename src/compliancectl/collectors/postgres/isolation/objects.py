@@ -178,6 +178,8 @@ class Function:
     functions: tuple[str, ...]
     language: str
     procedure: bool
+    required: int
+    """How many of the arguments have no default."""
 
     @property
     def fires(self) -> bool:

@@ -132,10 +132,10 @@ class _Session:
             self._become(self.mine, self.other)
             if call.why_not is None:
                 last = [self.other.tenant] if call.reads else []
-                for given in arguments(call.function, self._keys(call)):
+                for given in arguments(call.types, self._keys(call)):
                     found.append(self._try(call.tables, call.statement, [*given, *last]))
-                if call.reads and call.arguments and found:
-                    nobody = self._try(call.tables, call.statement, [*stranger(call.function), *last])
+                if call.reads and call.types and found:
+                    nobody = self._try(call.tables, call.statement, [*stranger(call.types), *last])
                     same = all(effect.answer == nobody.answer for effect in found if effect.state is None)
         finally:
             self._leave()
@@ -148,8 +148,7 @@ class _Session:
             if _has_owners(self.facts, relation):
                 row = self._row(relation, self.other)
                 keys += [str(value) for value in row.values() if isinstance(value, (str, int))]
-        fits = [key for key in dict.fromkeys(keys) if arguments(call.function, [key])[0]]
-        return fits if call.arguments else []
+        return keys
 
     def _leave(self) -> None:
         if not self.connection.closed and not self.connection.broken:

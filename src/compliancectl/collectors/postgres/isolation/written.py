@@ -154,7 +154,7 @@ def of_call(facts: Facts, names: Names, call: Call, found: Sequence[Effect], *, 
         return row
     verdict, observed = "isolated", f"no row of {other.name} changed or came back"
     if call.why_not is not None:
-        verdict, observed = "inconclusive", f"not called: {call.why_not}, which no rollback takes back"
+        verdict, observed = "inconclusive", f"not called: {call.why_not}"
     elif odd := next((state for state in errors if not refuses(state)), None):
         verdict, observed = "inconclusive", f"error {odd}"
     elif not same:
