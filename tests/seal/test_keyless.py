@@ -296,9 +296,7 @@ def test_a_run_looks_for_the_identity_before_it_collects_and_seals_with_a_new_to
     assert app.run(["verify", str(out / "bundle.zip"), "--trust", str(names)]) == 0
 
 
-def test_a_job_seals_the_parts_of_a_run_as_one(
-    job: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_job_seals_the_parts_of_a_run_as_one(job: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As a matrix of jobs does: each collects its part, and the last one joins, judges and seals with its own identity."""
     parts, out, key = [tmp_path / "1", tmp_path / "2"], tmp_path / "out", f"sigstore:{job.config(tmp_path / 'config')}"
     with running(definition.load(), tmp_path / "company", only=("documents",)) as box:
