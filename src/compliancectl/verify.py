@@ -71,6 +71,8 @@ SEAL = (
 _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
+_FAR_MORE = 1024**3
+"""Bytes above those that the statement counts, from which the files are not even hashed."""
 
 
 def verify(
@@ -287,6 +289,9 @@ class _Verifier:
 
     def step_9_digests(self) -> str:
         """Every file has the digest that is listed."""
+        size, stated = sum(self.container.sizes[name] for name in self.present), self.statement.predicate.totals.bytes
+        if size > stated + _FAR_MORE:  # a file that is a terabyte of nothing would keep whoever verifies busy for hours
+            raise Problem(f"The files have {size:,} bytes, and those that were sealed {stated:,}: they were altered")
         read = self.ahead.wait() if self.ahead else Read()
         # The bytes of a record are kept, so that what is judged later is what was hashed.
         kept, found = {name: data for name, data in read.records.items() if name in self.listed}, read.digests
@@ -362,7 +367,7 @@ class _Verifier:
     def step_14_time(self) -> str:
         """Time stamps are about this signature, and your authorities say what you ask for."""
         run, signature = self.statement.predicate.run, self.envelope.signature
-        self.timestamps, said = policy.stamped(self.container, signature, self.trust, run, self.signer)
+        self.timestamps, said = policy.stamped(self.container, signature, self.trust, run, self.signer, self.now)
         return said
 
     def step_15_demands(self) -> str:

@@ -49,7 +49,7 @@ def run_verify(
             return folders.run_folder(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
     tell = (lambda step: None) if as_json else StepPrinter().tell
     if is_package(path):
-        return _run_package(path, trusted, tell, as_json=as_json)
+        return _run_package(path, trusted, tell, book, as_json=as_json)
     verification = verify(
         path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, ahead=ahead.of(path), tell=tell
     )
@@ -64,19 +64,22 @@ def run_verify(
     return verification.exit_code
 
 
-def _run_package(path: Path, trusted: Trust | None, tell: Callable[[StepResult], None], *, as_json: bool) -> int:
+def _run_package(
+    path: Path, trusted: Trust | None, tell: Callable[[StepResult], None], book: Book, *, as_json: bool
+) -> int:
     """Verify a period package, then the bundle that it encloses; returns the higher exit code."""
-    from compliancectl.period.check import verify_package
-    from compliancectl.period.reading import last_bundle
+    from compliancectl import clock
+    from compliancectl.period.check import last_bundle, verify_package
     from compliancectl.verify import verify
 
-    found = [verify_package(path, trust=trusted, tell=tell)]
+    found = [verify_package(path, trust=trusted, now=clock.now(), tell=tell)]
     if found[0].failure is None:
         if not as_json:
             describe(found[0])
             console.say("\nThe last bundle, which it encloses:")
         with last_bundle(path) as file:
-            inner = verify(file, trust=trusted, tell=StepPrinter().tell if not as_json else lambda step: None)
+            asked = trusted.within_a_period() if trusted is not None else None
+            inner = verify(file, trust=asked, book=book, tell=StepPrinter().tell if not as_json else lambda step: None)
         found.append(inner.model_copy(update={"path": f"{path}: {file.name}"}))
     if as_json:
         print(json.dumps([each.to_json() for each in found], indent=2, ensure_ascii=False))  # noqa: T201
