@@ -309,7 +309,7 @@ def test_of_a_check_that_was_open_before_only_the_new_items_are_new(said, build)
     text = said("gaps", build.write(now), earlier=(write_at(build, full(build), AS_OF - timedelta(days=9)),))
     assert re.search(r" 2 new 0 regressed 0 fixed ", text)
     assert re.search(
-        r"New 2 DB-01 Instance [bc] has a public address\. and 1 more Nothing is regressed or fixed\.", text
+        r"Nothing is regressed or fixed\. New 2 DB-01 Instance [bc] has a public address\. and 1 more", text
     )
     assert "; 2 new . 3 of 6 items in test no-public-path" in text
 

@@ -29,7 +29,7 @@ MARKS: dict[Bearing, str] = {
     "absent": "no control",
 }
 """What a control says about a statement, as a word that has a mark."""
-ROOM, LINE, HEADING, BETWEEN = 600.0, 3.9, 6.2, 0.9
+ROOM, LINE, HEADING, BETWEEN = 670.0, 3.9, 6.2, 0.9
 """Millimetres of column on the two pages for everybody, beside what closes them, and what each thing takes of it."""
 ACROSS = 48
 """Characters of such a line."""
