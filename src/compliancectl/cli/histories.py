@@ -37,9 +37,10 @@ def history(
 ) -> int:
     """Show how each control came out, run by run: ● no deviations, ✕ deviations, ○ inconclusive, – no occurrences.
 
-    A · stands where no run has the control. With more runs than fit on a line, each sign stands for several runs and is the worst of them. Results are read as
-    they are and not verified; `compliancectl period` verifies. What was read is kept in the cache folder
-    (XDG_CACHE_HOME), so that only new runs are read the next time. Bundles of a bucket are copied once.
+    A · stands where no run has the control. With more runs than fit on a line, each sign stands for several runs and is
+    the worst of them. Results are read as they are and not verified; `compliancectl period` verifies. What was read is
+    kept in the cache folder (XDG_CACHE_HOME), so that only new runs are read the next time. Bundles of a bucket are
+    copied once.
 
     Exit code 0; 3: a bundle of the bucket could not be read, or is not what was stored.
     """
