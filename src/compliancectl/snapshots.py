@@ -31,6 +31,8 @@ class Snapshots:
     folder: Path
     tables: Mapping[str, Table]
     items: tuple[EvidenceItem, ...]
+    sources: frozenset[str]
+    """Those that the scope file of the run named."""
     _damage: dict[Path, str | None] = field(default_factory=dict)
 
     def giving(self, table: str) -> list[EvidenceItem]:
@@ -82,7 +84,7 @@ class Snapshots:
         statuses = {item.status for item in items}
         problems = [problem for item in items if (problem := self._problem(item, table, frequency, as_of))]
         if not items:
-            problems = [f"{table} was not collected in this run."]
+            problems = [self._absent(table)]
         return TableUse(
             table=table,
             status=next((status for status in _WORST if status in statuses), "skipped"),
@@ -92,6 +94,11 @@ class Snapshots:
             items=tuple(item.id for item in items),
             problem=" ".join(problems) or None,
         )
+
+    def _absent(self, table: str) -> str:
+        source = self.tables[table].source if table in self.tables else table.partition(".")[0]
+        why = "" if source in self.sources else f": its scope file names no source {source}"
+        return f"{table} was not collected in this run{why}."
 
     def _problem(self, item: EvidenceItem, table: str, frequency: Frequency, as_of: datetime) -> str | None:
         if item.status != "collected":
@@ -176,6 +183,7 @@ def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
     """Read every evidence item of a run.
 
     Raises:
+        NotReadyError: as `read_run`.
         FileError: if one is damaged, or stands in another folder than its own.
     """
     items: list[EvidenceItem] = []
@@ -186,7 +194,8 @@ def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
                 f"This evidence calls itself {item.id}, but lies elsewhere.", hint="Collect again.", file=path
             )
         items.append(item)
-    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)))
+    sources = frozenset(use.name for use in read_run(folder).collectors)
+    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)), sources)
 
 
 def _read(path: Path, model: type[W]) -> W:

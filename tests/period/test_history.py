@@ -81,6 +81,24 @@ def test_trend_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[str]
     assert [point["open"] for point in branches["points"]] == [0, 2, 5, 0, 1]
 
 
+def test_a_control_that_came_later_and_could_not_be_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private = keys.new_key(tmp_path / "keys").private
+    controls = [daily.write_control(tmp_path, id) for id in ("TST-01", "TST-02")]
+    for number in range(2):
+        day = daily.Day(
+            tmp_path / "run" / str(number),
+            START + timedelta(number),
+            f"run-{number}",
+            Window(start=START, end=START + timedelta(1)),
+        )
+        day.add("git.branch", [{"resource": "main", "protected": True}])
+        daily.judge(day, controls[: number + 1])
+        daily.seal(day, tmp_path / "bundles" / str(number), private)
+    assert app.run(["history", str(tmp_path / "bundles")]) == app.run(["trend", str(tmp_path / "bundles")]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "TST-02" in line]
+    assert [line.split()[1] for line in lines] == ["·○", "·?│"] and "turned 0 times" in lines[0]
+
+
 def test_a_bad_run_is_not_lost_between_good_ones(folder: Path) -> None:
     line = glance(folder, 2).lines[0]
     assert line.points == (("deviations", 2), ("deviations", 5)), "of two runs, and of three, the worst"

@@ -65,14 +65,14 @@ YEAR = Plan(
     edited_from=180,
     denied=range(300, 307),
 )
-TEN_DAYS = Plan(
-    days=10,
-    no_runs=(3, 4),
-    unprotected=range(1, 2),
-    emergencies={5: "study-companion", 6: "infrastructure"},
-    failed_backup=6,
-    edited_from=7,
-    denied=range(8, 9),
+EIGHT_DAYS = Plan(
+    days=8,
+    no_runs=(1, 2),
+    unprotected=range(4, 5),
+    emergencies={3: "study-companion", 4: "infrastructure"},
+    failed_backup=4,
+    edited_from=5,
+    denied=range(6, 7),
 )
 
 
