@@ -5,12 +5,14 @@
 One row of the population is one entry of the log, with what is known of who acted. Each engine answers in a process of
 its own, over the same Parquet files, and writes its answer as Parquet; then every row of one answer is compared with the
 row of that name in the other. Time is that of the question; Spark's start is not in it. Memory is the peak of the process
-that works: Python for DuckDB, Java for Spark. What is promised is that cost grows no faster than rows, give or take.
+that works: Python for DuckDB, Java for Spark; so is the processor time. What is promised is that processor time grows no
+faster than rows, give or take. Where Spark is not installed, DuckDB is measured alone, and a line says so.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -111,6 +113,7 @@ def on_duckdb(folder: Path, out: Path) -> dict[str, float]:
     from compliancectl.query.answers import answer_sql
 
     question = answer_sql(bound(folder))
+    before = time.process_time()
     with duckdb.connect(config={"memory_limit": "4GB", "temp_directory": str(folder / "spill")}) as database:
         start = time.perf_counter()
         database.execute("CREATE SCHEMA bench")
@@ -120,7 +123,8 @@ def on_duckdb(folder: Path, out: Path) -> dict[str, float]:
         out.mkdir()
         database.execute(f"COPY ({question}) TO '{out}/answer.parquet' (FORMAT parquet)")
         took = time.perf_counter() - start
-    return {"s": took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
+    cpu = time.process_time() - before
+    return {"s": took, "cpu": cpu, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
 
 
 def on_spark(folder: Path, out: Path) -> dict[str, float]:
@@ -131,15 +135,21 @@ def on_spark(folder: Path, out: Path) -> dict[str, float]:
     begun = time.perf_counter()
     engine = open_engine("spark", Settings(master="local[*]"))
     try:
-        start = time.perf_counter()
+        java = engine.session.sparkContext._gateway.proc.pid  # type: ignore[attr-defined]
+        start, before = time.perf_counter(), cpu_of(java)
         engine.declare(TABLES, files(folder))
         engine.answer(test, out)
-        took = time.perf_counter() - start
-        java = engine.session.sparkContext._gateway.proc.pid  # type: ignore[attr-defined]
+        took, cpu = time.perf_counter() - start, cpu_of(java) - before
         peak = next(line for line in Path(f"/proc/{java}/status").read_text().splitlines() if line.startswith("VmHWM"))
     finally:
         engine.close()
-    return {"s": took, "start": start - begun, "mb": int(peak.split()[1]) / 1000}
+    return {"s": took, "cpu": cpu, "start": start - begun, "mb": int(peak.split()[1]) / 1000}
+
+
+def cpu_of(process: int) -> float:
+    """Seconds of processor time that another process has taken."""
+    said = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(said[11]) + int(said[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def compare(one: Path, other: Path) -> int:
@@ -170,10 +180,9 @@ def compare(one: Path, other: Path) -> int:
 
 def main(sizes: tuple[int, ...]) -> int:
     """Print for each engine how its cost grows."""
-    if find_spec("pyspark") is None:
-        print("engines: not measured, because Spark is not installed (make spark installs it)")
-        return 0
-    took: dict[str, list[dict[str, float]]] = {"duckdb": [], "spark": []}
+    took: dict[str, list[dict[str, float]]] = {"duckdb": []}
+    if find_spec("pyspark") is not None:
+        took["spark"] = []
     for rows in sizes:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "evidence"
@@ -182,19 +191,23 @@ def main(sizes: tuple[int, ...]) -> int:
                 command = [sys.executable, __file__, engine, str(folder), str(Path(scratch) / engine)]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 found.append(json.loads(done.stdout.splitlines()[-1]))
-            same = compare(Path(scratch) / "duckdb", Path(scratch) / "spark")
-            if same != rows:
+            if "spark" in took and (same := compare(Path(scratch) / "duckdb", Path(scratch) / "spark")) != rows:
                 raise SystemExit(f"{rows} entries, {same} items")
     for engine, found in took.items():
-        growth = (found[-1]["s"] / found[0]["s"]) / (sizes[-1] / sizes[0])
-        shown = ", ".join(f"{n:,}: {f['s']:.1f} s {f['mb']:.0f} MB" for n, f in zip(sizes, found, strict=True))
+        growth = (found[-1]["cpu"] / found[0]["cpu"]) / (sizes[-1] / sizes[0])
+        shown = ", ".join(
+            f"{n:,}: {f['s']:.1f} s, CPU {f['cpu']:.1f} s, {f['mb']:.0f} MB" for n, f in zip(sizes, found, strict=True)
+        )
         start = f"; starts in {found[0]['start']:.1f} s" if "start" in found[0] else ""
-        detail = f"{shown}{start}; both agree on every row"
+        detail = f"{shown}{start}{'; both agree on every row' if len(took) > 1 else ''}"
         print(
             json.dumps(
                 {"name": f"growth of an audit log on {engine}", "ratio": growth, "limit": LIMIT, "detail": detail}
             )
         )
+    if "spark" not in took:
+        why = "not measured, because Spark is not installed (make spark installs it)"
+        print(json.dumps({"name": "growth of an audit log on spark", "detail": why}))
     return 0
 
 

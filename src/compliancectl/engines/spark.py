@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +54,6 @@ class Spark:
             ) from error
         self._version = f"spark {pyspark.__version__}"
         self._scratch = tempfile.TemporaryDirectory(prefix="compliancectl-spark-")
-        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # each error is reported by us, once
         try:
             self.session = spark_session.started(settings, Path(self._scratch.name))
         except UsageError:

@@ -5,7 +5,9 @@ Spark runs in a Java process of its own. What that says goes to a log, of which 
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,10 @@ _SETTINGS = {
 _NEEDED = "It needs Java 17 (JAVA_HOME, or `java` on the path) and a master that answers."
 _JAVA = "Install Java 17, or let JAVA_HOME name the folder where it is."
 _MEMORY = "Java ran out of memory; SPARK_DRIVER_MEMORY=8g, for example, gives it more"
+_OF_NO_USE = re.compile(r"\s*at |.*/spark-class: ")
+"""Lines of Java's log: where in the code it was, and what the script that starts it stumbled over then."""
+_CONDITION = re.compile(r"\[[A-Z][A-Z0-9_.]+\] .*")
+"""What Spark calls an error, and its sentence; somewhere in the text of whatever else failed by it."""
 _TELLING = (
     ("UnsupportedClassVersionError", "the Java that was found is older than 17", _JAVA),
     ("JAVA_HOME is not set", "there is no Java", _JAVA),
@@ -54,12 +60,18 @@ def started(settings: Settings, scratch: Path) -> SparkSession:
         UsageError: it does not start.
     """
     log = scratch / "java.log"
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # each error is reported by us, once,
+    logging.getLogger().addFilter(_not_by_the_gateway)  # and so is a Java process that is gone
     try:
         with _java_writes_to(log):
             return _session(settings, scratch)
     except Exception as error:
         said = log.read_text(errors="replace") if log.is_file() else ""
         raise _not_started(error, said, settings.master) from error
+
+
+def _not_by_the_gateway(record: logging.LogRecord) -> bool:
+    return record.module != "java_gateway"
 
 
 def _session(settings: Settings, scratch: Path) -> SparkSession:
@@ -101,7 +113,7 @@ def _not_started(error: Exception, log: str, master: str) -> UsageError:
             return UsageError(f"Spark does not start: {what.format(master=master)}", hint=hint or _NEEDED)
     said = sentence(error)
     if "Java gateway process exited" in said:
-        lines = [line.strip() for line in log.splitlines() if line.strip() and not line.strip().startswith("at ")]
+        lines = [line.strip() for line in log.splitlines() if line.strip() and not _OF_NO_USE.match(line)]
         telling = [line for line in lines if "Exception" in line or "rror" in line] or lines[-1:]
         said = f"Java ended, and said: {telling[0]}" if telling else "Java ended at once, and said nothing"
     return UsageError(f"Spark does not start: {said}", hint=_NEEDED)
@@ -133,7 +145,9 @@ def sentence(error: Exception) -> str:
     if isinstance(error, Py4JNetworkError | ConnectionError) or "connect to the Java server" in text:
         return f"the Java process is gone. If it ran out of memory: {_MEMORY.partition('; ')[2]}."
     lines = text.split("\n")
-    if isinstance(error, Py4JJavaError):  # first the call, then `: class: what is wrong`, then where in the code
+    if (named := _CONDITION.search(text)) is not None:
+        lines = [named.group()]
+    elif isinstance(error, Py4JJavaError):  # first the call, then `: class: what is wrong`, then where in the code
         causes = [line.strip() for line in lines if line.startswith("Caused by: ")]
         lines = [line.partition(": ")[2] for line in (*causes[-1:], *lines[1:2])]
     return lines[0].partition(" SQLSTATE:")[0].rstrip(".;") + "."
