@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -51,9 +52,21 @@ def safe(text: str) -> str:
     return escape(printable(text))
 
 
-def counted(value: int, noun: str, plural: str | None = None) -> str:
-    """`1 control`, `25 controls`, `2 weaknesses`."""
-    return f"{value} {noun}" if value == 1 else f"{value} {plural or noun + 's'}"
+_CODES = {"green": "32", "red": "31", "yellow": "33", "dim": "2"}
+
+
+def say(*parts: str | tuple[str, str]) -> None:
+    """Print one line to stdout, parts of it in a style, without rich: to load it takes as long as to verify a small bundle.
+
+    Args:
+        parts: Text, made printable here, or text with one of the styles `green`, `red`, `yellow` and `dim`.
+    """
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", None)
+    line = ""
+    for part in parts:
+        text, style = (part, "") if isinstance(part, str) else part
+        line += f"\x1b[{_CODES[style]}m{printable(text)}\x1b[0m" if style and colour else printable(text)
+    sys.stdout.write(line + "\n")
 
 
 def out() -> Console:
