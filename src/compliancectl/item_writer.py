@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from types import TracebackType
+from typing import IO
 
 from compliancectl import canonical, clock, redaction, store
 from compliancectl.collectors.base import Feed, Reply, Session, Target
@@ -45,6 +46,22 @@ _SUFFIX = {
 }
 
 
+class _Spool:
+    """Rows as they come: of most items they are few, and wait in memory until they are sorted."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.stream: IO[bytes] = BytesIO()
+
+    def write(self, line: bytes) -> None:
+        """Add a row; what gets long goes to the file."""
+        memory = self.stream
+        if isinstance(memory, BytesIO) and memory.tell() + len(line) > rows.SMALL:
+            self.stream = self._file.open("w+b")
+            self.stream.write(memory.getbuffer())
+        self.stream.write(line)
+
+
 class ItemWriter:
     """Collects the parts of one item in a dot folder; `finish` makes it appear whole."""
 
@@ -74,19 +91,15 @@ class ItemWriter:
         with store.writing(self.run):
             shutil.rmtree(self.folder, ignore_errors=True)
             self.scratch.mkdir(parents=True)
-            self._spools = {table.name: self._spool() for table in self.feed.tables}
+            self._spools = {t.name: _Spool(self.scratch / f"{t.name}.jsonl") for t in self.feed.tables}
         return self
-
-    def _spool(self) -> SpooledTemporaryFile[bytes]:
-        """Rows as they come: of most items they are few, and wait in memory until they are sorted."""
-        return SpooledTemporaryFile(rows.SMALL, dir=str(self.scratch))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for spool in self._spools.values():
             with suppress(OSError):  # what a full disk did not take is thrown away here
-                spool.close()
+                spool.stream.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, reply: Reply) -> None:
@@ -200,8 +213,8 @@ class ItemWriter:
 
     def _table(self, table: Table) -> TableRows:
         file = self.folder / f"{table.name}.parquet"
-        with self._spools[table.name] as spool:
-            count, doubles = rows.write_parquet(table, spool, file, self.scratch, longest=self._longest)
+        lines = self._spools[table.name].stream
+        count, doubles = rows.write_parquet(table, lines, file, self.scratch, longest=self._longest)
         twice = [
             RejectedRow(reply="(rows)", key=key, path="$", message="two records share this key") for key in doubles
         ]
