@@ -19,7 +19,6 @@ from compliancectl.errors import OutputError
 from compliancectl.freeze import catalog_path, config, freeze, publish, scratch_folder
 from compliancectl.load import check_overrides
 from compliancectl.load.problems import raise_all
-from compliancectl.model import certificate
 from compliancectl.model.certificate import EngineJobs
 from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
@@ -45,6 +44,7 @@ from compliancectl.query.judge import Judgement, UnknownItem, judge
 from compliancectl.query.limits import Limits, Stopped
 from compliancectl.query.tables import EvidenceDatabase, load_tables, open_locked
 from compliancectl.query.version import engine_version
+from compliancectl.seal import names
 
 if TYPE_CHECKING:
     from compliancectl.engines.base import Engine
@@ -133,9 +133,9 @@ def evaluate(
         )
         freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
         if engine is not None:
-            (scratch / certificate.FILE).write_bytes(canonical.to_bytes(engine[1].to_json()))
+            (scratch / names.CERTIFICATE).write_bytes(canonical.to_bytes(engine[1].to_json()))
             if jobs := tuple(engine[0].jobs()):
-                (scratch / certificate.JOBS_FILE).write_bytes(canonical.to_bytes(EngineJobs(jobs=jobs).to_json()))
+                (scratch / names.ENGINE_JOBS).write_bytes(canonical.to_bytes(EngineJobs(jobs=jobs).to_json()))
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
         publish(scratch, run_folder)
     except OSError as error:

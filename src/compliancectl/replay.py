@@ -21,7 +21,6 @@ from compliancectl.collectors.base import Collector, Reply, Target
 from compliancectl.errors import CollectError, FileError, UsageError, VerifyError
 from compliancectl.item_writer import ItemWriter
 from compliancectl.load import load_claims, load_controls, load_frameworks, load_waivers
-from compliancectl.model import certificate
 from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
 from compliancectl.model.evidence import EvidenceItem, ReplyRecord, TableRows
@@ -279,7 +278,7 @@ def results_not_replayed(folder: Path, reason: str) -> Stage:
 def _files(folder: Path) -> set[str]:
     tops = (folder / "catalog", folder / "results")
     found = {path.relative_to(folder).as_posix() for top in tops for path in top.rglob("*") if path.is_file()}
-    return found - {certificate.FILE, certificate.JOBS_FILE}
+    return found - {names.CERTIFICATE, names.ENGINE_JOBS}
 
 
 def _compare_file(old: Path, new: Path) -> tuple[Any, str] | None:

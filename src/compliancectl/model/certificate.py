@@ -6,10 +6,6 @@ from typing import Literal
 
 from compliancectl.model.base import Model, Wire
 
-FILE = "catalog/engine.json"
-"""Where a bundle keeps the certificate of the engine that answered, if that was not the one that judged."""
-JOBS_FILE = "catalog/engine-jobs.json"
-"""Where it keeps the jobs that the engine ran."""
 _JUDGED = ", judged on "
 
 

@@ -18,10 +18,10 @@ from compliancectl.model.manifest import ControlTotals, ItemTotals, Redaction, T
 from compliancectl.model.result import Results, TestResult
 from compliancectl.seal import Problem, names
 
-RUN = "run.json"
-RESULTS = "results/results.json"
+RUN = names.RUN
+RESULTS = names.RESULTS
+CERTIFICATE = names.CERTIFICATE
 INDEX = "evidence/INDEX.csv"
-_ITEM = "/item.json"
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,6 @@ class Records:
     """By id, sorted."""
 
 
-def is_record(name: str) -> bool:
-    """True for the members that `load` needs the bytes of."""
-    return name in (RUN, RESULTS, certificate.FILE) or (name.startswith("evidence/") and name.endswith(_ITEM))
-
-
 def load(files: Files) -> Records:
     """Read the records that are there.
 
@@ -59,11 +54,13 @@ def load(files: Files) -> Records:
     items = {}
     for name in sorted(files.records):
         if name.startswith("evidence/"):
-            items[name.removeprefix("evidence/").removesuffix(_ITEM)] = _parse(EvidenceItem, name, files.records[name])
+            items[name.removeprefix("evidence/").removesuffix(names.ITEM)] = _parse(
+                EvidenceItem, name, files.records[name]
+            )
     return Records(
         _maybe(RunRecord, RUN, files),
         _maybe(Results, RESULTS, files),
-        _maybe(Certificate, certificate.FILE, files),
+        _maybe(Certificate, CERTIFICATE, files),
         items,
     )
 
@@ -208,17 +205,17 @@ def _check_engine(results: Results, granted: Certificate | None, *, sample: bool
     answered = certificate.answered(results.engine)
     if granted is None:
         if answered is not None and not sample:
-            raise Problem(f"is missing, but {answered} answered the controls' SQL", member=certificate.FILE)
+            raise Problem(f"is missing, but {answered} answered the controls' SQL", member=CERTIFICATE)
         return
     if not granted.names(results.engine):
         raise Problem(
             f"is for {granted.engine} through {granted.translator}, but the results are of {results.engine}",
-            member=certificate.FILE,
+            member=CERTIFICATE,
         )
     certified = {(control.id, control.sha256) for control in granted.controls if control.granted}
     for control in results.controls:
         if (control.id, control.sha256) not in certified:
-            raise Problem(f"does not certify the engine for {control.id} as it was judged", member=certificate.FILE)
+            raise Problem(f"does not certify the engine for {control.id} as it was judged", member=CERTIFICATE)
 
 
 def _check_same_run(results: Results, run: RunRecord) -> None:
