@@ -32,6 +32,8 @@ import os, signal
 from compliancectl.engines import Settings, open_engine
 from compliancectl.engines.base import EngineFailed
 from compliancectl.engines.spark_session import failures
+from compliancectl.errors import UsageError
+from compliancectl.model.table import TEXT, Column, Table
 engine = open_engine("spark", Settings(master="local[1]", brief=True))
 java = engine.session.sparkContext._gateway.proc
 os.kill(java.pid, signal.SIGKILL)
@@ -41,6 +43,10 @@ try:
         engine.session.sql("SELECT 1").collect()
 except EngineFailed as failed:
     print(failed)
+try:
+    engine.declare({"test.row": Table("test.row", "Rows.", (Column("resource", TEXT, "Name."),), ("resource",))}, {})
+except UsageError as stopped:
+    print("stopped:", stopped)
 engine.close()
 """
 
@@ -103,7 +109,9 @@ def test_a_master_that_is_none(tmp_path: Path, master: str, what: str) -> None:
 
 def test_java_that_ends_midway() -> None:
     done = subprocess.run([sys.executable, "-c", GONE], check=True, capture_output=True, text=True)
-    assert "Spark did not finish: the Java process is gone." in done.stdout and "SPARK_DRIVER_MEMORY" in done.stdout
+    failed, stopped = done.stdout.splitlines()
+    assert failed.startswith("Spark did not finish: the Java process is gone.") and "SPARK_DRIVER_MEMORY" in failed
+    assert stopped == f"stopped: {failed.rstrip('.')}"
     assert "Traceback" not in done.stderr
 
 

@@ -74,14 +74,9 @@ class Spark:
 
     def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Path]]) -> None:
         """Temporary views over the Parquet files, with the declared columns in the declared order."""
-        try:
-            with failures():
-                for name, table in tables.items():
-                    self._declare(name, table, [str(path.resolve()) for path in files.get(name, ())])
-        except EngineFailed as failed:
-            raise UsageError(
-                f"Spark cannot take the tables: {failed}", hint="Ask again, or judge on duckdb."
-            ) from failed
+        with _or_stop():
+            for name, table in tables.items():
+                self._declare(name, table, [str(path.resolve()) for path in files.get(name, ())])
 
     def _declare(self, name: str, table: Table, files: Sequence[str]) -> None:
         frame = _empty(self.session, table)
@@ -94,10 +89,12 @@ class Spark:
         """Analysis only: names, functions and types."""
         from pyspark.errors import PySparkException
 
-        try:
-            self.session.sql(self._question(bound))
-        except PySparkException as error:
-            raise Refused(f"Spark does not accept the SQL: {sentence(error)}", "Write it in plainer SQL.") from error
+        with _or_stop():
+            try:
+                self.session.sql(self._question(bound))
+            except PySparkException as error:
+                said = f"Spark does not accept the SQL: {sentence(error)}"
+                raise Refused(said, "Write it in plainer SQL.") from error
 
     def answer(self, bound: Bound, out: Path) -> None:
         """Run a test on the declared tables."""
@@ -113,7 +110,7 @@ class Spark:
     def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
         """Answer a test once for each world: all in one job, or several, or one by one, as far as Spark takes them."""
         question = self._question(bound)
-        with self._small():
+        with _or_stop(), self._small():
             if len(worlds) > 1 and (found := self._together(bound, tables, worlds)) is not None:
                 return found
             batches = [worlds[start : start + _BATCH] for start in range(0, len(worlds), _BATCH)]
@@ -209,6 +206,16 @@ def _by_world(rows: Sequence[Any], count: int) -> list[Answer]:
     for row in rows:
         answers[row[0]].append(tuple(_value(value) for value in row[1:]))
     return answers
+
+
+@contextmanager
+def _or_stop() -> Iterator[None]:
+    """For what must not go wrong while Spark is there at all."""
+    try:
+        with failures():
+            yield
+    except EngineFailed as failed:
+        raise UsageError(str(failed).rstrip("."), hint="Ask again, or judge on duckdb.") from failed
 
 
 def arrived(items: int, out: Path) -> None:
