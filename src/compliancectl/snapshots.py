@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,20 +37,31 @@ class Snapshots:
 
     def giving(self, table: str) -> list[EvidenceItem]:
         """Every item that gave rows to `table`, or would have if it had not failed, sorted by id."""
-        return [item for item in self.items if table in self._gives(item)]
+        return self._givers.get(table, [])
+
+    @cached_property
+    def _givers(self) -> dict[str, list[EvidenceItem]]:
+        found: dict[str, list[EvidenceItem]] = {}
+        for item in self.items:
+            for table in self._gives(item):
+                found.setdefault(table, []).append(item)
+        return found
 
     def _gives(self, item: EvidenceItem) -> set[str]:
         """The tables of an item's feed. A failed item that does not say is held against all tables of its source."""
-        own = {rows.table for rows in item.tables} | set(item.gives)
-        if own:
-            return own
-        feed = {
-            rows.table
-            for other in self.items
-            if (other.collector, other.feed) == (item.collector, item.feed)
-            for rows in other.tables
-        }
-        return feed or {name for name, table in self.tables.items() if table.source == item.collector}
+        return (
+            {rows.table for rows in item.tables} | set(item.gives)
+            or self._feeds.get((item.collector, item.feed))
+            or {name for name, table in self.tables.items() if table.source == item.collector}
+        )
+
+    @cached_property
+    def _feeds(self) -> dict[tuple[str, str], set[str]]:
+        """Collector and feed → the tables that any of its items gave."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for item in self.items:
+            found.setdefault((item.collector, item.feed), set()).update(rows.table for rows in item.tables)
+        return found
 
     def rows(self, table: str) -> list[tuple[EvidenceItem, TableRows]]:
         """The Parquet files of `table`, with their items."""

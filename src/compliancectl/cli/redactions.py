@@ -176,7 +176,7 @@ class _Found:
 def _read(bundle: Path) -> _Found:
     """The items of a sealed bundle, and what names the bundle."""
     from compliancectl import canonical
-    from compliancectl.seal import Problem, archive, container, records, statement
+    from compliancectl.seal import Problem, archive, container, names, records, statement
 
     if not bundle.exists():
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
@@ -188,7 +188,7 @@ def _read(bundle: Path) -> _Found:
             kept = {
                 name: container.read(members, name, limit=limit)
                 for name in members.sizes
-                if name.startswith("evidence/") and records.is_record(name)
+                if name.startswith("evidence/") and names.is_record(name)
             }
         items = records.load(records.Files({}, {}, kept)).items
     except Problem as problem:

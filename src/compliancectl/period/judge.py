@@ -223,7 +223,7 @@ def _uncovered(tests: Sequence[PeriodTest]) -> Iterator[str]:
             lacking.setdefault((part.evidence.rpartition("/")[0], gap), []).append(part.evidence)
     for (feed, gap), (first, *more) in lacking.items():
         who = f"{first} and {len(more)} more of {feed} leave" if more else f"{first} leaves"
-        yield f"{who} a gap from {clock.to_the_second(gap.start)} to {clock.to_the_second(gap.end)}."
+        yield f"{who} a gap from {clock.to_the_second(gap.start)} to {clock.to_the_second(gap.end, up=True)}."
 
 
 def _unreadable(unread: int) -> list[str]:

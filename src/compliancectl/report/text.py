@@ -131,8 +131,8 @@ def size(value: int) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters; what was cut is said, never dropped in silence."""
-    if len(text) <= limit:
+    """The first `limit` characters, and how many were cut; the whole text if saying so would take as much room."""
+    if len(text) <= limit + len(" … (99 more characters)"):
         return text
     return f"{text[:limit].rstrip()} … ({len(text) - limit:,} more characters)"
 
