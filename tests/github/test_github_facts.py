@@ -41,6 +41,16 @@ def test_a_period_that_is_not_over_is_covered_until_the_run_and_no_further(hub):
     assert late == {}
 
 
+@pytest.mark.parametrize(("days", "status", "spoken"), [(366, "collected", 365), (400, "partial", 400)])
+def test_what_moved_a_branch_is_known_for_a_year_and_the_last_run_of_a_year_says_so(hub, days, status, spoken):
+    start = hub.sandbox.company.now - timedelta(days=days)
+    run = hub.collect("push", period=Window(start=start, end=start + timedelta(days=days)))
+    assert {item.status for item in run.items.values()} == {status}
+    for item in run.items.values():
+        assert timedelta(days=spoken) <= item.window.end - item.window.start < timedelta(days=spoken, hours=1)
+        assert any("windows of earlier runs" in text for text in item.completeness.filters) == (days == 366)
+
+
 def test_every_reply_says_what_was_asked_when_and_by_whom(whole):
     for name, item in whole.items.items():
         assert item.principal is not None, name

@@ -20,14 +20,20 @@ from compliancectl.model.evidence import Window
 
 LONGEST = timedelta(days=365)
 """GitHub answers for the last year at most."""
+LATE = timedelta(days=7)
+"""How long after the end of a year its last run may come: what has gone by then, the runs before it have seen."""
 
 
 def _fetch(session: GitHubSession, target: Target) -> Fetched:
-    start, repository = session.context.period.start, repository_of(target)
+    start, repository = _start(session), repository_of(target)
     tally = Tally(
         "all pages, newest first, until GitHub names no next one or one holds something from before the period"
     )
     tally.filters += [f"timestamp since {clock.text(start)}", "time_period = year"]
+    if start > session.context.period.start:
+        tally.filters.append(
+            "of the period, what GitHub still keeps; what came before is in the windows of earlier runs"
+        )
     if session.context.as_of - start > LONGEST:
         tally.warn("the period begins more than a year ago, and GitHub keeps what moved a branch for no longer")
     branches = yield from production_branches(session, repository, tally)
@@ -37,7 +43,7 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
 
 
 def _of_branch(session: GitHubSession, repository: str, branch: str, tally: Tally) -> Generator[Reply, None, None]:
-    start, path = session.context.period.start, f"/repos/{session.organization}/{repository}/activity"
+    start, path = _start(session), f"/repos/{session.organization}/{repository}/activity"
     facts = {"repository": repository, "branch": branch, "since": clock.text(start)}
     parameters: dict[str, Any] = {
         "ref": f"refs/heads/{branch}",
@@ -87,8 +93,17 @@ def _shape(reply: Reply) -> Iterator[Row]:
             )
 
 
+def _start(session: GitHubSession) -> datetime:
+    """Where the window begins: with the period, or for the last run of a year, with what GitHub keeps.
+
+    A period that began longer ago keeps its start: this run cannot answer for it, and says so.
+    """
+    start, kept = session.context.period.start, session.context.as_of - LONGEST
+    return kept if start < kept <= start + LATE else start
+
+
 def _window(session: GitHubSession) -> Window | None:
-    return Window(start=session.context.period.start, end=session.context.as_of)
+    return Window(start=_start(session), end=session.context.as_of)
 
 
 FEEDS: tuple[Feed[GitHubSession], ...] = (
