@@ -225,10 +225,10 @@ def _table(folder: Path, table: str, found: Rows, rejected: tuple[RejectedRow, .
     spool, file = folder / "rows.jsonl", folder / f"{table}.parquet"
     lines = [contract.encode(row) for row in found]
     spool.write_bytes(b"".join(lines))
-    count, doubles = parquet.write_parquet(
+    written = parquet.write_parquet(
         TABLES[table], spool, file, folder, longest=max((len(line) for line in lines), default=0)
     )
-    assert not doubles
+    assert not written.doubles
     for name in folder.iterdir():
         if name != file:
             name.unlink()
@@ -237,7 +237,8 @@ def _table(folder: Path, table: str, found: Rows, rejected: tuple[RejectedRow, .
         path=file.name,
         sha256=canonical.sha256_file(file),
         bytes=file.stat().st_size,
-        rows=count,
+        rows=written.rows,
+        content_sha256=written.content.sha256,
         rejected=rejected,
     )
 
