@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,6 +17,9 @@ from compliancectl.model.control import MAX_AGE_HOURS, Frequency
 from compliancectl.model.evidence import EvidenceItem, RejectedRow, RunRecord, TableRows
 from compliancectl.model.result import TableUse
 from compliancectl.model.table import Table
+
+if TYPE_CHECKING:
+    from compliancectl.lake.reading import Held, RunTables
 
 W = TypeVar("W", bound=Wire)
 
@@ -30,7 +33,10 @@ class Snapshots:
     folder: Path
     tables: Mapping[str, Table]
     items: tuple[EvidenceItem, ...]
+    away: RunTables | None = None
+    """Where the rows lie, if they are not beside their items."""
     _damage: dict[Path, str | None] = field(default_factory=dict)
+    _elsewhere: dict[str, Held] = field(default_factory=dict)
 
     def giving(self, table: str) -> list[EvidenceItem]:
         """Every item that gave rows to `table`, or would have if it had not failed, sorted by id."""
@@ -55,6 +61,8 @@ class Snapshots:
 
     def files(self, table: str) -> list[Path]:
         """The paths of the Parquet files of `table`."""
+        if self.away is not None:
+            return self.away.in_order(self.tables[table], self._held(table, self.away))
         return [self._path(item, rows) for item, rows in self.rows(table)]
 
     def rejected(self, table: str) -> list[RejectedRow]:
@@ -78,7 +86,7 @@ class Snapshots:
             rejected=len(self.rejected(table)),
             oldest=min((item.completed_at for item in items), default=None),
             items=tuple(item.id for item in items),
-            problem=" ".join(problems) or None,
+            problem=" ".join(dict.fromkeys(problems)) or None,
         )
 
     def _problem(self, item: EvidenceItem, table: str, frequency: Frequency, as_of: datetime) -> str | None:
@@ -92,7 +100,14 @@ class Snapshots:
         damage = next((d for rows in mine if (d := self._damaged(item, rows))), None)
         return damage or _stale(item, frequency, as_of)
 
+    def _held(self, table: str, away: RunTables) -> Held:
+        if table not in self._elsewhere:
+            self._elsewhere[table] = away.held(table, {item.id: rows for item, rows in self.rows(table)})
+        return self._elsewhere[table]
+
     def _damaged(self, item: EvidenceItem, rows: TableRows) -> str | None:
+        if self.away is not None:
+            return self._held(rows.table, self.away).problem
         path = self._path(item, rows)
         if path not in self._damage:
             self._damage[path] = _damage(path, item, rows)
@@ -160,8 +175,8 @@ def read_run(folder: Path) -> RunRecord:
     return run
 
 
-def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
-    """Read every evidence item of a run.
+def read_snapshots(folder: Path, tables: Mapping[str, Table], away: RunTables | None = None) -> Snapshots:
+    """Read every evidence item of a run; `away` has the rows, if they are not beside the items.
 
     Raises:
         FileError: if one is damaged, or stands in another folder than its own.
@@ -174,7 +189,7 @@ def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
                 f"This evidence calls itself {item.id}, but lies elsewhere.", hint="Collect again.", file=path
             )
         items.append(item)
-    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)))
+    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)), away)
 
 
 def _read(path: Path, model: type[W]) -> W:

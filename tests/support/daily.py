@@ -14,7 +14,15 @@ from compliancectl.contract import RowContract
 from compliancectl.evaluate import evaluate
 from compliancectl.load import load_control
 from compliancectl.model.control import Control
-from compliancectl.model.evidence import Completeness, EvidenceItem, RejectedRow, RunRecord, TableRows, Window
+from compliancectl.model.evidence import (
+    Completeness,
+    EvidenceItem,
+    RejectedRow,
+    ReplyRecord,
+    RunRecord,
+    TableRows,
+    Window,
+)
 from compliancectl.model.framework import Framework
 from compliancectl.model.manifest import Operator
 from compliancectl.model.result import Results
@@ -151,19 +159,21 @@ class Day:
         window: Window | None = None,
         denied: str | None = None,
         rejected: Iterable[RejectedRow] = (),
+        target: str = "larkspur",
+        reply: bytes | None = None,
     ) -> None:
         """Add one evidence item; a denied one holds no rows."""
         source, name = table.split(".")
-        item_folder = self.folder / "evidence" / source / f"{name}s" / "larkspur"
+        item_folder = self.folder / "evidence" / source / f"{name}s" / target
         item_folder.mkdir(parents=True)
         kept = () if denied else (_table(item_folder, table, found, tuple(rejected)),)
         at = self.finished - timedelta(minutes=1)
         item = EvidenceItem(
-            id=f"{source}/{name}s/larkspur",
+            id=f"{source}/{name}s/{target}",
             collector=source,
             collector_version="1",
             feed=f"{source}.{name}s",
-            target="larkspur",
+            target=target,
             system="Test",
             endpoint="https://source.example",
             environment="production",
@@ -174,6 +184,7 @@ class Day:
             completed_at=at,
             window=window,
             completeness=None if denied else Completeness(method="last page", pages=1, items=len(found)),
+            replies=() if reply is None else (_reply(item_folder, reply, at),),
             tables=kept,
             gives=(table,),
         )
@@ -218,6 +229,20 @@ def seal(day: Day, out: Path, key: Path, archive: Path | None = None) -> Path:
     """Seal a judged run."""
     bundle(day.folder, out, key=key, archive=archive, operator=OPERATOR)
     return out
+
+
+def _reply(folder: Path, body: bytes, at: datetime) -> ReplyRecord:
+    (folder / "raw-0001.json").write_bytes(body)
+    return ReplyRecord(
+        path="raw-0001.json",
+        sha256=canonical.sha256(body),
+        bytes=len(body),
+        media_type="application/json",
+        operation="GET https://source.example",
+        status="200",
+        requested_at=at,
+        completed_at=at,
+    )
 
 
 def _table(folder: Path, table: str, found: Rows, rejected: tuple[RejectedRow, ...]) -> TableRows:

@@ -30,6 +30,7 @@ from compliancectl.cli.options import (
     RunFolder,
     ScopeFile,
     SparkMaster,
+    TablesPlace,
     WriteProbes,
 )
 from compliancectl.cli.policy import FailOn, FailOnOption, Least, LeastOption, Policy
@@ -151,14 +152,20 @@ def evaluate(
     bigquery_location: BigQueryLocation = None,
     bigquery_endpoint: BigQueryEndpoint = None,
     bigquery_max_bytes: BigQueryMaxBytes = 10 * 2**30,
+    tables: TablesPlace = None,
 ) -> int:
-    """Judge the evidence of a run by the controls. Needs no network and no credentials."""
+    """Judge the evidence of a run by the controls. Needs no network and no credentials, unless --tables names a bucket.
+
+    With --tables, the tables are read where `compliancectl tables publish` laid them out, and held to what was collected
+    before any SQL runs: a table that differs or cannot be read leaves its controls inconclusive. What lies in a bucket is
+    copied first, each object once (below XDG_CACHE_HOME).
+    """
     from compliancectl.cli.project import open_project
 
     project = open_project(scope, only, framework)
     bigquery = (bigquery_dataset, bigquery_location, bigquery_endpoint, bigquery_max_bytes)
     with chosen_engine.other_engine(engine, certificate, spark_master, *bigquery) as other:
-        results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of), other)
+        results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of), other, tables)
     if format is Format.json:
         typer.echo(json.dumps(results.to_json(), indent=2, ensure_ascii=False))
     else:
@@ -211,6 +218,7 @@ def verify(
         Path | None,
         typer.Option("--enter", help="Enter in --ledger, with this private key of it, what came out.", metavar="FILE"),
     ] = None,
+    tables: TablesPlace = None,
     format: OutputFormat = Format.text,
 ) -> int:
     """Check a bundle step by step, offline, with no configuration.
@@ -227,6 +235,9 @@ def verify(
     A folder that holds many bundles, such as a period's, is verified bundle by bundle; with the ledger in its folder
     `ledger`, or given by --ledger, the runs that are missing are named too.
 
+    Tables and replies that `compliancectl tables publish` laid out elsewhere need not be in the bundle: with --tables, they are
+    held to what was sealed, however their rows were cut into files since. What cannot be read there is not verified.
+
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing, you named nobody to trust, or an identity cannot be checked here.
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
@@ -236,7 +247,14 @@ def verify(
     if enter is not None and ledger is None:
         raise UsageError("there is no ledger to enter it in", hint="Give --ledger.")
     return run_verify(
-        bundle, key, trust, subset=subset, as_json=format is Format.json, book=Book(ledger, proof), entry_key=enter
+        bundle,
+        key,
+        trust,
+        subset=subset,
+        as_json=format is Format.json,
+        book=Book(ledger, proof),
+        entry_key=enter,
+        tables=tables,
     )
 
 

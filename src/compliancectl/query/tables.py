@@ -1,6 +1,7 @@
 """The evidence database: typed views of the Parquet files, then opened read-only and locked.
 
-Nothing is inferred: a Parquet file must hold exactly the declared columns with exactly the declared types.
+Nothing is inferred: a Parquet file must hold exactly the declared columns with exactly the declared types, beside the item
+that rows came from where files hold those of many.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compliancectl.errors import OutputError
+from compliancectl.model.lake import ITEM
 from compliancectl.model.table import Table
 from compliancectl.query.bind import create_tables
+from compliancectl.query.content import parquet
 from compliancectl.query.limits import Limits, Stopped, within
 from compliancectl.query.rows import full_disk
 from compliancectl.query.syntax import quote, quote_table, text_literal
@@ -81,20 +84,16 @@ def load_tables(
 
 
 def _check_types(database: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    found = database.execute(f"SELECT * FROM {_parquet([path])} LIMIT 0").description or []
+    found = database.execute(f"SELECT * FROM {parquet([path])} LIMIT 0").description or []
     wanted = database.execute(f"SELECT * FROM {quote_table(table.name)} LIMIT 0").description or []
-    if {(c[0], str(c[1])) for c in found} != {(c[0], str(c[1])) for c in wanted}:
+    if {(c[0], str(c[1])) for c in found if c[0] != ITEM} != {(c[0], str(c[1])) for c in wanted}:
         raise WrongTypes(f"{path.name} does not hold the declared columns of {table.name}.")
 
 
 def _view(database: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[Path]) -> None:
     columns = ", ".join(quote(column.name) for column in table)
     name = quote_table(table.name)
-    database.execute(f"DROP TABLE {name}; CREATE VIEW {name} AS SELECT {columns} FROM {_parquet(paths)}")
-
-
-def _parquet(paths: Sequence[Path]) -> str:
-    return f"read_parquet([{', '.join(text_literal(str(path.resolve())) for path in paths)}])"
+    database.execute(f"DROP TABLE {name}; CREATE VIEW {name} AS SELECT {columns} FROM {parquet(paths)}")
 
 
 @contextmanager

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, cast
 
 from compliancectl.seal import Problem
+
+if TYPE_CHECKING:
+    from io import BufferedIOBase
 
 _DEEPEST = 1000
 """Characters of a folder's path at which listing stops; names are held to far less."""
@@ -78,6 +82,16 @@ def read(container: Container, name: str, *, limit: int) -> bytes:
     if len(data) > limit:
         raise Problem(f"is longer than {limit} bytes", member=name)
     return data
+
+
+def digest(container: Container, name: str, piece: memoryview) -> tuple[str, int]:
+    """SHA-256 and size of a member, read through a buffer of the caller's."""
+    found, size = hashlib.sha256(), 0
+    with container.open(name) as stream:
+        while count := cast("BufferedIOBase", stream).readinto(piece):
+            found.update(piece[:count])
+            size += count
+    return found.hexdigest(), size
 
 
 def _walk(folder: Path | str, prefix: str, only: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
