@@ -18,6 +18,8 @@ from compliancectl.seal.steps import some
 if TYPE_CHECKING:
     from compliancectl.lake.reading import RunTables
 
+Away = Callable[[str], "RunTables"]
+"""Gives what lies elsewhere of a run, by its id."""
 _HINT = "What could not be read is not verified."
 
 
@@ -34,7 +36,7 @@ def assumed(files: Files, records: Records, away: Iterable[str], listed: Mapping
 
 
 def hold(
-    opened: Callable[[str], RunTables] | None,
+    opened: Away | None,
     run: str,
     records: Records,
     away: Iterable[str],

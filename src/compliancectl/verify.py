@@ -27,7 +27,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compliancectl import clock, elsewhere
 from compliancectl.canonical import sha256
@@ -58,13 +57,11 @@ from compliancectl.seal import (
     statement,
     sums,
 )
+from compliancectl.seal.ahead import Ahead, Read
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
 from compliancectl.seal.records import Files, Records
 from compliancectl.seal.steps import failed, not_taken, plain, some
-
-if TYPE_CHECKING:
-    from compliancectl.lake.reading import RunTables
 
 SEAL = (
     "seal/evidence.intoto.jsonl",
@@ -76,6 +73,8 @@ SEAL = (
 _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
+_FAR_MORE = 1024**3
+"""Bytes above those that the statement counts, from which the files are not even hashed."""
 
 
 def verify(
@@ -85,7 +84,8 @@ def verify(
     subset_ok: bool = False,
     now: datetime | None = None,
     book: Book = NO_BOOK,
-    away: Callable[[str], RunTables] | None = None,
+    away: elsewhere.Away | None = None,
+    ahead: Ahead | None = None,
     progress: Callable[[str], None] = lambda text: None,
     tell: Callable[[StepResult], None] = lambda step: None,
 ) -> Verification:
@@ -98,6 +98,7 @@ def verify(
         now: The present, for a trust policy that says how old a bundle may be.
         book: The ledger that the trust policy names, or a proof from it.
         away: Gives, by the run's id, what lies elsewhere of the tables and replies that are not in the bundle.
+        ahead: Another process that already hashes this folder.
         progress: Told the title of each step before it is taken.
         tell: Told what came of each step, as soon as it is known.
 
@@ -110,7 +111,7 @@ def verify(
     if not path.exists():
         raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
     check_arguments(trust, book)
-    return _Verifier(path, trust, subset_ok, now, book, away, progress, tell).run()
+    return _Verifier(path, trust, subset_ok, now, book, away, ahead, progress, tell).run()
 
 
 class _Verifier:
@@ -130,7 +131,8 @@ class _Verifier:
         subset_ok: bool,
         now: datetime | None,
         book: Book,
-        away: Callable[[str], RunTables] | None,
+        away: elsewhere.Away | None,
+        ahead: Ahead | None,
         progress: Callable[[str], None],
         tell: Callable[[StepResult], None],
     ) -> None:
@@ -140,6 +142,7 @@ class _Verifier:
         self.now = now
         self.book = book
         self.open_away = away
+        self.ahead = ahead
         self.progress = progress
         self.tell = tell
         self.listed = {}
@@ -148,7 +151,6 @@ class _Verifier:
         self.countersigners: tuple[Signer, ...] = ()
         self.timestamps: tuple[TimeStamp, ...] = ()
         self.run_info: RunInfo | None = None
-        self.piece = memoryview(bytearray(256 * 1024))
 
     def run(self) -> Verification:
         """Take the steps in order until one fails."""
@@ -252,11 +254,8 @@ class _Verifier:
             )
         if missing:
             return f"{len(self.present)} of {len(self.listed)} listed files are present: this is a sample."
-        if self.away:
-            return (
-                f"{len(self.away)} of {len(self.listed)} listed files are looked for elsewhere; all others are present."
-            )
-        return f"All {len(self.listed)} listed files are present, and no other."
+        but = f" but for {len(self.away)} that must lie elsewhere" if self.away else ""
+        return f"All {len(self.listed)} listed files are present{but}, and no other."
 
     def step_5_statement(self) -> str:
         """The statement, the envelope's payload and the signed bytes are one and the same."""
@@ -302,24 +301,24 @@ class _Verifier:
 
     def step_9_digests(self) -> str:
         """Every file has the digest that is listed."""
-        kept: dict[str, bytes] = {}
-        sizes: dict[str, int] = {}
-        altered: list[str] = []
+        size, stated = sum(self.container.sizes[name] for name in self.present), self.statement.predicate.totals.bytes
+        if size > stated + _FAR_MORE:  # a file that is a terabyte of nothing would keep whoever verifies busy for hours
+            raise Problem(f"The files have {size:,} bytes, and those that were sealed {stated:,}: they were altered")
+        read = self.ahead.wait() if self.ahead else Read()
+        # The bytes of a record are kept, so that what is judged later is what was hashed.
+        kept, found = {name: data for name, data in read.records.items() if name in self.listed}, read.digests
         for name in self.present:
-            digest, sizes[name] = self._hash(name, kept)
-            if digest != self.listed[name]:
-                altered.append(name)
+            if names.is_record(name) and name not in kept:
+                kept[name] = container.read(self.container, name, limit=_MAX_RECORD)
+                found[name] = sha256(kept[name]), len(kept[name])
+        left = [name for name in self.present if name not in found]
+        found.update((name, (digest, size)) for name, digest, size in self.container.digests(left))
+        altered = [name for name in self.present if found[name][0] != self.listed[name]]
         if altered:
             raise Problem(f"{len(altered)} of {len(self.present)} files were altered: {some(altered)}")
+        sizes = {name: found[name][1] for name in self.present}
         self.files = Files({name: self.listed[name] for name in self.present}, sizes, kept)
         return f"{len(self.present)} files have the digests that are listed."
-
-    def _hash(self, name: str, kept: dict[str, bytes]) -> tuple[str, int]:
-        """Hash a member; keep the bytes of a record, so that what is judged later is what was hashed."""
-        if records.is_record(name):
-            kept[name] = container.read(self.container, name, limit=_MAX_RECORD)
-            return sha256(kept[name]), len(kept[name])
-        return container.digest(self.container, name, self.piece)
 
     def step_10_records(self) -> str:
         """Run, evidence and results agree with the files and with each other."""
@@ -380,7 +379,7 @@ class _Verifier:
     def step_14_time(self) -> str:
         """Time stamps are about this signature, and your authorities say what you ask for."""
         run, signature = self.statement.predicate.run, self.envelope.signature
-        self.timestamps, said = policy.stamped(self.container, signature, self.trust, run, self.signer)
+        self.timestamps, said = policy.stamped(self.container, signature, self.trust, run, self.signer, self.now)
         return said
 
     def step_15_demands(self) -> str:

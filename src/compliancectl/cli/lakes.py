@@ -14,6 +14,7 @@ from compliancectl.cli.checked import SignerKey, TrustFile
 from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.depot.places import open_place
 from compliancectl.errors import UsageError
+from compliancectl.numbers import counted
 
 if TYPE_CHECKING:
     from compliancectl.seal.container import Container
@@ -60,7 +61,7 @@ def publish(
         with console.step("laying the tables out"), _opened(bundle) as sealed:
             found = lay_out(where, sealed, Path(folder))
     rows = sum(table.rows for table in found.record.tables.values())
-    said = f"{found.record.run_id}  {console.counted(len(found.record.tables), 'table')}, {rows:,} rows"
+    said = f"{found.record.run_id}  {counted(len(found.record.tables), 'table')}, {rows:,} rows"
     typer.echo(console.printable(said + ("" if found.new else "  (was there already)")))
     return 0
 
@@ -83,7 +84,7 @@ def list_(place: Where, format: OutputFormat = Format.text) -> int:
         return 0
     for run in found:
         rows = sum(table.rows for table in run.tables.values())
-        about = f"{clock.text(run.finished_at)}  {console.counted(len(run.tables), 'table')}, {rows:,} rows"
+        about = f"{clock.text(run.finished_at)}  {counted(len(run.tables), 'table')}, {rows:,} rows"
         typer.echo(console.printable(f"{run.run_id}  {about}"))
     return 0
 

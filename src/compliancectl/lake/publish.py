@@ -217,7 +217,7 @@ class _Rest:
         self.sizes: Mapping[str, int] = {
             name: size for name, size in whole.sizes.items() if not lake.lies_elsewhere(name)
         }
-        self.open = whole.open
+        self.open, self.digests = whole.open, whole.digests
 
     def __enter__(self) -> Self:
         return self
