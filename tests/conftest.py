@@ -73,9 +73,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder | N
 def _no_ambient_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may depend on, or reach, what the machine happens to be logged in to."""
     for name in list(os.environ):
-        if name.startswith(("GOOGLE_", "CLOUDSDK_", "GITHUB_", "GH_", "PG", "COMPLIANCECTL_")):
+        if name.startswith(("GOOGLE_", "CLOUDSDK_", "GITHUB_", "GH_", "PG", "COMPLIANCECTL_", "AWS_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
     monkeypatch.setenv("NO_COLOR", "1")
 
 

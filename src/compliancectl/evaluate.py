@@ -48,6 +48,7 @@ from compliancectl.seal import names
 
 if TYPE_CHECKING:
     from compliancectl.engines.base import Engine
+    from compliancectl.lake.reading import RunTables
     from compliancectl.model.certificate import Certificate
 
 _ANSWERS = "answers"
@@ -69,6 +70,7 @@ def evaluate(
     left_out: Sequence[LeftOut] = (),
     limits: Limits | None = None,
     engine: tuple[Engine, Certificate] | None = None,
+    away: RunTables | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Results:
     """Judge a run's evidence by `controls`; write `catalog/` and `results/` into the run's folder.
@@ -88,6 +90,7 @@ def evaluate(
         left_out: criteria that the scope leaves out; likewise.
         limits: memory, threads and time of one statement.
         engine: answers the controls' SQL in place of DuckDB, and what it is certified for.
+        away: where the tables lie, if they are not in the run's folder.
         progress: told about each control.
 
     Raises:
@@ -106,7 +109,7 @@ def evaluate(
     bound = _bind(controls, tables, uses, instant, (run.period.start, run.period.end))
     if engine is not None:
         _admit(engine, controls, bound, tables)
-    evidence = snapshots.read_snapshots(run_folder, tables)
+    evidence = snapshots.read_snapshots(run_folder, tables, away)
     other = engine[0] if engine is not None else None
     work = _Work(controls, bound, evidence, instant, waivers, limits or Limits(), progress, other)
     scratch = scratch_folder(run_folder)

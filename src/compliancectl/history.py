@@ -47,7 +47,10 @@ def read(
         FileError: results that cannot be read.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="Name a folder that holds bundles, or gs://BUCKET/PREFIX.")
+        raise UsageError(
+            f"{folder} is not a folder",
+            hint="Name a folder that holds bundles, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.",
+        )
     with _results(folder, bundles(folder) if paths is None else paths) as sources:
         rows = outcomes(sources, index, since=clock.text(since) if since else None, only=only)
     subjects = sorted({row[2:5] for row in rows})
@@ -76,7 +79,10 @@ def glance(
 ) -> Overview:
     """The same history thinned to `width` points a control, for people; arguments and errors as `read`."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", hint="Name a folder that holds bundles, or gs://BUCKET/PREFIX.")
+        raise UsageError(
+            f"{folder} is not a folder",
+            hint="Name a folder that holds bundles, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.",
+        )
     with _results(folder, bundles(folder) if paths is None else paths) as sources:
         found = overview(sources, index, width, since=since, only=only)
     _check_subjects(folder, found.subjects if found else ())

@@ -214,16 +214,18 @@ class ItemWriter:
     def _table(self, table: Table) -> TableRows:
         file = self.folder / f"{table.name}.parquet"
         lines = self._spools[table.name].stream
-        count, doubles = rows.write_parquet(table, lines, file, self.scratch, longest=self._longest)
+        written = rows.write_parquet(table, lines, file, self.scratch, longest=self._longest)
         twice = [
-            RejectedRow(reply="(rows)", key=key, path="$", message="two records share this key") for key in doubles
+            RejectedRow(reply="(rows)", key=key, path="$", message="two records share this key")
+            for key in written.doubles
         ]
         return TableRows(
             table=table.name,
             path=file.name,
             sha256=canonical.sha256_file(file),
             bytes=file.stat().st_size,
-            rows=count,
+            rows=written.rows,
+            content_sha256=written.content.sha256,
             rejected=(*self._rejected[table.name], *twice[:MAX_REJECTED]),
         )
 

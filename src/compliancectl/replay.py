@@ -188,6 +188,8 @@ def _compare(old: Path, was: TableRows, folder: Path, now: TableRows | None) -> 
         return "content", "the collector that is installed does not give this table"
     if was.rejected != now.rejected:
         return "content", f"{len(was.rejected)} records broke the table's contract; here, {len(now.rejected)} others do"
+    if was.content_sha256 not in (None, now.content_sha256):
+        return "content", "its rows are not those that the item's digest of their content was made of"
     if was.sha256 == now.sha256:
         return None
     difference = compare_rows(old, folder / now.path)

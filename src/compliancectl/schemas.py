@@ -51,6 +51,7 @@ _WRITTEN = {
     "kept": ("depot.Kept", "What a store writes about a bundle (`record.json`)"),
     "hold": ("depot.Hold", "What a store writes about a legal hold"),
     "tombstone": ("depot.Tombstone", "What a store leaves of a purged bundle"),
+    "lake-run": ("lake.LakeRun", "What is recorded where a run's tables lie (`runs/<run>.json`)"),
     "disclosure": ("redaction.Disclosure", "What `redactions open` writes"),
 }
 """Name of the schema → model below `compliancectl.model`, and what it describes."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +18,9 @@ from compliancectl.model.control import MAX_AGE_HOURS, Frequency
 from compliancectl.model.evidence import EvidenceItem, RejectedRow, RunRecord, TableRows
 from compliancectl.model.result import TableUse
 from compliancectl.model.table import Table
+
+if TYPE_CHECKING:
+    from compliancectl.lake.reading import Held, RunTables
 
 W = TypeVar("W", bound=Wire)
 
@@ -33,7 +36,10 @@ class Snapshots:
     items: tuple[EvidenceItem, ...]
     sources: frozenset[str]
     """Those that the scope file of the run named."""
+    away: RunTables | None = None
+    """Where the rows lie, if they are not beside their items."""
     _damage: dict[Path, str | None] = field(default_factory=dict)
+    _elsewhere: dict[str, Held] = field(default_factory=dict)
 
     def giving(self, table: str) -> list[EvidenceItem]:
         """Every item that gave rows to `table`, or would have if it had not failed, sorted by id."""
@@ -69,6 +75,8 @@ class Snapshots:
 
     def files(self, table: str) -> list[Path]:
         """The paths of the Parquet files of `table`."""
+        if self.away is not None:
+            return self.away.in_order(self.tables[table], self._held(table, self.away))
         return [self._path(item, rows) for item, rows in self.rows(table)]
 
     def rejected(self, table: str) -> list[RejectedRow]:
@@ -92,7 +100,7 @@ class Snapshots:
             rejected=len(self.rejected(table)),
             oldest=min((item.completed_at for item in items), default=None),
             items=tuple(item.id for item in items),
-            problem=" ".join(problems) or None,
+            problem=" ".join(dict.fromkeys(problems)) or None,
         )
 
     def _absent(self, table: str) -> str:
@@ -111,7 +119,14 @@ class Snapshots:
         damage = next((d for rows in mine if (d := self._damaged(item, rows))), None)
         return damage or _stale(item, frequency, as_of)
 
+    def _held(self, table: str, away: RunTables) -> Held:
+        if table not in self._elsewhere:
+            self._elsewhere[table] = away.held(table, {item.id: rows for item, rows in self.rows(table)})
+        return self._elsewhere[table]
+
     def _damaged(self, item: EvidenceItem, rows: TableRows) -> str | None:
+        if self.away is not None:
+            return self._held(rows.table, self.away).problem
         path = self._path(item, rows)
         if path not in self._damage:
             self._damage[path] = _damage(path, item, rows)
@@ -179,8 +194,8 @@ def read_run(folder: Path) -> RunRecord:
     return run
 
 
-def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
-    """Read every evidence item of a run.
+def read_snapshots(folder: Path, tables: Mapping[str, Table], away: RunTables | None = None) -> Snapshots:
+    """Read every evidence item of a run; `away` has the rows, if they are not beside the items.
 
     Raises:
         NotReadyError: as `read_run`.
@@ -195,7 +210,7 @@ def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
             )
         items.append(item)
     sources = frozenset(use.name for use in read_run(folder).collectors)
-    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)), sources)
+    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)), sources, away)
 
 
 def _read(path: Path, model: type[W]) -> W:

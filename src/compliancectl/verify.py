@@ -16,6 +16,7 @@
     14 time        time stamps are about this signature, by authorities that you trust, at a time that fits the run
     15 demands     the bundle is what your trust policy asks for: whose, complete, how old
     16 ledger      it is entered in the ledger that your trust policy names
+    17 elsewhere   only if tables and replies lie elsewhere: they say what was sealed
 
 The first step that fails ends the verification; later ones would rest on it. A step that could not be taken is
 `skipped`, and then the answer is `not established`: never `verified`.
@@ -27,10 +28,11 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from compliancectl import clock
+from compliancectl import clock, elsewhere
 from compliancectl.canonical import sha256
 from compliancectl.entered import NO_BOOK, Book, check_arguments, entered
 from compliancectl.errors import UsageError, VerifyError
+from compliancectl.lake import lies_elsewhere
 from compliancectl.model.manifest import (
     TITLES,
     RunInfo,
@@ -82,6 +84,7 @@ def verify(
     subset_ok: bool = False,
     now: datetime | None = None,
     book: Book = NO_BOOK,
+    away: elsewhere.Away | None = None,
     ahead: Ahead | None = None,
     progress: Callable[[str], None] = lambda text: None,
     tell: Callable[[StepResult], None] = lambda step: None,
@@ -94,6 +97,7 @@ def verify(
         subset_ok: The bundle is a sample: files may be missing. The best answer is then `not established` too.
         now: The present, for a trust policy that says how old a bundle may be.
         book: The ledger that the trust policy names, or a proof from it.
+        away: Gives, by the run's id, what lies elsewhere of the tables and replies that are not in the bundle.
         ahead: Another process that already hashes this folder.
         progress: Told the title of each step before it is taken.
         tell: Told what came of each step, as soon as it is known.
@@ -107,7 +111,7 @@ def verify(
     if not path.exists():
         raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
     check_arguments(trust, book)
-    return _Verifier(path, trust, subset_ok, now, book, ahead, progress, tell).run()
+    return _Verifier(path, trust, subset_ok, now, book, away, ahead, progress, tell).run()
 
 
 class _Verifier:
@@ -127,6 +131,7 @@ class _Verifier:
         subset_ok: bool,
         now: datetime | None,
         book: Book,
+        away: elsewhere.Away | None,
         ahead: Ahead | None,
         progress: Callable[[str], None],
         tell: Callable[[StepResult], None],
@@ -136,11 +141,12 @@ class _Verifier:
         self.subset_ok = subset_ok
         self.now = now
         self.book = book
+        self.open_away = away
         self.ahead = ahead
         self.progress = progress
         self.tell = tell
         self.listed = {}
-        self.present: list[str] = []
+        self.present, self.away = list[str](), list[str]()
         self.signer: Signer | None = None
         self.countersigners: tuple[Signer, ...] = ()
         self.timestamps: tuple[TimeStamp, ...] = ()
@@ -148,7 +154,7 @@ class _Verifier:
 
     def run(self) -> Verification:
         """Take the steps in order until one fails."""
-        steps = (
+        steps: tuple[tuple[VerifyStep, Callable[[], str]], ...] = (
             (VerifyStep.CONTAINER, self.step_1_container),
             (VerifyStep.NAMES, self.step_2_names),
             (VerifyStep.SUMS, self.step_3_sums),
@@ -165,6 +171,7 @@ class _Verifier:
             (VerifyStep.TIME, self.step_14_time),
             (VerifyStep.DEMANDS, self.step_15_demands),
             (VerifyStep.LEDGER, self.step_16_ledger),
+            *([(VerifyStep.ELSEWHERE, self.step_17_elsewhere)] if self.open_away is not None else []),
         )
         done: list[StepResult] = []
         try:
@@ -184,6 +191,7 @@ class _Verifier:
             run=self.run_info,
             listed=len(self.listed),
             present=len(self.present),
+            elsewhere=len(self.away),
         )
 
     def _take(self, step: VerifyStep, take: Callable[[], str]) -> StepResult:
@@ -236,14 +244,18 @@ class _Verifier:
                 raise Problem("is missing", member=name)
         self.present = [name for name in self.listed if name in here]
         missing = [name for name in self.listed if name not in here]
+        if self.open_away is not None:
+            self.away = [name for name in missing if lies_elsewhere(name)]
+            missing = [name for name in missing if not lies_elsewhere(name)]
         if missing and not self.subset_ok:
             raise Problem(
                 f"{len(missing)} of {len(self.listed)} listed files are missing: {some(missing)}",
-                hint="If this is a sample of the bundle on purpose, say --subset.",
+                hint="If this is a sample of the bundle on purpose, say --subset; if its tables lie elsewhere, --tables.",
             )
         if missing:
             return f"{len(self.present)} of {len(self.listed)} listed files are present: this is a sample."
-        return f"All {len(self.listed)} listed files are present, and no other."
+        but = f" but for {len(self.away)} that must lie elsewhere" if self.away else ""
+        return f"All {len(self.listed)} listed files are present{but}, and no other."
 
     def step_5_statement(self) -> str:
         """The statement, the envelope's payload and the signed bytes are one and the same."""
@@ -276,8 +288,8 @@ class _Verifier:
 
     def step_7_signer(self) -> str:
         """You trust that key, or the identity whose key it was, and did so for the time of the run."""
-        finished = self.statement.predicate.run.finished_at
-        self.signer, said = policy.signed(self.container, self.envelope, self.trust, finished)
+        run = self.statement.predicate.run
+        self.signer, said = policy.signed(self.container, self.envelope, self.trust, run.finished_at)
         return said
 
     def step_8_subject(self) -> str:
@@ -311,12 +323,12 @@ class _Verifier:
     def step_10_records(self) -> str:
         """Run, evidence and results agree with the files and with each other."""
         self.records = records.load(self.files)
+        self.files = elsewhere.assumed(self.files, self.records, self.away, self.listed)
         records.check(self.records, self.files, sample=self._sample)
         run, stated = self.records.run, self.statement.predicate.run
-        if run is None and not self._sample:
-            raise Problem("is missing", member=records.RUN)
-        if self.records.results is None and not self._sample:
-            raise Problem("is missing", member=records.RESULTS)
+        for name, record in ((records.RUN, run), (records.RESULTS, self.records.results)):
+            if record is None and not self._sample:
+                raise Problem("is missing", member=name)
         if run is not None and (run.id, run.status, run.finished_at) != (stated.id, stated.status, stated.finished_at):
             raise Problem("is not the run that the statement is about", member=records.RUN)
         for source in self.statement.predicate.inputs:
@@ -378,6 +390,10 @@ class _Verifier:
         """The bundle is entered in the ledger that the trust policy names."""
         return entered(self.trust, self.book, sha256(self.envelope.payload), self.statement.predicate.run)
 
+    def step_17_elsewhere(self) -> str:
+        """Tables that lie elsewhere say what was sealed, and replies there are unaltered."""
+        return elsewhere.hold(self.open_away, self.statement.predicate.run.id, self.records, self.away, self.listed)
+
     @property
     def _sample(self) -> bool:
-        return len(self.present) < len(self.listed)
+        return len(self.present) + len(self.away) < len(self.listed)

@@ -36,6 +36,8 @@ OWNERS = {
     "rfc3161_client": ["seal"],
     "pyhanko": ["seal"],
     "sigstore": ["seal"],
+    "boto3": ["depot"],
+    "botocore": ["depot"],
 }
 """Heavy library → the parts of the package that may import it."""
 

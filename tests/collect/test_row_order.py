@@ -33,11 +33,11 @@ def write(folder: Path, things: list[dict[str, Any]]) -> tuple[list[tuple[Any, .
     """The rows in file order, the double keys, and the bytes of the file."""
     lines = b"".join(json.dumps(thing, ensure_ascii=False).encode() + b"\n" for thing in things)
     (folder / "lines").write_bytes(lines)
-    count, doubles = rows.write_parquet(TABLE, folder / "lines", folder / "out.parquet", folder, longest=200)
+    written = rows.write_parquet(TABLE, folder / "lines", folder / "out.parquet", folder, longest=200)
     with duckdb.connect() as db:
         found = db.execute(f"SELECT * FROM read_parquet('{folder / 'out.parquet'}')").fetchall()
-    assert count == len(found)
-    return found, doubles, (folder / "out.parquet").read_bytes()
+    assert written.rows == len(found)
+    return found, written.doubles, (folder / "out.parquet").read_bytes()
 
 
 @pytest.mark.parametrize("chunk", [1, 5000, 1 << 23])

@@ -1,9 +1,10 @@
-"""Bundles in a store: the same promises in a folder and in a bucket of Cloud Storage."""
+"""Bundles in a store: the same promises in a folder, in a bucket of Cloud Storage and in one of S3."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,11 +14,15 @@ from typing import Any
 import pytest
 from bucket import BUCKET, Bucket
 from kms import Kms
+from s3 import BUCKET as LAKE
+from s3 import S3
 from schema import faults
 
 from compliancectl import canonical, clock, depot
 from compliancectl.cli import app
-from compliancectl.depot import gcs, local
+from compliancectl.depot import gcs
+from compliancectl.depot.places import open_place
+from compliancectl.errors import Denied
 from compliancectl.model.depot import Kept, Tombstone
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import running
@@ -66,12 +71,30 @@ def bucket(_cloud: tuple[Bucket, Kms], monkeypatch: pytest.MonkeyPatch) -> Bucke
     return found
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(scope="module")
+def _s3() -> Iterator[S3]:
+    with S3.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S3:
+    for name, value in _s3.variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    _s3.refuse.clear()
+    _s3.cut.clear()
+    _s3.asked.clear()
+    _s3.always = None
+    return _s3
+
+
+@pytest.fixture(params=["folder", "bucket", "s3"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "folder":
         return str(tmp_path / "store")
-    request.getfixturevalue("bucket")
-    return f"gs://{BUCKET}/{tmp_path.name}"
+    request.getfixturevalue(request.param)
+    return f"{'s3' if request.param == 's3' else 'gs'}://{LAKE if request.param == 's3' else BUCKET}/{tmp_path.name}"
 
 
 def run(*arguments: str | Path) -> int:
@@ -132,8 +155,7 @@ def test_it_is_kept_while_it_is_held_or_its_time_is_not_over(
 
 def stored(where: str, name: str, archive: bytes, tmp_path: Path) -> tuple[depot.Place, depot.Entry]:
     """A bundle whose time was over long ago."""
-    root = f"{where.removeprefix(f'gs://{BUCKET}/')}/"
-    place = gcs.GcsPlace(BUCKET, root, lock=False) if where.startswith("gs://") else local.LocalPlace(Path(where))
+    place = open_place(where)
     (tmp_path / "some.zip").write_bytes(archive)
     digests = {"statement_sha256": "1" * 64, "archive_sha256": canonical.sha256(archive), "bytes": len(archive)}
     who = {"organization": "o", "system": "s", "environment": "e", "stored_by": "me"}
@@ -254,3 +276,134 @@ def test_an_upload_that_was_cut_short_is_not_taken_for_whole(
         bucket.refuse_listing = False
     assert run("list", "gs://") == 2
     assert Tombstone.model_fields.keys() >= {"reason", "by", "at"}
+
+
+# -- what only S3 does ------------------------------------------------------------------------------------------------
+
+
+def test_s3_itself_locks_and_holds(made: Made, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = f"s3://{LAKE}/{tmp_path.name}"
+    assert run("put", where, made.archive, "--key", made.public, "--lock") == 0
+    (entry,) = listed(where, capsys)
+    place, name = open_place(where), f"{entry['name']}/bundle.zip"
+    client, about = place.client, {"Bucket": LAKE, "Key": f"{tmp_path.name}/{name}"}
+    locked = client.head_object(**about)
+    assert locked["ObjectLockMode"] == "COMPLIANCE"
+    later = locked["ObjectLockRetainUntilDate"] - clock.parse(entry["record"]["retain_until"])
+    assert timedelta(0) <= later < timedelta(seconds=1), "whole seconds, and never earlier"
+    with pytest.raises(Denied, match="AccessDenied"):
+        place.delete(name)
+    assert name in place.names()
+    assert run("hold", where, made.run_id, "--reason", "case") == 0
+    assert client.get_object_legal_hold(**about)["LegalHold"]["Status"] == "ON"
+    assert run("release", where, made.run_id, "--reason", "case") == 0
+    assert client.get_object_legal_hold(**about)["LegalHold"]["Status"] == "OFF"
+
+
+def test_a_purge_leaves_no_version_behind(s3: S3, tmp_path: Path) -> None:
+    """Where a bucket keeps versions, deleting a name alone would only hide the bundle."""
+    where = f"s3://{LAKE}/{tmp_path.name}"
+    place, entry = stored(where, "old", b"bytes", tmp_path)
+    assert run("purge", where, "--reason", "tidy") == 0
+    left = place.client.list_object_versions(Bucket=LAKE, Prefix=f"{tmp_path.name}/{entry.folder}/bundle.zip")
+    assert not left.get("Versions") and not left.get("DeleteMarkers")
+
+
+def test_a_bucket_without_locks_is_kept_in_order_by_the_store_alone(
+    made: Made, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"s3://{LAKE}-plain/{tmp_path.name}"
+    assert run("put", where, made.archive, "--lock") == 3
+    assert "must have Object Lock" in capsys.readouterr().err
+    assert run("put", where, made.archive, "--retain-days", "1") == 0
+    assert run("hold", where, made.run_id, "--reason", "case") == 0
+    assert run("purge", where, "--reason", "tidy") == 0
+    assert "0 bundles purged, 1 left" in capsys.readouterr().err
+
+
+SLOW = (503, "SlowDown", "Please reduce your request rate.")
+REFUSED: dict[str, tuple[tuple[int, str, str] | None, str, str]] = {
+    "denied": ((403, "AccessDenied", "Access Denied"), "refuses", "s3:ListBucket"),
+    "no such bucket": (None, "knows no bucket nowhere", "Check the name"),
+    "another region": ((301, "PermanentRedirect", "Use another endpoint"), "is in another region", "AWS_REGION"),
+    "throttled": (SLOW, "asks for fewer requests", "again later"),
+    "broken": ((500, "InternalError", "We encountered an internal error."), "InternalError", "again later"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_s3_refuses_is_said_and_never_empty(
+    s3: S3, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    s3.always, said, hint = REFUSED[name]
+    bucket = "nowhere" if s3.always is None else LAKE
+    for command in (["store", "list"], ["history"], ["tables", "list"])[: 3 if name == "denied" else 1]:
+        assert app.run([*command, f"s3://{bucket}/{tmp_path.name}"]) == 3
+        found = capsys.readouterr()
+        assert said in found.err and hint in found.err and not found.out
+
+
+def test_s3_without_credentials_or_network_is_said(
+    s3: S3, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    assert run("list", f"s3://{LAKE}/x") == 3 and "InvalidAccessKeyId" in capsys.readouterr().err
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert run("list", f"s3://{LAKE}/x") == 3 and "there are no credentials" in capsys.readouterr().err
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    assert run("list", f"s3://{LAKE}/x") == 3 and "cannot be reached" in capsys.readouterr().err
+
+
+def test_s3_without_its_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    assert run("list", f"s3://{LAKE}/x") == 2 and "compliancectl[s3]" in capsys.readouterr().err
+
+
+def test_a_service_that_cannot_refuse_a_taken_name_is_not_written_to(
+    made: Made, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3.refuse["bundle.zip"] = (501, "NotImplemented", "A header you provided implies functionality that is missing.")
+    assert run("put", f"s3://{LAKE}/{tmp_path.name}", made.archive) == 3
+    assert "If-None-Match" in capsys.readouterr().err
+
+
+def test_bundles_of_s3_are_read_once(made: Made, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = f"s3://{LAKE}/{tmp_path.name}"
+    assert run("put", where, made.archive, "--key", made.public) == 0
+    for downloads in (1, 0):
+        s3.asked.clear()
+        capsys.readouterr()
+        assert app.run(["history", where, "--format", "json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)["runs"]) == 1
+        assert len([name for verb, name in s3.asked if verb == "GET" and name.endswith("bundle.zip")]) == downloads
+    assert app.run(["trend", where]) == 0
+    days = ["--from", "2026-01-01", "--to", f"{clock.now().year + 1}-01-01"]
+    assert app.run(["period", where, *days, "--key", str(made.public)]) in (0, 1, 3)
+
+
+def test_a_copy_from_s3_that_broke_off_is_an_error_and_goes_on(
+    made: Made, s3: S3, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = f"s3://{LAKE}/{tmp_path.name}"
+    assert run("put", where, made.archive) == 0
+    s3.cut.add("bundle.zip")
+    assert app.run(["history", where]) == 3
+    assert "broke off" in capsys.readouterr().err
+    assert app.run(["history", where]) == 0
+
+
+def test_a_copy_that_somebody_changed_is_made_again(made: Made, s3: S3, tmp_path: Path) -> None:
+    where = f"s3://{LAKE}/{tmp_path.name}"
+    assert run("put", where, made.archive) == 0
+    assert app.run(["history", where]) == 0
+    (copy,) = (tmp_path / "cache").rglob("bundle.zip")
+    was = copy.read_bytes()
+    copy.write_bytes(was[:-1] + b"x")
+    assert app.run(["history", where]) == 0 and copy.read_bytes() == was

@@ -322,8 +322,9 @@ def test_a_bucket_that_cannot_be_read(nights: Nights, store: Store, capsys: pyte
 @pytest.mark.parametrize(
     ("where", "more", "said"),
     [
-        ("s3://bucket/prefix", [], "Name a folder, or gs://BUCKET/PREFIX"),
+        ("ftp://bucket/prefix", [], "Name a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX"),
         ("gs://", [], "names no bucket"),
+        ("s3:///prefix", [], "names no bucket"),
         (".", ["--cache", "x"], "--cache is for a bucket"),
         ("nowhere", [], "is not a folder"),
     ],

@@ -135,6 +135,10 @@ def drop_a_row(run: Path) -> None:
     )
 
 
+def other_content(run: Path) -> None:
+    change_json(run / ITEM / "item.json", lambda v: v["tables"][0].update(content_sha256="0" * 64), b"\n")
+
+
 def edit_reply(run: Path) -> None:
     path = next(p for p in sorted((run / ITEM).glob("raw-*")) if b"agreement" in p.read_bytes())
     path.write_bytes(path.read_bytes().replace(b"agreement", b"zgreement", 1))
@@ -158,6 +162,7 @@ def loosen_a_control(run: Path) -> None:
 
 FORGERIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a row is left out of a table": (drop_a_row, TABLE),
+    "the digest of a table's content is another": (other_content, f"{ITEM}/"),
     "a reply is edited": (edit_reply, f"{ITEM}/"),
     "the results are edited": (better_outcome, "results/results.json"),
     "an item is left out of a population": (drop_an_item, "results/items/"),

@@ -14,7 +14,15 @@ from compliancectl.contract import RowContract
 from compliancectl.evaluate import evaluate
 from compliancectl.load import load_control
 from compliancectl.model.control import Control
-from compliancectl.model.evidence import Completeness, EvidenceItem, RejectedRow, RunRecord, TableRows, Window
+from compliancectl.model.evidence import (
+    Completeness,
+    EvidenceItem,
+    RejectedRow,
+    ReplyRecord,
+    RunRecord,
+    TableRows,
+    Window,
+)
 from compliancectl.model.framework import Framework
 from compliancectl.model.manifest import Operator
 from compliancectl.model.result import Results
@@ -152,6 +160,7 @@ class Day:
         denied: str | None = None,
         rejected: Iterable[RejectedRow] = (),
         target: str = "larkspur",
+        reply: bytes | None = None,
     ) -> None:
         """Add one evidence item; a denied one holds no rows."""
         source, name = table.split(".")
@@ -175,6 +184,7 @@ class Day:
             completed_at=at,
             window=window,
             completeness=None if denied else Completeness(method="last page", pages=1, items=len(found)),
+            replies=() if reply is None else (_reply(item_folder, reply, at),),
             tables=kept,
             gives=(table,),
         )
@@ -221,15 +231,29 @@ def seal(day: Day, out: Path, key: Path, archive: Path | None = None) -> Path:
     return out
 
 
+def _reply(folder: Path, body: bytes, at: datetime) -> ReplyRecord:
+    (folder / "raw-0001.json").write_bytes(body)
+    return ReplyRecord(
+        path="raw-0001.json",
+        sha256=canonical.sha256(body),
+        bytes=len(body),
+        media_type="application/json",
+        operation="GET https://source.example",
+        status="200",
+        requested_at=at,
+        completed_at=at,
+    )
+
+
 def _table(folder: Path, table: str, found: Rows, rejected: tuple[RejectedRow, ...]) -> TableRows:
     contract = RowContract(TABLES[table])
     spool, file = folder / "rows.jsonl", folder / f"{table}.parquet"
     lines = [contract.encode(row) for row in found]
     spool.write_bytes(b"".join(lines))
-    count, doubles = parquet.write_parquet(
+    written = parquet.write_parquet(
         TABLES[table], spool, file, folder, longest=max((len(line) for line in lines), default=0)
     )
-    assert not doubles
+    assert not written.doubles
     for name in folder.iterdir():
         if name != file:
             name.unlink()
@@ -238,7 +262,8 @@ def _table(folder: Path, table: str, found: Rows, rejected: tuple[RejectedRow, .
         path=file.name,
         sha256=canonical.sha256_file(file),
         bytes=file.stat().st_size,
-        rows=count,
+        rows=written.rows,
+        content_sha256=written.content.sha256,
         rejected=rejected,
     )
 

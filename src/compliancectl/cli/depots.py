@@ -15,6 +15,7 @@ from compliancectl.cli import console, journal, pipeline
 from compliancectl.cli.checked import SignerKey, TrustFile
 from compliancectl.cli.events import LedgerFolder, LedgerKey
 from compliancectl.cli.options import Format, OutputFormat
+from compliancectl.depot.places import open_place
 from compliancectl.errors import UsageError
 from compliancectl.numbers import counted
 
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 SEVEN_YEARS = 2557
-Where = Annotated[str, typer.Argument(help="The store: a folder, or gs://BUCKET/PREFIX.", metavar="STORE")]
+Where = Annotated[
+    str, typer.Argument(help="The store: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.", metavar="STORE")
+]
 Name = Annotated[str, typer.Argument(help="Run id, or the start of the name that `store list` shows.", metavar="NAME")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.", metavar="TEXT")]
 
 
 @app.callback()
 def store() -> None:
-    """Keep bundles for years: in a folder, or in a bucket of Google Cloud Storage (gs://BUCKET/PREFIX).
+    """Keep bundles for years: in a folder, or in a bucket of Cloud Storage (gs://…) or S3 (s3://…).
 
     Nothing is overwritten. A bundle is kept until its time, and longer while somebody holds it; what is purged leaves a
     tombstone with its digests. In a bucket with object retention, --lock has the service itself refuse earlier deletion.
@@ -61,7 +64,7 @@ def put(
     if not bundle.exists():
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     check_first(bundle, key, trust)
-    where = _place(place, lock=lock)
+    where = open_place(place, lock=lock)
     with ExitStack() as stack:
         file = bundle if bundle.is_file() else _packed(bundle, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         kept = _record(file, days)
@@ -77,7 +80,7 @@ def list_(place: Where, format: OutputFormat = Format.text) -> int:
     from compliancectl import clock, depot
 
     now = clock.now()
-    found = list(depot.entries(_place(place)))
+    found = list(depot.entries(open_place(place)))
     if format is Format.json:
         typer.echo(json.dumps([_json(entry) for entry in found], indent=2, ensure_ascii=False))
         return 0
@@ -98,7 +101,7 @@ def get(
     from compliancectl.errors import OutputError
     from compliancectl.seal import staging
 
-    where = _place(place)
+    where = open_place(place)
     entry = depot.find(where, name)
     disk.refuse_sealed(output)
     if output.exists():
@@ -117,7 +120,7 @@ def hold(place: Where, name: Name, reason: Reason) -> int:
     """Keep a bundle beyond its time: a legal hold."""
     from compliancectl import depot
 
-    where = _place(place)
+    where = open_place(place)
     entry = depot.find(where, name)
     depot.hold(where, entry, _event(reason))
     typer.echo(f"{entry.folder}  held: {console.printable(reason)}")
@@ -129,7 +132,7 @@ def release(place: Where, name: Name, reason: Reason) -> int:
     """End the hold that was made for a reason."""
     from compliancectl import depot
 
-    where = _place(place)
+    where = open_place(place)
     entry = depot.find(where, name)
     depot.release(where, entry, _event(reason))
     typer.echo(f"{entry.folder}  released: {console.printable(reason)}")
@@ -155,7 +158,7 @@ def purge(
     """
     from compliancectl import clock, depot
 
-    where, now = _place(place), clock.now()
+    where, now = open_place(place), clock.now()
     found = [depot.find(where, one) for one in name] if name else list(depot.entries(where))
     gone = 0
     for entry in found:
@@ -185,16 +188,6 @@ def _purge(where: Place, entry: Entry, reason: str, ledger: Path | None, ledger_
         ledgers.append(book.folder, book.key, lambda found: ledgers.blank(**fields))
     stone = Tombstone(**digests, archive_sha256=entry.kept.archive_sha256, at=now, by=by, reason=reason)
     depot.purge(where, entry, stone)
-
-
-def _place(text: str, *, lock: bool = False) -> Place:
-    from compliancectl.depot import gcs, local
-
-    if text.startswith(gcs.SCHEME):
-        return gcs.GcsPlace(*gcs.address(text), lock=lock)
-    if lock:
-        raise UsageError("a folder cannot lock anything", hint="Use a bucket: gs://BUCKET/PREFIX.")
-    return local.LocalPlace(Path(text))
 
 
 def _record(file: Path, days: int) -> Kept:

@@ -19,7 +19,10 @@ app = typer.Typer()
 WIDTH = 60
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 Where = Annotated[
-    str, typer.Argument(help="Folder with the bundles, at any depth, or gs://BUCKET/PREFIX.", metavar="FOLDER")
+    str,
+    typer.Argument(
+        help="Folder with the bundles, at any depth, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.", metavar="FOLDER"
+    ),
 ]
 Since = Annotated[str | None, typer.Option("--since", help="Leave earlier runs out (UTC).", metavar="DATE")]
 Cache = Annotated[
@@ -125,13 +128,13 @@ def _asked(
     from compliancectl.canonical import sha256
     from compliancectl.cli.periods import instant
     from compliancectl.cli.places import bundles_of, kept
-    from compliancectl.depot import gcs
+    from compliancectl.depot.places import is_bucket
     from compliancectl.errors import UsageError
 
     start = instant("--since", since) if since else None
     asked: dict[str, Any] = {"since": start, "only": control or ()}
     folder, code = Path(where), 0
-    if where.startswith(gcs.SCHEME):
+    if is_bucket(where):
         found = bundles_of(where, start or EVER, cache)
         folder, code = found.folder, 3 if found.refused else 0
         asked["paths"] = found.paths

@@ -58,6 +58,13 @@ WriteProbes = Annotated[
     ),
 ]
 
+TablesPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--tables", help="Where the tables lie: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.", metavar="PLACE"
+    ),
+]
+
 EngineName = Annotated[
     str, typer.Option("--engine", help="What answers the SQL; others than duckdb need a certificate.", metavar="NAME")
 ]

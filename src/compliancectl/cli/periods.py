@@ -29,7 +29,9 @@ SHOWN = 10
 def period(
     where: Annotated[
         str,
-        typer.Argument(help="Folder with the bundles, at any depth, or gs://BUCKET/PREFIX.", metavar="FOLDER"),
+        typer.Argument(
+            help="Folder with the bundles, at any depth, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX.", metavar="FOLDER"
+        ),
     ],
     start: Annotated[str, typer.Option("--from", help="First day of the period (UTC).", metavar="DATE")],
     end: Annotated[str, typer.Option("--to", help="Day after its last (UTC).", metavar="DATE")],

@@ -94,16 +94,22 @@ def collect_stage(
 
 
 def evaluate_stage(
-    project: Project, folder: Path, as_of: datetime | None, engine: tuple[Engine, Certificate] | None = None
+    project: Project,
+    folder: Path,
+    as_of: datetime | None,
+    engine: tuple[Engine, Certificate] | None = None,
+    tables: str | None = None,
 ) -> Results:
-    """Judge a run folder."""
+    """Judge a run folder, with its tables where `tables` says, if they are not in it."""
     from compliancectl import store
+    from compliancectl.cli import places
     from compliancectl.evaluate import evaluate
 
-    if store.read_run(folder).status == "open":
+    run = store.read_run(folder)
+    if run.status == "open":
         hint = "Continue it: `compliancectl collect --resume --output FOLDER`."
         raise NotReadyError(f"the collection in {folder} did not finish", hint=hint)
-    with console.step("evaluating"):
+    with places.run_tables(tables) as away, console.step("evaluating"):
         return evaluate(
             folder,
             project.selected,
@@ -117,6 +123,7 @@ def evaluate_stage(
             engine=engine,
             disabled=project.disabled,
             left_out=project.left_out,
+            away=away(run.id) if away is not None else None,
         )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +16,7 @@ import typer
 from compliancectl.errors import NotReadyError, UsageError
 
 if TYPE_CHECKING:
+    from compliancectl.lake.reading import RunTables
     from compliancectl.model.period import LedgerEntry, Verdict
 
 MARGIN = timedelta(days=1)
@@ -34,6 +38,27 @@ def kept(name: str) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "compliancectl" / name
 
 
+@contextmanager
+def run_tables(where: str | None) -> Iterator[Callable[[str], RunTables] | None]:
+    """What gives the tables of a run in a lake, by the run's id; None if no lake is named.
+
+    Copies from a bucket stay in the cache. Those that are made of a folder's files go when this ends.
+    """
+    if where is None:
+        yield None
+        return
+    from compliancectl.depot.places import is_bucket, open_place
+    from compliancectl.lake.reading import RunTables
+
+    place = open_place(where, read_only=True)
+    if not is_bucket(where) and not Path(where).is_dir():
+        raise UsageError(f"{where} is not a folder", hint="Name where `compliancectl tables publish` laid them out.")
+    with tempfile.TemporaryDirectory(prefix="compliancectl-tables-") as folder:
+        scheme, _, rest = where.partition("://")
+        copies = kept("tables") / scheme / rest.strip("/") if is_bucket(where) else Path(folder)
+        yield lambda run: RunTables(place, where, run, copies=copies, scratch=Path(folder))
+
+
 def bundles_of(where: str, since: datetime, cache: Path | None) -> Bundles:
     """The bundles of a folder, or of a bucket that are not older than `since`.
 
@@ -42,9 +67,9 @@ def bundles_of(where: str, since: datetime, cache: Path | None) -> Bundles:
         CollectError: the bucket cannot be read.
         NotReadyError: none of its bundles can.
     """
-    from compliancectl.depot import gcs
+    from compliancectl.depot.places import is_bucket
 
-    found = _bucket(where, since, cache) if where.startswith(gcs.SCHEME) else _folder(where, since, cache)
+    found = _bucket(where, since, cache) if is_bucket(where) else _folder(where, since, cache)
     if not found.paths and not found.refused:
         raise UsageError(f"there is no bundle below {where}", hint="Name the folder that holds the bundles.")
     if not found.paths:
@@ -55,11 +80,12 @@ def bundles_of(where: str, since: datetime, cache: Path | None) -> Bundles:
 
 def _folder(where: str, since: datetime, cache: Path | None) -> Bundles:
     from compliancectl.depot.local import gone
+    from compliancectl.depot.places import FORMS
     from compliancectl.period.capture import bundles
 
     folder = Path(where)
     if "://" in where:
-        raise UsageError(f"{where} cannot be read", hint="Name a folder, or gs://BUCKET/PREFIX.")
+        raise UsageError(f"{where} cannot be read", hint=f"Name a folder, {FORMS}.")
     if cache is not None:
         raise UsageError("--cache is for a bucket, and this is a folder", hint="Leave it out.")
     if not folder.is_dir():
@@ -70,15 +96,15 @@ def _folder(where: str, since: datetime, cache: Path | None) -> Bundles:
 def _bucket(where: str, since: datetime, cache: Path | None) -> Bundles:
     from compliancectl import disk
     from compliancectl.cli import console
-    from compliancectl.depot import gcs
     from compliancectl.depot.mirror import mirror
+    from compliancectl.depot.places import address, open_place
     from compliancectl.numbers import counted
     from compliancectl.period.kind import is_packed
 
-    bucket, prefix = gcs.address(where)
-    folder = cache or kept("gs") / bucket / prefix
+    bucket, prefix = address(where)
+    folder = cache or kept(where.partition("://")[0]) / bucket / prefix
     disk.refuse_sealed(folder)
-    place = gcs.GcsPlace(bucket, prefix, lock=False, read_only=True)
+    place = open_place(where, read_only=True)
     with console.step(f"copying the bundles of {where}"):
         found = mirror(place, folder, since - MARGIN)
     paths = tuple(folder / name for name in found.names)

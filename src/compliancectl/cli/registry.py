@@ -82,6 +82,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("timestamp", "Add a time stamp to a sealed bundle.", "sealing"),
             Command("ledger", "Keep and check the append-only chain of runs.", "ledgers"),
             Command("store", "Keep bundles for years, hold them, purge them.", "depots"),
+            Command("tables", "Lay the tables of sealed runs out on object storage.", "lakes"),
             Command("redactions", "Open one pseudonym to an auditor, or destroy whom it stood for.", "redactions"),
             Command("countersign", "Add a second signature to a sealed bundle.", "sealing"),
             Command("sigstore", "Write the seal for cosign and others.", "sealing"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compliancectl.cli import console
+from compliancectl.cli import console, places
 from compliancectl.entered import NO_BOOK, Book
 from compliancectl.errors import UsageError, VerifyError
 
@@ -32,6 +32,7 @@ def run_verify(
     as_json: bool,
     book: Book = NO_BOOK,
     entry_key: Path | None = None,
+    tables: str | None = None,
 ) -> int:
     """Verify and print; returns the exit code."""
     from compliancectl import clock
@@ -42,6 +43,8 @@ def run_verify(
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     trusted = trust.load(policy, (key,) if key else ())
+    if tables is not None and not _is_one(path):
+        raise UsageError("--tables is for one bundle", hint="Name the folder or the ZIP file of a bundle.")
     if path.is_dir() and not (path / "SHA256SUMS").exists():
         from compliancectl.cli import folders
 
@@ -50,9 +53,17 @@ def run_verify(
     tell = (lambda step: None) if as_json else StepPrinter().tell
     if is_package(path):
         return _run_package(path, trusted, tell, book, as_json=as_json)
-    verification = verify(
-        path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, ahead=ahead.of(path), tell=tell
-    )
+    with places.run_tables(tables) as away:
+        verification = verify(
+            path,
+            trust=trusted,
+            subset_ok=subset,
+            now=clock.now(),
+            book=book,
+            away=away,
+            ahead=ahead.of(path),
+            tell=tell,
+        )
     if entry_key is not None and verification.run is not None:
         from compliancectl.cli.events import enter
 
@@ -62,6 +73,12 @@ def run_verify(
     else:
         describe(verification)
     return verification.exit_code
+
+
+def _is_one(path: Path) -> bool:
+    from compliancectl.period.kind import is_package
+
+    return not is_package(path) and (path.is_file() or (path / "SHA256SUMS").exists())
 
 
 def _run_package(
@@ -136,4 +153,6 @@ def describe(verification: Verification) -> None:
     who = f", signed by key {signer.key_id[:16]}…" if signer else ""
     if signer and signer.identity:
         who = f", signed by {signer.identity}"
+    if verification.elsewhere:
+        who = f", {verification.elsewhere} elsewhere{who}"
     console.say("\n", verdict, f": {path}, {verification.present} of {verification.listed} files present{who}")

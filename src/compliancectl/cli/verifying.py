@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from compliancectl.cli.options import Format, OutputFormat
+from compliancectl.cli.options import Format, OutputFormat, TablesPlace
 
 app = typer.Typer()
 
@@ -41,6 +41,7 @@ def verify(
         Path | None,
         typer.Option("--enter", help="Enter in --ledger, with this private key of it, what came out.", metavar="FILE"),
     ] = None,
+    tables: TablesPlace = None,
     format: OutputFormat = Format.text,
 ) -> int:
     """Check a bundle step by step, offline, with no configuration.
@@ -57,6 +58,9 @@ def verify(
     A folder that holds many bundles, such as a period's, is verified bundle by bundle; with the ledger in its folder
     `ledger`, or given by --ledger, the runs that are missing are named too.
 
+    Tables and replies that `compliancectl tables publish` laid out elsewhere need not be in the bundle: with --tables, they are
+    held to what was sealed, however their rows were cut into files since. What cannot be read there is not verified.
+
     Exit code 0: everything holds and the signer is one you trust. 4: something does not verify. 3: what is there holds,
     but files are missing, you named nobody to trust, or an identity cannot be checked here.
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
@@ -67,5 +71,12 @@ def verify(
     if enter is not None and ledger is None:
         raise UsageError("there is no ledger to enter it in", hint="Give --ledger.")
     return run_verify(
-        bundle, key, trust, subset=subset, as_json=format is Format.json, book=Book(ledger, proof), entry_key=enter
+        bundle,
+        key,
+        trust,
+        subset=subset,
+        as_json=format is Format.json,
+        book=Book(ledger, proof),
+        entry_key=enter,
+        tables=tables,
     )

@@ -30,11 +30,27 @@ class Taken(Exception):
     """Something has this name already."""
 
 
+@dataclass(frozen=True)
+class Stated:
+    """What the storage says of an object."""
+
+    size: int
+    """In bytes."""
+    md5: str | None
+    """In base64; None if the storage states none."""
+    made: datetime
+    tag: str | None = None
+    """Changes whenever the object does, where that is all that the storage states."""
+
+
 class Place(Protocol):
     """Where objects lie. Names are `/`-separated and plain."""
 
     def names(self) -> list[str]:
         """All names, sorted."""
+
+    def objects(self, under: str = "") -> dict[str, Stated]:
+        """What is stated of each object whose name begins with `under`, by its whole name."""
 
     def create(self, name: str, data: BinaryIO, size: int, retain_until: datetime | None) -> None:
         """Make an object, whole or not at all; `Taken` if there is one of this name."""

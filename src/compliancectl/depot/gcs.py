@@ -10,44 +10,20 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from compliancectl import clock, googleapi
-from compliancectl.depot import Taken
-from compliancectl.errors import Garbage, UsageError
+from compliancectl.depot import Stated, Taken
+from compliancectl.depot.streams import Body
+from compliancectl.errors import Garbage
 
-SCHEME = "gs://"
 ENDPOINT_VARIABLE = "COMPLIANCECTL_ENDPOINT_STORAGE"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
 _ROLE = "roles/storage.objectAdmin on the bucket"
 _READ_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 _READ_ROLE = "roles/storage.objectViewer on the bucket"
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What the service says of an object."""
-
-    size: int
-    """In bytes."""
-    md5: str | None
-    """In base64; None for an object that was composed of others."""
-    made: datetime
-
-
-def address(text: str) -> tuple[str, str]:
-    """Bucket and prefix of `gs://BUCKET/PREFIX`; the prefix is empty or ends with a slash.
-
-    Raises:
-        UsageError: if it names no bucket.
-    """
-    bucket, _, prefix = text.removeprefix(SCHEME).partition("/")
-    if not bucket:
-        raise UsageError(f"{text!r} names no bucket", hint="Write gs://BUCKET/PREFIX.")
-    return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
 class GcsPlace:
@@ -60,10 +36,10 @@ class GcsPlace:
 
     def names(self) -> list[str]:
         """All names, page by page, sorted."""
-        return sorted(str(item["name"]).removeprefix(self.prefix) for item in self._listed("name"))
+        return sorted(str(item["name"]).removeprefix(self.prefix) for item in self._listed("", "name"))
 
-    def objects(self) -> dict[str, Stated]:
-        """All objects by name, page by page, with what the service says of each.
+    def objects(self, under: str = "") -> dict[str, Stated]:
+        """Objects by name, page by page, with what the service says of each.
 
         Raises:
             Garbage: if it does not say it.
@@ -73,15 +49,15 @@ class GcsPlace:
                 str(item["name"]).removeprefix(self.prefix): Stated(
                     int(item["size"]), item.get("md5Hash"), clock.parse(item["timeCreated"])
                 )
-                for item in self._listed("name,size,md5Hash,timeCreated")
+                for item in self._listed(under, "name,size,md5Hash,timeCreated")
             }
         except (KeyError, ValueError) as error:
             raise Garbage(f"Cloud Storage lists an object without its {error}", hint="Check the endpoint.") from None
 
-    def _listed(self, fields: str) -> Iterator[dict[str, Any]]:
+    def _listed(self, under: str, fields: str) -> Iterator[dict[str, Any]]:
         token: str | None = None
         while True:
-            params = {"prefix": self.prefix, "fields": f"items({fields}),nextPageToken", "maxResults": "1000"}
+            params = {"prefix": self.prefix + under, "fields": f"items({fields}),nextPageToken", "maxResults": "1000"}
             said = self.api.json(
                 "GET", f"storage/v1/b/{self.bucket}/o", params=params | ({"pageToken": token} if token else {})
             )
@@ -118,9 +94,12 @@ class GcsPlace:
 
     def open(self, name: str) -> BinaryIO:
         """Read an object as a stream."""
+        from urllib3.exceptions import HTTPError
+
         answer = self.api.send("GET", self._object(name), params={"alt": "media"}, stream=True)
         answer.raw.decode_content = False
-        return cast("BinaryIO", answer.raw)
+        size = answer.headers.get("Content-Length")
+        return cast("BinaryIO", Body(answer.raw, name, int(size) if size else None, (HTTPError, OSError)))
 
     def protect(self, name: str, held: bool) -> None:
         """Set or end the service's temporary hold."""

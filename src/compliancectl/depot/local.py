@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from compliancectl import disk
-from compliancectl.depot import BUNDLE, RECORD, TOMBSTONE, Taken, entry_of, why_gone
+from compliancectl.depot import BUNDLE, RECORD, TOMBSTONE, Stated, Taken, entry_of, why_gone
+from compliancectl.errors import Denied, Missing
 from compliancectl.seal import staging
 
 
@@ -26,6 +27,32 @@ class LocalPlace:
             return []
         files = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
         return sorted(path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts))
+
+    def objects(self, under: str = "") -> dict[str, Stated]:
+        """Files by name. Nothing is stated of their content: a file can be looked at where it is.
+
+        Raises:
+            Denied: if a folder among them cannot be listed.
+        """
+        found: dict[str, Stated] = {}
+        top = self.root / under.rpartition("/")[0]
+        for folder, _, files in os.walk(top, onerror=_unlisted):
+            for file in files:
+                path = Path(folder) / file
+                name = path.relative_to(self.root).as_posix()
+                if name.startswith(under) and not any(part.startswith(".") for part in name.split("/")):
+                    about = path.lstat()
+                    found[name] = Stated(about.st_size, None, datetime.fromtimestamp(about.st_mtime, UTC))
+        return dict(sorted(found.items()))
+
+    def readable(self, name: str) -> Path:
+        """The path of a file that can be read where it is.
+
+        Raises:
+            Denied, Missing: if it cannot.
+        """
+        self.open(name).close()
+        return self.root / name
 
     def create(self, name: str, data: BinaryIO, size: int, retain_until: datetime | None) -> None:
         """Write beside, then link: a name that is taken stays as it is."""
@@ -46,8 +73,18 @@ class LocalPlace:
                 Path(new).unlink(missing_ok=True)
 
     def open(self, name: str) -> BinaryIO:
-        """Read a file, never through a link."""
-        return os.fdopen(os.open(self.root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+        """Read a file, never through a link.
+
+        Raises:
+            Missing: if there is none.
+            Denied: if it may not be read.
+        """
+        try:
+            return os.fdopen(os.open(self.root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+        except FileNotFoundError:
+            raise Missing(f"{self.root} has no {name}", hint="Check the name.") from None
+        except OSError as error:
+            raise Denied(f"{self.root / name} cannot be read: {error.strerror}", hint="Check permissions.") from error
 
     def protect(self, name: str, held: bool) -> None:
         """A folder cannot; the depot refuses."""
@@ -57,6 +94,12 @@ class LocalPlace:
         with disk.output_errors(self.root / name):
             (self.root / name).unlink()
             disk.sync((self.root / name).parent)
+
+
+def _unlisted(error: OSError) -> None:
+    """A folder that is not there holds nothing; one that may not be listed is not empty."""
+    if not isinstance(error, FileNotFoundError):
+        raise Denied(f"{error.filename} cannot be listed: {error.strerror}", hint="Check permissions.") from error
 
 
 def gone(root: Path, since: datetime) -> dict[str, str]:

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from compliancectl import canonical, disk
-from compliancectl.depot import BUNDLE, RECORD, TOMBSTONE, why_gone
-from compliancectl.depot.gcs import GcsPlace, Stated
-from compliancectl.errors import CollectError, Denied, Missing, Truncated, VerifyError
+from compliancectl.depot import BUNDLE, RECORD, TOMBSTONE, Place, Stated, why_gone
+from compliancectl.errors import CollectError, Denied, Garbage, Missing, Truncated, VerifyError
 from compliancectl.model.depot import Kept, Tombstone
 
 _PART = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]{0,199}")
@@ -44,7 +43,7 @@ class Mirror:
     """Bundles that were copied this time."""
 
 
-def mirror(place: GcsPlace, folder: Path, since: datetime) -> Mirror:
+def mirror(place: Place, folder: Path, since: datetime) -> Mirror:
     """Copy every bundle of a bucket that was stored at `since` or later.
 
     A bundle is any object that is named `….zip`. One that lies as a depot keeps it is held against its record, too; one
@@ -96,17 +95,17 @@ def _loose(objects: Mapping[str, Stated]) -> Iterator[str]:
             yield _folder(name) or "."
 
 
-def _record(place: GcsPlace, folder: Path, name: str, objects: Mapping[str, Stated], since: datetime) -> Kept | None:
+def _record(place: Place, folder: Path, name: str, objects: Mapping[str, Stated], since: datetime) -> Kept | None:
     """The record of a bundle; None if it is of one that was stored too early to matter."""
     return _parsed(place, folder, name, objects, Kept) if objects[name].made >= since else None
 
 
-def _why_gone(place: GcsPlace, folder: Path, record: str, objects: Mapping[str, Stated]) -> str:
+def _why_gone(place: Place, folder: Path, record: str, objects: Mapping[str, Stated]) -> str:
     name = f"{_folder(record)}{TOMBSTONE}"
     return why_gone(_parsed(place, folder, name, objects, Tombstone) if name in objects else None)
 
 
-def _parsed(place: GcsPlace, folder: Path, name: str, objects: Mapping[str, Stated], model: type[M]) -> M:
+def _parsed(place: Place, folder: Path, name: str, objects: Mapping[str, Stated], model: type[M]) -> M:
     if not _is(folder / name, objects[name]):
         _fetch(place, folder, name, objects[name])
     try:
@@ -116,7 +115,7 @@ def _parsed(place: GcsPlace, folder: Path, name: str, objects: Mapping[str, Stat
 
 
 def _take(
-    place: GcsPlace,
+    place: Place,
     folder: Path,
     name: str,
     stated: Stated,
@@ -136,15 +135,32 @@ def _take(
     found.names.append(name)
 
 
+def copy(place: Place, folder: Path, name: str, stated: Stated) -> Path:
+    """One object as a file below `folder`, copied unless it is there already; returns the file.
+
+    Raises:
+        CollectError: it is refused or gone, or the copy broke off.
+        OutputError: there is no room.
+    """
+    if not all(_PART.fullmatch(part) for part in name.split("/")):
+        raise Garbage(f"{name!r} cannot be the name of a file", hint="Have the object looked at.")
+    if not _is(folder / name, stated):
+        _fetch(place, folder, name, stated)
+    return folder / name
+
+
 def _is(file: Path, stated: Stated) -> bool:
     """Whether a copy is what the service holds. Of some objects it states no digest; those are copied again."""
-    if stated.md5 is None or not file.is_file() or file.is_symlink() or file.stat().st_size != stated.size:
+    if not file.is_file() or file.is_symlink() or file.stat().st_size != stated.size:
         return False
+    if stated.md5 is None:
+        note = _note(file)
+        return stated.tag is not None and note.is_file() and note.read_text() == _noted(file, stated.tag)
     with file.open("rb") as stream:
         return _base64(hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))) == stated.md5
 
 
-def _fetch(place: GcsPlace, folder: Path, name: str, stated: Stated) -> None:
+def _fetch(place: Place, folder: Path, name: str, stated: Stated) -> None:
     """Copy one object whole, or not at all."""
     target = folder / name
     with disk.output_errors(target):
@@ -160,18 +176,27 @@ def _fetch(place: GcsPlace, folder: Path, name: str, stated: Stated) -> None:
             if size != stated.size or stated.md5 not in (None, _base64(digest)):
                 raise _broken(name, f"{size:,} bytes came of {stated.size:,}, or others than it holds")
             Path(new).replace(target)
+            if stated.tag is not None:
+                disk.write_whole(_note(target), _noted(target, stated.tag).encode())
         finally:
             Path(new).unlink(missing_ok=True)
 
 
-def _pieces(place: GcsPlace, name: str) -> Iterator[bytes]:
+def _note(file: Path) -> Path:
+    """Beside a copy: which state of the object it is, where the service states nothing that a copy can be held to."""
+    return file.with_name(f".{file.name}.tag")
+
+
+def _noted(file: Path, tag: str) -> str:
+    return f"{tag} {canonical.sha256_file(file)}\n"
+
+
+def _pieces(place: Place, name: str) -> Iterator[bytes]:
     """The object's bytes.
 
     Raises:
         CollectError: it is refused or gone, or the connection broke.
     """
-    from urllib3.exceptions import HTTPError
-
     try:
         with place.open(name) as stream:
             while piece := stream.read(_PIECE):
@@ -180,8 +205,6 @@ def _pieces(place: GcsPlace, name: str) -> Iterator[bytes]:
         raise
     except CollectError as error:
         raise type(error)(error.message, hint=_AGAIN) from None
-    except HTTPError as error:
-        raise _broken(name, str(error)) from None
 
 
 _AGAIN = "Run it again: what was copied is kept."

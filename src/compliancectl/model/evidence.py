@@ -95,6 +95,8 @@ class TableRows(Model):
     sha256: str
     bytes: int
     rows: int
+    content_sha256: str | None = None
+    """Digest of what the rows say, however files are cut: it holds for the same rows elsewhere. Absent in older evidence."""
     rejected: tuple[RejectedRow, ...] = ()
 
 

@@ -187,6 +187,7 @@ class VerifyStep(IntEnum):
     TIME = 14
     DEMANDS = 15
     LEDGER = 16
+    ELSEWHERE = 17
 
 
 TITLES = {
@@ -206,6 +207,7 @@ TITLES = {
     VerifyStep.TIME: "Time stamps",
     VerifyStep.DEMANDS: "What you ask of it",
     VerifyStep.LEDGER: "Entered in the ledger",
+    VerifyStep.ELSEWHERE: "Tables that lie elsewhere",
 }
 """What people read as the name of a step."""
 
@@ -258,6 +260,8 @@ class Verification(Wire):
     """As the signer states it; None until the signature has been checked."""
     listed: int = 0
     present: int = 0
+    elsewhere: int = 0
+    """Listed files that are not in the bundle, and were looked for where its tables lie; the last step says what came of it."""
 
     @property
     def verdict(self) -> Literal["verified", "not established", "does not verify"]:
@@ -265,7 +269,8 @@ class Verification(Wire):
         outcomes = {step.outcome for step in self.steps}
         if "failed" in outcomes:
             return "does not verify"
-        return "not established" if "skipped" in outcomes or self.present < self.listed else "verified"
+        whole = self.present + self.elsewhere == self.listed
+        return "verified" if whole and "skipped" not in outcomes else "not established"
 
     @property
     def exit_code(self) -> int:

@@ -8,6 +8,7 @@ import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 from compliancectl.contract import key_reader
 from compliancectl.disk import FULL
 from compliancectl.model.table import Table
+from compliancectl.query import content
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,9 +33,21 @@ MEMORY_LIMITS = ("64MB", "128MB", "512MB", "2GB")
 """Tried in turn: nearly every table fits the first; one with very long rows needs more."""
 
 
-def write_parquet(
-    table: Table, lines: Path | IO[bytes], out: Path, scratch: Path, *, longest: int
-) -> tuple[int, list[str]]:
+@dataclass(frozen=True)
+class Written:
+    """What a Parquet file holds."""
+
+    content: content.Content
+    doubles: list[str]
+    """Keys that occurred more than once, sorted; their rows are left out."""
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.content.rows
+
+
+def write_parquet(table: Table, lines: Path | IO[bytes], out: Path, scratch: Path, *, longest: int) -> Written:
     """Turn JSON lines that keep the table's contract into a Parquet file, sorted by key.
 
     Rows that share a key are left out, because nobody can say which of them is so.
@@ -45,9 +59,6 @@ def write_parquet(
         scratch: folder for DuckDB's spill files.
         longest: length of the longest line in bytes; DuckDB's buffers are made to hold it.
 
-    Returns:
-        The number of rows written, and the keys that occurred more than once, sorted.
-
     Raises:
         OSError: if `out` cannot be written, on a full disk for example.
     """
@@ -55,25 +66,25 @@ def write_parquet(
         return _in_memory_that_does(table, stream, out, scratch, longest)
 
 
-def _in_memory_that_does(
-    table: Table, lines: IO[bytes], out: Path, scratch: Path, longest: int
-) -> tuple[int, list[str]]:
+def _in_memory_that_does(table: Table, lines: IO[bytes], out: Path, scratch: Path, longest: int) -> Written:
     import duckdb
 
     size, buffer = lines.seek(0, os.SEEK_END), max(longest, MIN_BUFFER)
     lines.seek(0)
     if size == 0:
         out.write_bytes(_empty(table))
-        return 0, []
+        return Written(content.empty(table), [])
     ordered = scratch / f"{table.name}.sorted"
     doubles = _sort(table, lines, ordered, scratch)
     if size <= SMALL:
-        with _shared().cursor() as db:
-            return _write(db, table, ordered, out, buffer), doubles
+        with _shared().cursor() as db, ordered.open("rb") as written:
+            _write(db, table, ordered, out, buffer)
+            return Written(content.of_lines(table, written), doubles)
     for limit in MEMORY_LIMITS:
         try:
             with duckdb.connect(config=_settings(limit, str(scratch))) as db:
-                return _write(db, table, ordered, out, buffer), doubles
+                _write(db, table, ordered, out, buffer)
+                return Written(content.of_open(db, [out]), doubles)
         except duckdb.OutOfMemoryException:
             if limit == MEMORY_LIMITS[-1]:
                 raise
@@ -98,17 +109,15 @@ def _empty(table: Table) -> bytes:
         return out.read_bytes()
 
 
-def _write(db: duckdb.DuckDBPyConnection, table: Table, lines: Path, out: Path, buffer: int) -> int:
-    """Give the lines their declared types, in the order in which they are; returns how many there are."""
+def _write(db: duckdb.DuckDBPyConnection, table: Table, lines: Path, out: Path, buffer: int) -> None:
+    """Give the lines their declared types, in the order in which they are."""
     columns = ", ".join(f"'{c.name}': '{c.type.sql}'" for c in table)
-    total = db.execute(
+    db.execute(
         f"COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {{{columns}}}, "
         f"maximum_object_size = {buffer})) TO '{_quoted(out)}' "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})",
         [str(lines)],
-    ).fetchone()
-    assert total is not None
-    return int(total[0])
+    )
 
 
 # -- sorting ----------------------------------------------------------------------------------------------------------
@@ -197,10 +206,9 @@ def full_disk() -> Iterator[None]:
 def gather(table: Table, files: Sequence[Path], out: Path) -> int:
     """Put several Parquet files of a table into one, in the declared order of columns; returns the number of rows."""
     columns = ", ".join(f'"{column.name}"' for column in table)
-    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
     with full_disk(), _shared().cursor() as db:
         found = db.execute(
-            f"COPY (SELECT {columns} FROM read_parquet([{listed}])) TO '{_quoted(out)}' (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT {columns} FROM {content.parquet(files)}) TO '{_quoted(out)}' (FORMAT parquet, COMPRESSION zstd)"
         ).fetchone()
     assert found is not None
     return int(found[0])

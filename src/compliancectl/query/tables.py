@@ -1,6 +1,7 @@
 """The evidence database: typed views of the Parquet files, then opened read-only and locked.
 
-Nothing is inferred: a Parquet file must hold exactly the declared columns with exactly the declared types.
+Nothing is inferred: a Parquet file must hold exactly the declared columns with exactly the declared types, beside the item
+that rows came from where files hold those of many.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compliancectl.errors import OutputError
+from compliancectl.model.lake import ITEM
 from compliancectl.model.table import Table
 from compliancectl.query.bind import create_tables
+from compliancectl.query.content import parquet
 from compliancectl.query.limits import Limits, Stopped, within
 from compliancectl.query.rows import full_disk
 from compliancectl.query.syntax import quote, quote_table, text_literal
@@ -85,7 +88,7 @@ def _unreadable(database: duckdb.DuckDBPyConnection, table: Table, paths: Sequen
     for path in paths:
         try:
             with full_disk():
-                if _columns(database, _parquet([path])) != declared:
+                if _columns(database, parquet([path])) != declared:
                     return f"{path.name} does not hold the declared columns of {table.name}."
         except duckdb.Error as error:
             return _first_sentence(str(error))
@@ -95,18 +98,14 @@ def _unreadable(database: duckdb.DuckDBPyConnection, table: Table, paths: Sequen
 def _columns(database: duckdb.DuckDBPyConnection, source: str) -> set[tuple[str, str]]:
     """Names and types of whatever can be selected from."""
     relation = database.sql(f"SELECT * FROM {source}")  # bound, not run
-    return {(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)}
+    return {(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True) if name != ITEM}
 
 
 def _view(database: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[Path]) -> None:
     columns = ", ".join(quote(column.name) for column in table)
     name = quote_table(table.name)
     database.execute(f"DROP TABLE {name}")
-    database.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {_parquet(paths)}")
-
-
-def _parquet(paths: Sequence[Path]) -> str:
-    return f"read_parquet([{', '.join(text_literal(str(path.resolve())) for path in paths)}])"
+    database.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {parquet(paths)}")
 
 
 @contextmanager

@@ -1,0 +1,147 @@
+"""Reading a run's tables and replies from a lake, and holding them to what was sealed.
+
+A folder is read where it is. What lies in a bucket is copied first, each object once: the process that judges has no
+network, and DuckDB here reads no bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compliancectl import lake
+from compliancectl.depot import Place
+from compliancectl.depot.local import LocalPlace
+from compliancectl.errors import CollectError
+from compliancectl.model.evidence import TableRows
+from compliancectl.model.lake import ITEM, LakeRun
+from compliancectl.model.table import Table
+from compliancectl.query import content
+from compliancectl.query.parts import in_order
+
+
+def content_of(files: Sequence[Path]) -> dict[str, content.Content] | None:
+    """What Parquet files say, by evidence item; None if they cannot be read as evidence."""
+    try:
+        return content.by_item(files, ITEM) if files else {}
+    except content.NoDigest:
+        return None
+
+
+@dataclass(frozen=True)
+class Held:
+    """The rows that a run gave to one table, as they lie in a lake now."""
+
+    files: tuple[Path, ...]
+    wrong: Mapping[str, str]
+    """Evidence item → how its rows differ from what was sealed; also items that the run does not have."""
+    unread: str | None = None
+    """Why they could not be read: nothing is known then."""
+    unsealed: tuple[str, ...] = ()
+    """Items of which no digest of the content was sealed: nothing can be said of their rows."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why the table cannot be relied on, in one sentence."""
+        if self.unread is not None:
+            return self.unread
+        if self.wrong:
+            more = f" and {len(self.wrong) - 1} more" if len(self.wrong) > 1 else ""
+            return f"{next(iter(self.wrong.values()))}{more}"
+        return f"no digest of the content of {self.unsealed[0]} was sealed" if self.unsealed else None
+
+
+@dataclass
+class RunTables:
+    """One run in a lake."""
+
+    place: Place
+    title: str
+    """The lake as it was named."""
+    run: str
+    copies: Path
+    """Where objects of a bucket are copied to; what is there saves copying it again."""
+    scratch: Path
+    """An empty folder, for what goes afterwards."""
+
+    def record(self) -> LakeRun | None:
+        """What is recorded of the run; None if it was not laid out here, or not to the end.
+
+        Raises:
+            CollectError: the storage cannot be read.
+        """
+        name = lake.record(self.run)
+        if name not in self.place.objects(name):
+            return None
+        with self.place.open(name) as stream:
+            return LakeRun.model_validate_json(stream.read())
+
+    def held(self, table: str, rows: Mapping[str, TableRows]) -> Held:
+        """The rows of a table, held to what was sealed of each item.
+
+        Args:
+            table: its name.
+            rows: evidence item → what it gave to the table.
+        """
+        try:
+            files = self._files(lake.partition(self.run, table))
+            found = content.by_item(files, ITEM) if files else {}
+        except CollectError as error:
+            return Held((), {}, unread=f"{error.message}.")
+        except content.NoDigest as error:
+            return Held((), {table: f"The rows of {table} in {self.title} are damaged: {error}."})
+        wrong = {}
+        for id in sorted(rows.keys() | found.keys()):
+            if (fault := self._fault(table, id, rows.get(id), found.get(id))) is not None:
+                wrong[id] = fault
+        unsealed = tuple(sorted(id for id, mine in rows.items() if mine.content_sha256 is None))
+        return Held(tuple(files), wrong, unsealed=unsealed)
+
+    def _fault(self, table: str, id: str, sealed: TableRows | None, found: content.Content | None) -> str | None:
+        where = f"{table} in {self.title}"
+        if sealed is None:
+            assert found is not None
+            return f"{where} has {found.rows} rows of {id}, which this run does not have."
+        there = found.rows if found is not None else 0
+        if there != sealed.rows:
+            return f"{where} has {there} rows of {id}, of which {sealed.rows} were sealed."
+        if found is not None and sealed.content_sha256 not in (None, found.sha256):
+            return f"{where} has other rows of {id} than those that were sealed."
+        return None
+
+    def _files(self, under: str) -> list[Path]:
+        """The Parquet files below a prefix, on this machine.
+
+        Raises:
+            CollectError: they cannot be listed or read.
+        """
+        stated = self.place.objects(under)
+        names = sorted(name for name in stated if _is_rows(name))
+        if isinstance(self.place, LocalPlace):
+            return [self.place.readable(name) for name in names]
+        from compliancectl.depot.mirror import copy
+
+        return [copy(self.place, self.copies, name, stated[name]) for name in names]
+
+    def in_order(self, table: Table, held: Held) -> list[Path]:
+        """The files of a table with the rows as in the run's own files: where they are, or a sorted copy."""
+        return in_order(table, held.files, self.scratch) if held.files else []
+
+    def reply_digest(self, path: str) -> str:
+        """The SHA-256 of a reply; `path` is that below `evidence/`.
+
+        Raises:
+            CollectError: it cannot be read, or is not there.
+        """
+        found = hashlib.sha256()
+        with self.place.open(lake.reply(self.run, path)) as stream:
+            while piece := stream.read(1024**2):
+                found.update(piece)
+        return found.hexdigest()
+
+
+def _is_rows(name: str) -> bool:
+    """A Parquet file; what begins with a dot or an underscore is bookkeeping of engines, and engines do not read it."""
+    return name.endswith(".parquet") and not name.rpartition("/")[2].startswith((".", "_"))
