@@ -15,7 +15,13 @@ from compliancectl.report.views import Ground
 TABLES = (ISOLATION_PROBE.name, ISOLATION_RULE.name)
 OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 WORST = ("open", "inconclusive", "isolated", "no access")
-_KINDS = {"tenant": "a tenant", "nobody": "nobody", "unset": "a new connection", "empty": "an empty setting"}
+_KINDS = {
+    "tenant": "a tenant",
+    "nobody": "nobody",
+    "unset": "a new connection",
+    "empty": "an empty setting",
+    "unknown": "a tenant that does not exist",
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ and outcomes are those of the period.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from compliancectl.errors import UsageError
 from compliancectl.model.evidence import Window
 from compliancectl.model.result import TestResult
 from compliancectl.period import reading
+from compliancectl.period.check import last_bundle
 from compliancectl.period.kind import is_package
 from compliancectl.report import population, source
 from compliancectl.report.population import Population
@@ -46,7 +46,7 @@ def load(path: Path, views: Sequence[str], *, screen: bool, tables: Sequence[str
 
 def _of_package(path: Path, *, screen: bool, tables: Sequence[str]) -> Source:
     package = reading.read(path)
-    with reading.last_bundle(path) as file:
+    with last_bundle(path) as file:
         last = source.load(file, screen=screen, tables=tables)
     results = reading.united(package, last.results)
     populations: dict[tuple[str, str], Population] = {}
@@ -84,7 +84,7 @@ def _counted(test: TestResult, data: bytes) -> TestResult:
     """The test with its checks counted over the united population."""
     tally: Counter[tuple[str, str]] = Counter()
     for line in data.splitlines():
-        for name, outcome in json.loads(line).get("checks", {}).items():
+        for name, outcome in population.item(line).get("checks", {}).items():
             tally[name, _WORDS.get(outcome, outcome)] += 1
     checks = tuple(
         check.model_copy(update={word: tally[check.name, word] for word in ("passed", "failed", "waived", "unknown")})
