@@ -9,7 +9,6 @@ bytes: every time in it comes from the records, none from the clock.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -32,13 +31,12 @@ from compliancectl.seal import (
     sums,
 )
 from compliancectl.seal import archive as zip_archive
-from compliancectl.seal.container import Folder
+from compliancectl.seal.container import Folder, pieces
 from compliancectl.seal.records import Files, Records
 from compliancectl.seal.signed import Signed
 
 _FOLDERS = ("catalog", "evidence", "results", "shards")
 _PACKED = "archive"
-_PIECE = 1024 * 1024
 
 
 def bundle(
@@ -214,34 +212,47 @@ def _copy(run_folder: Path, folder: Path, progress: Callable[[str], None]) -> Fi
     sizes: dict[str, int] = {}
     kept: dict[str, bytes] = {}
     made: set[str] = set()
+    start = f"{folder}/"
     for number, name in enumerate(wanted, start=1):
         parent = name.rpartition("/")[0]
         if parent not in made:
             (folder / parent).mkdir(parents=True, exist_ok=True)
             made.add(parent)
-        digests[name], sizes[name] = _copy_one(source, name, folder / name)
-        if records.is_record(name):
-            kept[name] = (folder / name).read_bytes()
+        digests[name], sizes[name] = _copy_one(source, name, start + name, kept if names.is_record(name) else None)
         if number % 100 == 0 or number == len(wanted):
             progress(f"{number} of {len(wanted)} files copied")
     return Files(digests, sizes, kept)
 
 
-def _copy_one(source: Folder, name: str, target: Path) -> tuple[str, int]:
-    """Copy and hash one file. It is forced to the disk with all the others, before the bundle gets its name."""
-    digest, size = hashlib.sha256(), 0
-    with source.open(name) as stream, target.open("xb", buffering=0) as copy:
-        while piece := stream.read(_PIECE):
-            digest.update(piece)
-            size += _all(copy, piece)
-    return digest.hexdigest(), size
+def _copy_one(source: Folder, name: str, target: str, kept: dict[str, bytes] | None) -> tuple[str, int]:
+    """Copy and hash one file, keeping its bytes in `kept` if there is one.
+
+    It is forced to the disk with all the others, before the bundle gets its name.
+    """
+    digest, count, whole = hashlib.sha256(), 0, []
+    handle, size = source.handle(name)
+    try:
+        copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            for piece in pieces(handle, size):
+                digest.update(piece)
+                count += _all(copy, piece)
+                if kept is not None:
+                    whole.append(bytes(piece))
+        finally:
+            os.close(copy)
+    finally:
+        os.close(handle)
+    if kept is not None:
+        kept[name] = b"".join(whole)
+    return digest.hexdigest(), count
 
 
-def _all(stream: io.FileIO, piece: bytes) -> int:
-    """Write a piece whole: an unbuffered write may take only part of it."""
+def _all(handle: int, piece: bytes | memoryview) -> int:
+    """Write a piece whole: the system may take only part of it."""
     rest = memoryview(piece)
     while rest:
-        rest = rest[stream.write(rest) :]
+        rest = rest[os.write(handle, rest) :]
     return len(piece)
 
 

@@ -23,11 +23,9 @@ The first step that fails ends the verification; later ones would rest on it. A 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 from compliancectl import clock
 from compliancectl.canonical import sha256
@@ -57,13 +55,11 @@ from compliancectl.seal import (
     statement,
     sums,
 )
+from compliancectl.seal.ahead import Ahead, Read
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
 from compliancectl.seal.records import Files, Records
 from compliancectl.seal.steps import failed, not_taken, plain, some
-
-if TYPE_CHECKING:
-    from io import BufferedIOBase
 
 SEAL = (
     "seal/evidence.intoto.jsonl",
@@ -75,7 +71,8 @@ SEAL = (
 _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
-_PIECE = 256 * 1024
+_FAR_MORE = 1024**3
+"""Bytes above those that the statement counts, from which the files are not even hashed."""
 
 
 def verify(
@@ -85,6 +82,7 @@ def verify(
     subset_ok: bool = False,
     now: datetime | None = None,
     book: Book = NO_BOOK,
+    ahead: Ahead | None = None,
     progress: Callable[[str], None] = lambda text: None,
     tell: Callable[[StepResult], None] = lambda step: None,
 ) -> Verification:
@@ -96,6 +94,7 @@ def verify(
         subset_ok: The bundle is a sample: files may be missing. The best answer is then `not established` too.
         now: The present, for a trust policy that says how old a bundle may be.
         book: The ledger that the trust policy names, or a proof from it.
+        ahead: Another process that already hashes this folder.
         progress: Told the title of each step before it is taken.
         tell: Told what came of each step, as soon as it is known.
 
@@ -108,7 +107,7 @@ def verify(
     if not path.exists():
         raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
     check_arguments(trust, book)
-    return _Verifier(path, trust, subset_ok, now, book, progress, tell).run()
+    return _Verifier(path, trust, subset_ok, now, book, ahead, progress, tell).run()
 
 
 class _Verifier:
@@ -128,6 +127,7 @@ class _Verifier:
         subset_ok: bool,
         now: datetime | None,
         book: Book,
+        ahead: Ahead | None,
         progress: Callable[[str], None],
         tell: Callable[[StepResult], None],
     ) -> None:
@@ -136,6 +136,7 @@ class _Verifier:
         self.subset_ok = subset_ok
         self.now = now
         self.book = book
+        self.ahead = ahead
         self.progress = progress
         self.tell = tell
         self.listed = {}
@@ -144,7 +145,6 @@ class _Verifier:
         self.countersigners: tuple[Signer, ...] = ()
         self.timestamps: tuple[TimeStamp, ...] = ()
         self.run_info: RunInfo | None = None
-        self.piece = memoryview(bytearray(_PIECE))
 
     def run(self) -> Verification:
         """Take the steps in order until one fails."""
@@ -289,29 +289,24 @@ class _Verifier:
 
     def step_9_digests(self) -> str:
         """Every file has the digest that is listed."""
-        kept: dict[str, bytes] = {}
-        sizes: dict[str, int] = {}
-        altered: list[str] = []
+        size, stated = sum(self.container.sizes[name] for name in self.present), self.statement.predicate.totals.bytes
+        if size > stated + _FAR_MORE:  # a file that is a terabyte of nothing would keep whoever verifies busy for hours
+            raise Problem(f"The files have {size:,} bytes, and those that were sealed {stated:,}: they were altered")
+        read = self.ahead.wait() if self.ahead else Read()
+        # The bytes of a record are kept, so that what is judged later is what was hashed.
+        kept, found = {name: data for name, data in read.records.items() if name in self.listed}, read.digests
         for name in self.present:
-            digest, sizes[name] = self._hash(name, kept)
-            if digest != self.listed[name]:
-                altered.append(name)
+            if names.is_record(name) and name not in kept:
+                kept[name] = container.read(self.container, name, limit=_MAX_RECORD)
+                found[name] = sha256(kept[name]), len(kept[name])
+        left = [name for name in self.present if name not in found]
+        found.update((name, (digest, size)) for name, digest, size in self.container.digests(left))
+        altered = [name for name in self.present if found[name][0] != self.listed[name]]
         if altered:
             raise Problem(f"{len(altered)} of {len(self.present)} files were altered: {some(altered)}")
+        sizes = {name: found[name][1] for name in self.present}
         self.files = Files({name: self.listed[name] for name in self.present}, sizes, kept)
         return f"{len(self.present)} files have the digests that are listed."
-
-    def _hash(self, name: str, kept: dict[str, bytes]) -> tuple[str, int]:
-        """Hash a member; keep the bytes of a record, so that what is judged later is what was hashed."""
-        if records.is_record(name):
-            kept[name] = container.read(self.container, name, limit=_MAX_RECORD)
-            return sha256(kept[name]), len(kept[name])
-        digest, size = hashlib.sha256(), 0
-        with self.container.open(name) as stream:
-            while count := cast("BufferedIOBase", stream).readinto(self.piece):
-                digest.update(self.piece[:count])
-                size += count
-        return digest.hexdigest(), size
 
     def step_10_records(self) -> str:
         """Run, evidence and results agree with the files and with each other."""
@@ -372,7 +367,7 @@ class _Verifier:
     def step_14_time(self) -> str:
         """Time stamps are about this signature, and your authorities say what you ask for."""
         run, signature = self.statement.predicate.run, self.envelope.signature
-        self.timestamps, said = policy.stamped(self.container, signature, self.trust, run, self.signer)
+        self.timestamps, said = policy.stamped(self.container, signature, self.trust, run, self.signer, self.now)
         return said
 
     def step_15_demands(self) -> str:

@@ -117,6 +117,14 @@ def forge(folder: Path, key: Path) -> None:
     (folder / "checkpoint").write_bytes(note.sign(checkpoint, signer))
 
 
+def elsewhere(folder: Path, book: Book) -> None:
+    """A checkpoint by the right key, about another ledger."""
+    leaves = [merkle.leaf(line) for line in (folder / "entries.jsonl").read_bytes().splitlines()]
+    other = "larkspur.example/rehearsal"
+    checkpoint = note.Checkpoint(other, len(leaves), merkle.root(leaves))
+    (folder / "checkpoint").write_bytes(note.sign(checkpoint, note.load_key(book.key, other)))
+
+
 def stranger(folder: Path) -> None:
     note.new_key(folder.with_name("stranger.pem"), "larkspur.example/evidence")
     lines(folder, lambda found: rechain(drop(2)(found)))
@@ -372,6 +380,7 @@ PASSED_OFF: dict[str, tuple[Callable[[Path, Book], object], str]] = {
     "the ledger is edited": (lambda f, b: lines(f, edit(1, outcome="deviations")), "does not follow"),
     "the ledger is a stranger's": (lambda f, b: stranger(f), "not signed by the ledger's key"),
     "the ledger is cut short": (lambda f, b: lines(f, lambda n: n[:1]), "not those of its checkpoint"),
+    "the checkpoint is of another ledger": (elsewhere, "is of the ledger 'larkspur.example/rehearsal', not of"),
 }
 
 

@@ -17,12 +17,12 @@ import keyless
 import pypdf
 import pytest
 
-from compliancectl import canonical, disk, resources
+from compliancectl import canonical, clock, disk, resources
 from compliancectl.cli import app
 from compliancectl.load import load_frameworks
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Period
-from compliancectl.seal import additions, dsse, keys, sums
+from compliancectl.seal import additions, archive, container, dsse, keys, sums
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 5
@@ -278,8 +278,11 @@ def test_the_report_tells_the_period(made: Made, sample: Path) -> None:
 
 
 def test_the_same_in_html(made: Made, sample: Path) -> None:
-    out = made.place / "type2.html"
-    assert app.run(["report", "type2", str(made.package), "--html", "--sample", str(sample), "-o", str(out)]) == 0
+    out, brand = made.place / "type2.html", made.place / "brand"
+    brand.mkdir()
+    (brand / "brand.yaml").write_text('accent: "#7a1f5c"\n')
+    more = ["--html", "--sample", str(sample), "--brand", str(brand)]
+    assert app.run(["report", "type2", str(made.package), *more, "-o", str(out)]) == 0
     text = out.read_text()
     for part in ("Controls over a period", 'id="continuity"', "at most 2 days", "Compensating controls", "=Work"):
         assert part in text
@@ -319,6 +322,36 @@ def test_a_key_that_was_not_trusted_any_more_seals_no_package(made: Made, capsys
         )
         assert app.run(["verify", str(made.package), "--trust", str(policy)]) == code
     assert "You trust the key 'CI', but not for" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_the_enclosed_bundle_is_the_last_one_even_when_the_seal_is_by_the_right_key(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = Path(shutil.copytree(made.package, tmp_path / "package"))
+    with (package / "last-bundle.zip").open("wb") as stream:
+        archive.write(container.Folder(made.bundles / "3"), "run-3", stream)
+    resealed(made, package)
+    assert app.run(["verify", str(package), "--key", made.public]) == 4
+    assert "last-bundle.zip is not the bundle with which the period ended" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("day", "code", "part"),
+    [
+        ("2026-03-20", 0, "its period ended at most 20 days ago; how old the bundle is that it encloses is not asked"),
+        ("2026-04-20", 4, "The period ended 2026-03-06T00:00:00Z, more than 20 days ago"),
+        ("2026-03-05", 4, "The period ended 2026-03-06T00:00:00Z, which is in the future"),
+    ],
+)
+def test_how_old_a_package_may_be_counts_from_the_end_of_its_period(
+    made: Made, day: str, code: int, part: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = made.place / "fresh.yaml"
+    policy.write_text(f"version: 1\nkeys: [{{key_file: '{made.public}', name: CI}}]\nrequire: {{max_age_days: 20}}\n")
+    monkeypatch.setattr(clock, "now", lambda: clock.parse(day))
+    assert app.run(["verify", str(made.package), "--trust", str(policy)]) == code
+    said = " ".join(capsys.readouterr().out.split())
+    assert part in said and ("● verified" in said) == (code == 0)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,15 @@ import json
 import os
 import shutil
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from compliancectl import canonical
 from compliancectl.model.manifest import VerifyStep as Step
@@ -143,7 +147,67 @@ def _another_type(b: Path, s: Any) -> None:
     resign(b, s.private, restate(b, lambda value: value.update(predicateType="https://example.com/else/v1")))
 
 
+def _envelope_line(change: Callable[[bytes], bytes]) -> Attack:
+    def attack(b: Path, s: Any) -> None:
+        path = b / "seal/evidence.intoto.jsonl"
+        path.write_bytes(change(path.read_bytes()))
+
+    return attack
+
+
+def _another_payload_type(b: Path, s: Any) -> None:
+    """The right key signed the same bytes once, as a payload of another type."""
+    payload = _old_envelope(b).payload
+    message = dsse.pae("text/plain", payload)
+    key = keys.load_private(s.private)
+    signature = key.private.sign(message, ec.ECDSA(hashes.SHA256()))
+    write_seal(b, dsse.Envelope(payload, key.key_id, signature))
+
+
+def _two_subjects(b: Path, s: Any) -> None:
+    more = {"name": "elsewhere", "digest": {"sha256": "0" * 64}}
+    resign(b, s.private, restate(b, lambda value: value["subject"].append(more)))
+
+
+def _other_subject_first(b: Path, s: Any) -> None:
+    more = {"name": sums.NAME, "digest": {"sha256": "0" * 64}}
+    resign(b, s.private, restate(b, lambda value: value["subject"].insert(0, more)))
+
+
+def _listed_pipe(b: Path, s: Any) -> None:
+    (b / RAW).unlink()
+    os.mkfifo(b / RAW)
+
+
+def _unicode_twins(b: Path, s: Any) -> None:
+    for form in ("NFC", "NFD"):
+        (b / "evidence" / unicodedata.normalize(form, "schlüssel.json")).write_bytes(b"{}")
+
+
+def _restated(old: bytes, new: bytes) -> Attack:
+    """The statement in other words, signed by the holder of the right key."""
+
+    def attack(b: Path, s: Any) -> None:
+        payload = restate(b)
+        assert payload.count(old) == 1
+        resign(b, s.private, payload.replace(old, new))
+
+    return attack
+
+
 FOLDER: dict[str, tuple[Step, Attack]] = {
+    "a second envelope follows": (Step.STATEMENT, _envelope_line(lambda line: line + line)),
+    "the envelope says a thing twice": (
+        Step.STATEMENT,
+        _envelope_line(lambda line: line.replace(b'{"payload"', b'{"payload":"e30=","payload"', 1)),
+    ),
+    "the envelope is spaced out": (Step.STATEMENT, _envelope_line(lambda line: line.replace(b'":"', b'": "', 1))),
+    "the signature was made for another payload type": (Step.SIGNATURE, _another_payload_type),
+    "the statement has a second subject": (Step.STATEMENT, _two_subjects),
+    "the statement has another subject first": (Step.STATEMENT, _other_subject_first),
+    "a listed file becomes a pipe": (Step.CONTAINER, _listed_pipe),
+    "two names are one in another form of Unicode": (Step.NAMES, _unicode_twins),
+    "a name has a letter of another alphabet": (Step.NAMES, lambda b, s: (b / "run.jsоn").write_bytes(b"{}")),
     "a reply is edited": (Step.DIGESTS, lambda b, s: edit(b / RAW, b"larkspur", b"Larkspur")),
     "a result is edited": (
         Step.DIGESTS,
@@ -211,6 +275,22 @@ FOLDER: dict[str, tuple[Step, Attack]] = {
     "edited and signed anew with another key": (Step.SIGNER, _forge),
     "signed with another key in the signer's name": (Step.SIGNATURE, _forge_in_anothers_name),
 }
+
+
+BEYOND: dict[str, tuple[Step, Attack]] = {
+    "the statement says a thing twice": (
+        Step.STATEMENT,
+        _restated(b'"status":"complete"', b'"status":"partial","status":"complete"'),
+    ),
+    "the statement has a fraction": (Step.STATEMENT, _restated(b'"specVersion":1', b'"specVersion":1.0')),
+    "the statement has a number that others read otherwise": (
+        Step.STATEMENT,
+        _restated(b'"specVersion":1', b'"specVersion":1,"z":9007199254740993'),
+    ),
+    "the statement counts less than nothing": (Step.TOTALS, _restated(b'"incompleteItems":0', b'"incompleteItems":-1')),
+    "a file is a terabyte of nothing": (Step.DIGESTS, lambda b, s: os.truncate(b / RAW, 1024**4)),
+}
+"""What the holder of the key can do, and what coreutils would notice, but only after hours."""
 
 
 class Zip:
@@ -300,7 +380,40 @@ def _duplicate(z: Zip) -> None:
     z.add(f"{z.root}/run.json")
 
 
+def _renamed_header(data: bytearray) -> None:
+    """The first member has another name in its own header than in the directory; which one counts, programs disagree."""
+    data[30] ^= 1
+
+
+def _shared(data: bytearray) -> None:
+    """The second entry of the directory points at the first member's data."""
+    second = data.index(b"PK\1\2", data.index(b"PK\1\2") + 4)
+    data[second + 42 : second + 46] = struct.pack("<I", 0)
+
+
+def _unlisted_member(data: bytearray) -> None:
+    """The directory leaves its first entry out, and says so."""
+    first = data.index(b"PK\1\2")
+    second = data.index(b"PK\1\2", first + 4)
+    del data[first:second]
+    count, size = (struct.unpack("<H", data[-12:-10])[0] - 1, struct.unpack("<I", data[-10:-6])[0] - (second - first))
+    data[-14:-6] = struct.pack("<HHI", count, count, size)
+
+
+def _second_end(data: bytearray) -> None:
+    data.extend(data[-22:])
+
+
 ARCHIVE: dict[str, tuple[Step, Attack]] = {
+    "a member has two names": (Step.CONTAINER, _bytes(_renamed_header)),
+    "two members share their data": (Step.CONTAINER, _bytes(_shared)),
+    "a member is missing in the directory": (Step.CONTAINER, _bytes(_unlisted_member)),
+    "there are two end records": (Step.CONTAINER, _bytes(_second_end)),
+    "a member has a name of Unicode's": (Step.CONTAINER, _with(lambda z: z.add(f"{z.root}/schlüssel.json"))),
+    "a member has a second name in an extra field": (
+        Step.CONTAINER,
+        _with(lambda z: setattr(z.add(f"{z.root}/x.json"), "extra", b"up\x0b\0\1\0\0\0\0y.json")),
+    ),
     "a member is edited": (Step.DIGESTS, _with(lambda z: _replace(z, RAW, b"{}"))),
     "SHA256SUMS is edited": (Step.SUMS, _with(lambda z: _replace(z, sums.NAME, b"\n"))),
     "a member is damaged": (Step.DIGESTS, _bytes(_flip_data)),

@@ -215,6 +215,14 @@ def test_a_stamp_that_does_not_fit_the_run_is_noticed(
     assert step == VerifyStep.TIME and part in message
 
 
+def test_a_stamp_of_the_future_is_noticed_by_whoever_knows_what_time_it_is(desk: Desk, tmp_path: Path) -> None:
+    folder = desk.bundle(tmp_path / "bundle", desk.authority.stamp(desk.signature, FINISHED + timedelta(hours=5)))
+    policy = trust.load(desk.policy())
+    assert verify(folder, trust=policy, now=FINISHED + timedelta(hours=5)).verdict == "verified"
+    step, message = failure(verify(folder, trust=policy, now=FINISHED + timedelta(hours=4)))
+    assert step == VerifyStep.TIME and "by 'Example TSA' is of the future: 2026-11-01T07:" in message
+
+
 def test_a_certificate_that_is_not_for_time_stamps_stamps_nothing(desk: Desk, tmp_path: Path) -> None:
     mail = Authority(
         tmp_path / "mail", "Example", FINISHED - timedelta(days=1), FINISHED + timedelta(days=1), stamps=False

@@ -294,3 +294,26 @@ def test_a_run_looks_for_the_identity_before_it_collects_and_seals_with_a_new_to
     assert job.asked[0] == "/token" and job.asked[-3:] == ["/token", CERT, ENTRIES]
     names = policy(tmp_path / "trust.yaml", job.services.trust_file())
     assert app.run(["verify", str(out / "bundle.zip"), "--trust", str(names)]) == 0
+
+
+def test_a_job_seals_the_parts_of_a_run_as_one(job: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a matrix of jobs does: each collects its part, and the last one joins, judges and seals with its own identity."""
+    parts, out, key = [tmp_path / "1", tmp_path / "2"], tmp_path / "out", f"sigstore:{job.config(tmp_path / 'config')}"
+    with running(definition.load(), tmp_path / "company", only=("documents",)) as box:
+        same = ["--scope", str(box.scope_file), "--only", "VND-02"]
+        for number, part in enumerate(parts, start=1):
+            assert app.run(["collect", *same, "--shard", f"{number}/2", "-o", str(part)]) == 0
+        merge = ["merge", *map(str, parts), *same, "--key", key, "-o", str(out), "--no-report"]
+        job.status = {"/token": 403}
+        assert app.run(merge) == 3 and "gives no identity token" in capsys.readouterr().err
+        assert not out.exists(), "the parts are joined when the signature can be made, and not before"
+        job.status, job.asked = {}, []
+        assert app.run(merge) == 0
+    assert job.asked[0] == "/token" and job.asked[-3:] == ["/token", CERT, ENTRIES]
+    names = policy(tmp_path / "trust.yaml", job.services.trust_file())
+    for bundle in ("bundle", "bundle.zip"):
+        capsys.readouterr()
+        assert app.run(["verify", str(out / bundle), "--trust", str(names), "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["signer"]["identity"] == WORKFLOW
+    stranger = policy(tmp_path / "else.yaml", job.services.trust_file(), identity=f"{WORKFLOW}-of-a-fork")
+    assert app.run(["verify", str(out / "bundle.zip"), "--trust", str(stranger)]) == 4

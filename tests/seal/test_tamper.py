@@ -67,6 +67,14 @@ def test_verify_notices_an_attack_on_the_folder(sealed, tmp_path: Path, name: st
     assert_noticed(folder, sealed.public, step)
 
 
+@pytest.mark.parametrize("name", tamper.BEYOND)
+def test_verify_notices_what_the_shell_lines_cannot(sealed, tmp_path: Path, name: str) -> None:
+    step, attack = tamper.BEYOND[name]
+    folder = sealed.copy(tmp_path / "bundle")
+    attack(folder, sealed)
+    assert_noticed(folder, sealed.public, step)
+
+
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 @pytest.mark.parametrize("name", tamper.FOLDER)
 def test_the_shell_lines_notice_an_attack_on_the_folder(sealed, tmp_path: Path, name: str, shell: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 
 
 def main() -> None:
@@ -26,8 +27,21 @@ def main() -> None:
 
     # Plugins of pydantic would have a say in what our files mean; and to look for them, everything that is installed is read.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from compliancectl.cli.app import run
+    with _hashing(arguments):
+        from compliancectl.cli.app import run
 
-    # Nearly all that a command makes stays until its end; looking for garbage after every 700 objects costs a tenth of the time.
-    gc.set_threshold(50_000, 20, 20)
-    sys.exit(run(arguments))
+        # Nearly all that a command makes stays until its end; looking for garbage after every 700 objects costs a tenth of the time.
+        gc.set_threshold(50_000, 20, 20)
+        code = run(arguments)
+        # At its end Python looks for garbage among all that is left, several times over, although the memory goes anyway.
+        gc.freeze()
+        sys.exit(code)
+
+
+def _hashing(arguments: list[str]) -> AbstractContextManager[None]:
+    """For `verify`, a second process that hashes the bundle while this one still loads libraries."""
+    if arguments[0] != "verify":
+        return nullcontext()
+    from compliancectl.seal import ahead
+
+    return ahead.begun(arguments[1:])

@@ -37,9 +37,10 @@ def run_folder(path: Path, trust: Trust | None, *, subset: bool, now: datetime, 
     names_ledger = trust is not None and trust.ledger is not None
     if book == NO_BOOK and names_ledger and (path / ENCLOSED).is_dir():
         book = Book(path / ENCLOSED)
+    asked = trust.within_a_period() if trust is not None else None
     found: list[Verification] = []
     for bundle in bundles(path):
-        found.append(verify(bundle, trust=_for_each(trust), subset_ok=subset, now=now, book=book))
+        found.append(verify(bundle, trust=asked, subset_ok=subset, now=now, book=book))
         if not as_json:
             _line(path, bundle, found[-1])
     if not found:
@@ -53,16 +54,6 @@ def run_folder(path: Path, trust: Trust | None, *, subset: bool, now: datetime, 
         return code
     _summary(path, found, missing, len(held), ledger=names_ledger and book.folder is not None)
     return code
-
-
-def _for_each(trust: Trust | None) -> Trust | None:
-    """What is asked of each bundle: not that each is the latest, nor how old it is; a period is made of older ones."""
-    if trust is None:
-        return None
-    ledger = trust.ledger.model_copy(update={"latest": False}) if trust.ledger is not None else None
-    return trust.model_copy(
-        update={"ledger": ledger, "require": trust.require.model_copy(update={"max_age_days": None})}
-    )
 
 
 def _statements(path: Path) -> set[str]:

@@ -14,6 +14,7 @@ from compliancectl.cli.checked import BundlePath, SignerKey, TrustFile
 from compliancectl.cli.events import LedgerFolder, LedgerKey, enter
 from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.errors import FileError, UsageError, VerifyError
+from compliancectl.numbers import counted
 
 if TYPE_CHECKING:
     from compliancectl.model.evidence import EvidenceItem
@@ -128,7 +129,7 @@ def check(
     places = [(i.id, entry) for i in found.items for entry in i.pseudonyms if entry.pseudonym == said.pseudonym]
     typer.echo(f"● {said.pseudonym} stands for the {places[0][1].kind} {console.printable(opened[1])!r}")
     for id, entry in places:
-        typer.echo(f"  {console.counted(entry.count, 'time')} in {console.printable(id)}")
+        typer.echo(f"  {counted(entry.count, 'time')} in {console.printable(id)}")
     return 0
 
 
@@ -152,7 +153,7 @@ def destroy(
         raise UsageError("it is not said which openings to destroy", hint="Give --value, --pseudonym, or --all.")
     gone = redaction.destroy(openings, lambda o: all or o.value in (value or ()) or o.pseudonym in (pseudonym or ()))
     missing = {*(value or ()), *(pseudonym or ())} - {part for o in gone for part in (o.value, o.pseudonym)}
-    typer.echo(f"{console.counted(len(gone), 'opening')} destroyed")
+    typer.echo(f"{counted(len(gone), 'opening')} destroyed")
     if missing:
         raise UsageError(f"there was none of {', '.join(sorted(missing))}", hint="Look for another spelling.")
     return 0
@@ -175,7 +176,7 @@ class _Found:
 def _read(bundle: Path) -> _Found:
     """The items of a sealed bundle, and what names the bundle."""
     from compliancectl import canonical
-    from compliancectl.seal import Problem, archive, container, records, statement
+    from compliancectl.seal import Problem, archive, container, names, records, statement
 
     if not bundle.exists():
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
@@ -187,7 +188,7 @@ def _read(bundle: Path) -> _Found:
             kept = {
                 name: container.read(members, name, limit=limit)
                 for name in members.sizes
-                if name.startswith("evidence/") and records.is_record(name)
+                if name.startswith("evidence/") and names.is_record(name)
             }
         items = records.load(records.Files({}, {}, kept)).items
     except Problem as problem:

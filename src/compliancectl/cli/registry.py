@@ -35,7 +35,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("evaluate", "Judge the evidence by the controls.", "stages"),
             Command("bundle", "Seal evidence and results.", "stages"),
             Command("report", "Write a PDF from a bundle.", "reporting"),
-            Command("verify", "Check a bundle; needs nothing but the bundle.", "stages"),
+            Command("verify", "Check a bundle; needs nothing but the bundle.", "verifying"),
             Command("run", "Collect, evaluate, bundle, report and verify in one go.", "stages"),
             Command("merge", "Join the shards of a run, then do the rest of it.", "stages"),
         ),

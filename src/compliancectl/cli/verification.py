@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from compliancectl.model.manifest import StepResult, Verification
     from compliancectl.model.trust import Trust
 
-_MARKS = {"ok": "[green]●[/green]", "failed": "[red]✕[/red]", "skipped": "[yellow]○[/yellow]"}
+_MARKS = {"ok": ("●", "green"), "failed": ("✕", "red"), "skipped": ("○", "yellow")}
 _SENTENCES = {
-    "verified": "[green]● verified[/green]",
-    "not established": "[yellow]○ not fully established[/yellow]",
-    "does not verify": "[red]✕ does not verify[/red]",
+    "verified": ("● verified", "green"),
+    "not established": ("○ not fully established", "yellow"),
+    "does not verify": ("✕ does not verify", "red"),
 }
 
 
@@ -36,7 +36,7 @@ def run_verify(
     """Verify and print; returns the exit code."""
     from compliancectl import clock
     from compliancectl.period.kind import is_package
-    from compliancectl.seal import trust
+    from compliancectl.seal import ahead, trust
     from compliancectl.verify import verify
 
     if not path.exists():
@@ -49,8 +49,10 @@ def run_verify(
             return folders.run_folder(path, trusted, subset=subset, now=clock.now(), as_json=as_json, book=book)
     tell = (lambda step: None) if as_json else StepPrinter().tell
     if is_package(path):
-        return _run_package(path, trusted, tell, as_json=as_json)
-    verification = verify(path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, tell=tell)
+        return _run_package(path, trusted, tell, book, as_json=as_json)
+    verification = verify(
+        path, trust=trusted, subset_ok=subset, now=clock.now(), book=book, ahead=ahead.of(path), tell=tell
+    )
     if entry_key is not None and verification.run is not None:
         from compliancectl.cli.events import enter
 
@@ -62,19 +64,22 @@ def run_verify(
     return verification.exit_code
 
 
-def _run_package(path: Path, trusted: Trust | None, tell: Callable[[StepResult], None], *, as_json: bool) -> int:
+def _run_package(
+    path: Path, trusted: Trust | None, tell: Callable[[StepResult], None], book: Book, *, as_json: bool
+) -> int:
     """Verify a period package, then the bundle that it encloses; returns the higher exit code."""
-    from compliancectl.period.check import verify_package
-    from compliancectl.period.reading import last_bundle
+    from compliancectl import clock
+    from compliancectl.period.check import last_bundle, verify_package
     from compliancectl.verify import verify
 
-    found = [verify_package(path, trust=trusted, tell=tell)]
+    found = [verify_package(path, trust=trusted, now=clock.now(), tell=tell)]
     if found[0].failure is None:
         if not as_json:
             describe(found[0])
-            console.out().print("\nThe last bundle, which it encloses:")
+            console.say("\nThe last bundle, which it encloses:")
         with last_bundle(path) as file:
-            inner = verify(file, trust=trusted, tell=StepPrinter().tell if not as_json else lambda step: None)
+            asked = trusted.within_a_period() if trusted is not None else None
+            inner = verify(file, trust=asked, book=book, tell=StepPrinter().tell if not as_json else lambda step: None)
         found.append(inner.model_copy(update={"path": f"{path}: {file.name}"}))
     if as_json:
         print(json.dumps([each.to_json() for each in found], indent=2, ensure_ascii=False))  # noqa: T201
@@ -107,31 +112,28 @@ class StepPrinter:
     """Prints each step when it is known; after one that failed, only that the others were not taken."""
 
     def __init__(self) -> None:
-        self.out = console.out()
         self.failed = False
 
     def tell(self, step: StepResult) -> None:
         """Print one step."""
         if self.failed:
             return
-        message = console.safe(step.message)
-        self.out.print(f"  {step.number:>2} {_MARKS[step.outcome]} {step.title:<34} [dim]{message}[/dim]")
+        console.say(f"  {step.number:>2} ", _MARKS[step.outcome], f" {step.title:<34} ", (step.message, "dim"))
         if step.outcome != "ok" and step.hint:
-            self.out.print(f"       {console.safe(step.hint)}")
+            console.say(f"       {step.hint}")
         if step.outcome == "failed":
             self.failed = True
-            self.out.print("     [dim]The steps after this one were not taken: they would rest on it.[/dim]")
+            console.say("     ", ("The steps after this one were not taken: they would rest on it.", "dim"))
 
 
 def describe(verification: Verification) -> None:
     """Print the verdict in one sentence."""
-    out = console.out()
-    path, failure, signer = console.safe(verification.path), verification.failure, verification.signer
+    path, failure, signer = verification.path, verification.failure, verification.signer
+    verdict = _SENTENCES[verification.verdict]
     if failure is not None:
-        out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, step {failure.step}: {console.safe(failure.message)}")
+        console.say("\n", verdict, f": {path}, step {failure.step}: {failure.message}")
         return
     who = f", signed by key {signer.key_id[:16]}…" if signer else ""
     if signer and signer.identity:
-        who = f", signed by {console.safe(signer.identity)}"
-    count = f"{verification.present} of {verification.listed} files present"
-    out.print(f"\n{_SENTENCES[verification.verdict]}: {path}, {count}{who}")
+        who = f", signed by {signer.identity}"
+    console.say("\n", verdict, f": {path}, {verification.present} of {verification.listed} files present{who}")

@@ -23,7 +23,10 @@ Instant = Annotated[datetime, AfterValidator(_aware), PlainSerializer(clock.text
 class Model(BaseModel):
     """Frozen, and refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, validate_default=False)
+    # Deferred: a command pays for the models that it uses, and not for all that it knows.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, validate_default=False, defer_build=True
+    )
 
 
 class Wire(Model):

@@ -109,6 +109,13 @@ class Trust(Wire):
             raise ValueError("require asks for a time stamp, and there is no authority")
         return self
 
+    def within_a_period(self) -> Trust:
+        """What is asked of each bundle of a period: not that it is the latest, nor how old; a period is made of older ones."""
+        ledger = self.ledger.model_copy(update={"latest": False}) if self.ledger is not None else None
+        return self.model_copy(
+            update={"ledger": ledger, "require": self.require.model_copy(update={"max_age_days": None})}
+        )
+
     def find(self, key_id: str) -> tuple[TrustedKey, ...]:
         """All entries for `key_id`; a key may have several periods."""
         return tuple(key for key in self.keys if key.key_id == key_id)

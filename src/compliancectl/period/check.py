@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import pydantic
@@ -38,11 +41,28 @@ def members(path: Path) -> Iterator[Container]:
         yield found
 
 
+@contextmanager
+def last_bundle(path: Path) -> Iterator[Path]:
+    """The enclosed bundle, laid out as a ZIP file meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="compliancectl-period-") as scratch:
+        file = Path(scratch) / LAST
+        with members(path) as found, found.open(LAST) as source, file.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        yield file
+
+
 def verify_package(
-    path: Path, *, trust: Trust | None = None, tell: Callable[[StepResult], None] = lambda step: None
+    path: Path,
+    *,
+    trust: Trust | None = None,
+    now: datetime | None = None,
+    tell: Callable[[StepResult], None] = lambda step: None,
 ) -> Verification:
-    """Verify a package, folder or ZIP; nothing is written. What is wrong is in the steps and is not raised."""
-    checker = _Checker(path, trust)
+    """Verify a package, folder or ZIP; nothing is written. What is wrong is in the steps and is not raised.
+
+    How old it may be is counted from the end of its period until `now`; the bundle that it encloses is as old as it must be.
+    """
+    checker = _Checker(path, trust, now)
     done: list[StepResult] = []
     for step, take in checker.steps():
         if any(result.outcome == "failed" for result in done):
@@ -74,8 +94,8 @@ def _take(step: VerifyStep, take: Callable[[], str]) -> StepResult:
 class _Checker:
     """Holds what earlier steps have established for later ones."""
 
-    def __init__(self, path: Path, trust: Trust | None) -> None:
-        self.path, self.trust = path, trust
+    def __init__(self, path: Path, trust: Trust | None, now: datetime | None) -> None:
+        self.path, self.trust, self.now = path, trust, now
         self.listed: dict[str, str] = {}
         self.signer: Signer | None = None
         self.sizes: set[str] = set()
@@ -202,6 +222,9 @@ class _Checker:
                 self._population(file_name(control.id, test.id), test.population.model_dump())
         if LAST not in self.listed:
             raise Problem("is missing", member=LAST)
+        with last_bundle(self.path) as file, members(file) as enclosed:
+            if canonical.sha256(container.read(enclosed, sums.NAME, limit=_LIMIT)) != said.last_bundle.sha256:
+                raise Problem("is not the bundle with which the period ended", member=LAST)
         return f"{clock.text(period.start)} to {clock.text(period.end)}, {len(counted)} captures; counts agree."
 
     def _demands(self) -> str:
@@ -219,7 +242,14 @@ class _Checker:
                 "You ask for countersignatures or time stamps, which a period package does not hold.",
                 "They are looked for in the bundle that it encloses; verify the package by a policy without them.",
             )
-        return "It is about what you ask for; the rest of it is asked of the bundle that it encloses."
+        if asked.max_age_days is None:
+            return "It is about what you ask for; the rest of it is asked of the bundle that it encloses."
+        ended = said.period.end
+        policy.check_age(asked.max_age_days, ended, self.now, f"The period ended {clock.text(ended)}")
+        return (
+            f"It is about what you ask for, and its period ended at most {asked.max_age_days} days ago; how old the bundle "
+            "is that it encloses is not asked: it lies in that period. The rest is asked of that bundle."
+        )
 
     def _population(self, name: str, stated: dict[str, int]) -> None:
         words = {"pass": "passed", "fail": "failed"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,9 +12,8 @@ from compliancectl.export.source import Bundle, opened
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Period, PeriodControl, PeriodTest
 from compliancectl.model.result import ControlOutcome, ControlResult, Counts, Results, TestResult
-from compliancectl.period.check import members
+from compliancectl.period.check import last_bundle, members
 from compliancectl.period.kind import PERIOD
-from compliancectl.period.package import LAST
 from compliancectl.period.populations import file_name
 from compliancectl.seal import container, dsse, sums
 
@@ -62,16 +59,6 @@ def member(path: Path, name: str) -> bytes:
     """One file of a package."""
     with members(path) as found:
         return container.read(found, name, limit=_LIMIT)
-
-
-@contextmanager
-def last_bundle(path: Path) -> Iterator[Path]:
-    """The enclosed bundle, laid out as a ZIP file meanwhile."""
-    with tempfile.TemporaryDirectory(prefix="compliancectl-period-") as scratch:
-        file = Path(scratch) / LAST
-        with members(path) as found, found.open(LAST) as source, file.open("wb") as target:
-            shutil.copyfileobj(source, target)
-        yield file
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from compliancectl.errors import UsageError
 from compliancectl.model.evidence import Window
 from compliancectl.model.result import TestResult
 from compliancectl.period import reading
+from compliancectl.period.check import last_bundle
 from compliancectl.period.kind import is_package
 from compliancectl.report import population, source
 from compliancectl.report.population import Population
@@ -45,7 +46,7 @@ def load(path: Path, views: Sequence[str], *, screen: bool, tables: Sequence[str
 
 def _of_package(path: Path, *, screen: bool, tables: Sequence[str]) -> Source:
     package = reading.read(path)
-    with reading.last_bundle(path) as file:
+    with last_bundle(path) as file:
         last = source.load(file, screen=screen, tables=tables)
     results = reading.united(package, last.results)
     populations: dict[tuple[str, str], Population] = {}

@@ -9,6 +9,7 @@
     additions  what a seal may hold besides: countersign(atures), timestamp(s), identities
     policy     what a verifier's trust makes of them
     container  a bundle as a folder; archive: the same bundle as a ZIP
+    ahead      reading a folder in a second process, while the first still loads libraries
     records    whether the evidence and result records agree with the files
     index      evidence/INDEX.csv; readme: README.txt
 

@@ -7,19 +7,20 @@ members that share data, or for programs that disagree about what is inside.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 from compliancectl.seal import Problem, names
-from compliancectl.seal.container import Container
+from compliancectl.seal.container import PIECE, Container
 
 MAX_MEMBERS = 500_000
 MAX_TOTAL = 64 * 1024**3
@@ -87,6 +88,16 @@ class Archive:
     def open(self, name: str) -> BinaryIO:
         """Open a member; that it ends where its header says, with the CRC-32 it gives, shows at its end."""
         return cast("BinaryIO", _Member(self._stream, name, *self._members[name]))
+
+    def digests(self, names: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+        """Hash members: name, SHA-256 in lower-case hexadecimal, bytes."""
+        for name in names:
+            digest, size = hashlib.sha256(), 0
+            with self.open(name) as stream:
+                while piece := stream.read(PIECE):
+                    digest.update(piece)
+                    size += len(piece)
+            yield name, digest.hexdigest(), size
 
     def __enter__(self) -> Self:
         return self

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 from compliancectl.seal import Problem
 
+LARGE = 4 * 1024**2
+"""Bytes from which a file is worth a thread of its own: hashing lets other threads go on."""
+PIECE = 256 * 1024
+"""Bytes that are read at a time: they stay in the processor's cache until they are hashed."""
 _DEEPEST = 1000
 """Characters of a folder's path at which listing stops; names are held to far less."""
 
@@ -23,6 +28,9 @@ class Container(Protocol):
 
     def open(self, name: str) -> BinaryIO:
         """Open a member; `Problem` if it is not the plain file it was when it was listed."""
+
+    def digests(self, names: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+        """Hash members: name, SHA-256 in lower-case hexadecimal, bytes; in any order. `Problem` as for `open`."""
 
     def __enter__(self) -> Self: ...
 
@@ -42,19 +50,56 @@ class Folder:
         """
         self.root = root
         self._start = os.path.join(root, "")  # noqa: PTH118  # text: names are many, and Path takes each apart
-        self.sizes: Mapping[str, int] = dict(sorted(_walk(root, "", only)))
+        found: dict[str, int] = {}
+        _walk(self._start or ".", "", found, only)
+        self.sizes: Mapping[str, int] = dict(sorted(found.items()))
 
     def open(self, name: str) -> BinaryIO:
         """Open a member without following a link in its last part."""
+        return os.fdopen(self.handle(name)[0], "rb")
+
+    def digests(self, names: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+        """Hash members; large ones on every core. A generator that is closed early leaves the rest unread."""
+        wanted = list(names)
+        large = [name for name in wanted if self.sizes.get(name, 0) >= LARGE]
+        if len(large) < 2:
+            yield from ((name, *self._digest(name)) for name in wanted)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(cores()) as pool:
+            later = [pool.submit(self._digest, name) for name in large]
+            try:
+                yield from ((name, *self._digest(name)) for name in wanted if self.sizes.get(name, 0) < LARGE)
+                for name, one in zip(large, later, strict=True):
+                    yield name, *one.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _digest(self, name: str) -> tuple[str, int]:
+        handle, size = self.handle(name)
+        try:
+            digest, count = hashlib.sha256(), 0
+            for piece in pieces(handle, size):
+                digest.update(piece)
+                count += len(piece)
+        except OSError as error:
+            raise Problem(f"cannot be read: {error.strerror}", member=name) from error
+        finally:
+            os.close(handle)
+        return digest.hexdigest(), count
+
+    def handle(self, name: str) -> tuple[int, int]:
+        """Open a member; its handle and its size. By bare calls: of tens of thousands of small files, they are the cost."""
         try:
             handle = os.open(f"{self._start}{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise Problem(f"cannot be read: {error.strerror}", member=name) from error
-        stream = os.fdopen(handle, "rb")
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            stream.close()
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(handle)
             raise Problem("is not a plain file", member=name)
-        return stream
+        return handle, found.st_size
 
     def __enter__(self) -> Self:
         return self
@@ -74,27 +119,46 @@ def read(container: Container, name: str, *, limit: int) -> bytes:
     if name not in container.sizes:
         raise Problem("is missing", member=name)
     with container.open(name) as stream:
-        data = stream.read(limit + 1)
+        data = stream.read(min(limit, container.sizes[name]) + 1)
     if len(data) > limit:
         raise Problem(f"is longer than {limit} bytes", member=name)
     return data
 
 
-def _walk(folder: Path | str, prefix: str, only: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
+def pieces(handle: int, size: int) -> Iterator[bytes | memoryview]:
+    """The bytes behind a handle, to be used before the next is asked for; `size` is how many there should be.
+
+    A small file is read in one call. A large one goes through one buffer, so that memory stays flat.
+    """
+    if size < PIECE:
+        while piece := os.read(handle, size + 1):
+            yield piece
+        return
+    room = memoryview(bytearray(PIECE))
+    while count := os.readv(handle, [room]):
+        yield room[:count]
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _walk(folder: str, prefix: str, found: dict[str, int], only: Collection[str] | None = None) -> None:
     if len(prefix) > _DEEPEST:
         raise Problem("is nested deeper than any bundle", member=prefix[:80])
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if only is not None and entry.name not in only:
+                    continue
+                name = prefix + entry.name
+                kind = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(kind.st_mode):
+                    found[name] = kind.st_size
+                elif stat.S_ISDIR(kind.st_mode):
+                    _walk(entry.path, name + "/", found)
+                else:
+                    raise Problem("is neither a plain file nor a folder", member=name)
     except OSError as error:
         raise Problem(f"cannot be listed: {error.strerror}", member=prefix or None) from error
-    for entry in entries:
-        if only is not None and entry.name not in only:
-            continue
-        name = prefix + entry.name
-        kind = entry.stat(follow_symlinks=False)
-        if stat.S_ISDIR(kind.st_mode):
-            yield from _walk(entry.path, name + "/")
-        elif stat.S_ISREG(kind.st_mode):
-            yield name, kind.st_size
-        else:
-            raise Problem("is neither a plain file nor a folder", member=name)

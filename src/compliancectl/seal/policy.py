@@ -11,6 +11,8 @@ from compliancectl.model.trust import Trust
 from compliancectl.seal import Problem, Skipped, additions, container, countersign, dsse, identity, timestamp
 
 _MOST = 1024**2
+_SKEW = timedelta(minutes=5)
+"""By so much a verifier's clock may be behind an authority's."""
 
 
 def signed(
@@ -123,7 +125,12 @@ def countersigned(
 
 
 def stamped(
-    members: container.Container, signature: bytes, trust: Trust | None, run: RunInfo, signer: Signer | None
+    members: container.Container,
+    signature: bytes,
+    trust: Trust | None,
+    run: RunInfo,
+    signer: Signer | None,
+    now: datetime | None,
 ) -> tuple[tuple[TimeStamp, ...], str]:
     """Check every time stamp, and that the policy's authorities say what it demands.
 
@@ -131,8 +138,8 @@ def stamped(
         The stamps, sorted by time (with the authority only if the policy trusts it), and a sentence.
 
     Raises:
-        Problem: if a stamp is about another signature, comes from nobody whom the policy trusts, is earlier than the
-            run or too late, or the key was not trusted any more when it was made.
+        Problem: if a stamp is about another signature, comes from nobody whom the policy trusts, is of the future,
+            earlier than the run or too late, or the key was not trusted any more when it was made.
     """
     found = []
     for name in additions.timestamps(members.sizes):
@@ -143,6 +150,8 @@ def stamped(
     sure = [stamp for stamp in found if stamp.authority]
     if found and not sure and trust and trust.authorities:
         raise Problem("None of the time stamps is by an authority that you trust, or they were altered")
+    if sure and now is not None and sure[-1].time > now + _SKEW:
+        raise Problem(f"A time stamp by {sure[-1].authority!r} is of the future: {clock.text(sure[-1].time)}")
     if trust is not None:
         _check_times(sure, trust, run, signer)
     if signer and signer.signed_before and not sure:
@@ -179,7 +188,7 @@ def demanded(trust: Trust | None, run: RunInfo, now: datetime | None) -> str:
     if asked.complete and run.status != "complete":
         raise Problem("The run is partial; you ask for a complete one")
     if asked.max_age_days is not None:
-        _check_age(asked.max_age_days, run.finished_at, now)
+        check_age(asked.max_age_days, run.finished_at, now, f"The run finished {clock.text(run.finished_at)}")
     met = ", ".join(name.replace("_", " ") for name in type(asked).model_fields if getattr(asked, name))
     return f"The bundle meets what your trust policy asks for: {met}." if met else "Your trust policy asks no more."
 
@@ -234,15 +243,21 @@ def _check_times(sure: list[TimeStamp], trust: Trust, run: RunInfo, signer: Sign
         raise Problem(f"The seal was made {clock.text(first)}, when you did not trust the key {keys[0].name!r}")
 
 
-def _check_age(days: int, finished: datetime, now: datetime | None) -> None:
+def check_age(days: int, then: datetime, now: datetime | None, said: str) -> None:
+    """Refuse what is older than so many days, or of the future; `said` is the sentence about `then`.
+
+    Raises:
+        Problem: if it is.
+        Skipped: if it is not known what time it is now.
+    """
     if now is None:
         raise Skipped("The age of the bundle was not looked at: it is not known what time it is now.", "")
-    if finished > now:
-        raise Problem(f"The run says that it finished {clock.text(finished)}, which is in the future")
-    if now - finished > timedelta(days=days):
+    if then > now:
+        raise Problem(f"{said}, which is in the future")
+    if now - then > timedelta(days=days):
         raise Problem(
-            f"The run finished {clock.text(finished)}, more than {days} days ago",
-            hint="Ask for a newer bundle: this one may be handed over in place of one that shows something else.",
+            f"{said}, more than {days} days ago",
+            hint="Ask for a newer one: this may be handed over in place of one that shows something else.",
         )
 
 
