@@ -81,7 +81,13 @@ def write(html: str, reports: Path, *, identifier: str, created: datetime, enclo
     from weasyprint.urls import FatalURLFetchingError
 
     files = [_attachment(e, created) for e in sorted(enclosures, key=lambda e: e.name)]
-    with _remarks() as remarks, speed.without_gc(), speed.references_once(), speed.lightly_compressed():
+    with (
+        _remarks() as remarks,
+        speed.without_gc(),
+        speed.references_once(),
+        speed.lightly_compressed(),
+        speed.bytes_by_type(),
+    ):
         try:
             document = _source(html, reports).render(pdf_variant="pdf/a-3a", pdf_tags=True)
             data = document.write_pdf(

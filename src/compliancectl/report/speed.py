@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 LEVEL = 6
@@ -94,6 +95,36 @@ def lightly_compressed() -> Iterator[None]:
         yield
     finally:
         pydyf.zlib = before
+
+
+@contextmanager
+def bytes_by_type() -> Iterator[None]:
+    """Names, numbers and operators are told apart by what they are in one look; pydyf asks four times, a million times over.
+
+    Coordinates and colours come again and again, so that the text of a number is kept.
+    """
+    import pydyf
+
+    before = pydyf._to_bytes
+    number = lru_cache(maxsize=65_536)(before)
+
+    def to_bytes(item: Any) -> bytes:
+        kind = type(item)
+        if kind is bytes:
+            found: bytes = item
+        elif kind is str:
+            found = item.encode("ascii")
+        elif kind is float:
+            found = number(item)
+        else:
+            found = before(item)
+        return found
+
+    pydyf._to_bytes = to_bytes
+    try:
+        yield
+    finally:
+        pydyf._to_bytes = before
 
 
 def keep_bytes(pdf: Any) -> None:
