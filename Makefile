@@ -9,6 +9,8 @@ T ?= tests
 # Other interpreters whose bundles must be the same, byte for byte; those that the machine has.
 PYTHONS ?= python3.12 python3.13
 K ?=
+# Compiled modules are kept, as they are wherever people install the program: hundreds of tests start a process of their own.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test postgres-versions pythons year spark bigquery faults kills check fmt bench mutants setup setup-dev system system-dev schema lock samples wheel clean

@@ -5,12 +5,14 @@
 One row of the population is one entry of the log, with what is known of who acted. Each engine answers in a process of
 its own, over the same Parquet files, and writes its answer as Parquet; then every row of one answer is compared with the
 row of that name in the other. Time is that of the question; Spark's start is not in it. Memory is the peak of the process
-that works: Python for DuckDB, Java for Spark. What is promised is that cost grows no faster than rows, give or take.
+that works: Python for DuckDB, Java for Spark; so is the processor time. What is promised is that processor time grows no
+faster than rows, give or take. Where Spark is not installed, DuckDB is measured alone, and a line says so.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -19,6 +21,8 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import control_file
 
 from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
@@ -35,25 +39,6 @@ CHECKS = {
     "present": "left_at IS NULL OR happened < left_at + INTERVAL '1' DAY",
     "allowed": "NOT regexp_matches(method, '(^|[.])setIamPolicy$') OR grade >= 3",
 }
-CONTROL = """\
-id: BENCH-02
-title: Only people who are here act, and only those who may change who may
-objective: Nobody acts who has left.
-satisfies: {soc2: [CC6.3]}
-owner: platform
-severity: high
-frequency: daily
-remediation: Take the access away.
-tests:
-  - id: actions
-    population: |
-%s
-    checks:
-%s
-    examples:
-      - given: {}
-        then: {}
-"""
 TABLES = {
     table.name: table
     for table in (
@@ -104,16 +89,12 @@ def bound(folder: Path) -> Any:
     """The test, ready to run."""
     from datetime import UTC, datetime
 
-    from compliancectl import load
     from compliancectl.query.bind import Binder, bind_control, parameter_values
 
-    file = folder / "bench" / "BENCH-02.yaml"
-    file.parent.mkdir(exist_ok=True)
-    checks = "\n".join(
-        f"      {name}: {{expect: {json.dumps(text)}, finding: '{{resource}}'}}" for name, text in CHECKS.items()
-    )
-    file.write_text(CONTROL % ("\n".join(f"      {line}" for line in POPULATION.splitlines()), checks))
-    control, now = load.load_control(file), datetime(2026, 8, 1, tzinfo=UTC)
+    title = "Only people who are here act, and only those who may change who may"
+    checks = {name: (expect, "{resource}") for name, expect in CHECKS.items()}
+    control = control_file.loaded(folder, "BENCH-02", title, POPULATION, checks)
+    now = datetime(2026, 8, 1, tzinfo=UTC)
     binder = Binder(TABLES)
     (found,) = bind_control(binder, control, parameter_values(control.params, now, (now, now)))
     binder.close()
@@ -132,6 +113,7 @@ def on_duckdb(folder: Path, out: Path) -> dict[str, float]:
     from compliancectl.query.answers import answer_sql
 
     question = answer_sql(bound(folder))
+    before = time.process_time()
     with duckdb.connect(config={"memory_limit": "4GB", "temp_directory": str(folder / "spill")}) as database:
         start = time.perf_counter()
         database.execute("CREATE SCHEMA bench")
@@ -141,7 +123,8 @@ def on_duckdb(folder: Path, out: Path) -> dict[str, float]:
         out.mkdir()
         database.execute(f"COPY ({question}) TO '{out}/answer.parquet' (FORMAT parquet)")
         took = time.perf_counter() - start
-    return {"s": took, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
+    cpu = time.process_time() - before
+    return {"s": took, "cpu": cpu, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
 
 
 def on_spark(folder: Path, out: Path) -> dict[str, float]:
@@ -152,15 +135,21 @@ def on_spark(folder: Path, out: Path) -> dict[str, float]:
     begun = time.perf_counter()
     engine = open_engine("spark", Settings(master="local[*]"))
     try:
-        start = time.perf_counter()
+        java = engine.session.sparkContext._gateway.proc.pid  # type: ignore[attr-defined]
+        start, before = time.perf_counter(), cpu_of(java)
         engine.declare(TABLES, files(folder))
         engine.answer(test, out)
-        took = time.perf_counter() - start
-        java = engine.session.sparkContext._gateway.proc.pid  # type: ignore[attr-defined]
+        took, cpu = time.perf_counter() - start, cpu_of(java) - before
         peak = next(line for line in Path(f"/proc/{java}/status").read_text().splitlines() if line.startswith("VmHWM"))
     finally:
         engine.close()
-    return {"s": took, "start": start - begun, "mb": int(peak.split()[1]) / 1000}
+    return {"s": took, "cpu": cpu, "start": start - begun, "mb": int(peak.split()[1]) / 1000}
+
+
+def cpu_of(process: int) -> float:
+    """Seconds of processor time that another process has taken."""
+    said = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(said[11]) + int(said[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def compare(one: Path, other: Path) -> int:
@@ -191,10 +180,9 @@ def compare(one: Path, other: Path) -> int:
 
 def main(sizes: tuple[int, ...]) -> int:
     """Print for each engine how its cost grows."""
-    if find_spec("pyspark") is None:
-        print("engines: not measured, because Spark is not installed (make spark installs it)")
-        return 0
-    took: dict[str, list[dict[str, float]]] = {"duckdb": [], "spark": []}
+    took: dict[str, list[dict[str, float]]] = {"duckdb": []}
+    if find_spec("pyspark") is not None:
+        took["spark"] = []
     for rows in sizes:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "evidence"
@@ -203,19 +191,23 @@ def main(sizes: tuple[int, ...]) -> int:
                 command = [sys.executable, __file__, engine, str(folder), str(Path(scratch) / engine)]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 found.append(json.loads(done.stdout.splitlines()[-1]))
-            same = compare(Path(scratch) / "duckdb", Path(scratch) / "spark")
-            if same != rows:
+            if "spark" in took and (same := compare(Path(scratch) / "duckdb", Path(scratch) / "spark")) != rows:
                 raise SystemExit(f"{rows} entries, {same} items")
     for engine, found in took.items():
-        growth = (found[-1]["s"] / found[0]["s"]) / (sizes[-1] / sizes[0])
-        shown = ", ".join(f"{n:,}: {f['s']:.1f} s {f['mb']:.0f} MB" for n, f in zip(sizes, found, strict=True))
+        growth = (found[-1]["cpu"] / found[0]["cpu"]) / (sizes[-1] / sizes[0])
+        shown = ", ".join(
+            f"{n:,}: {f['s']:.1f} s, CPU {f['cpu']:.1f} s, {f['mb']:.0f} MB" for n, f in zip(sizes, found, strict=True)
+        )
         start = f"; starts in {found[0]['start']:.1f} s" if "start" in found[0] else ""
-        detail = f"{shown}{start}; both agree on every row"
+        detail = f"{shown}{start}{'; both agree on every row' if len(took) > 1 else ''}"
         print(
             json.dumps(
                 {"name": f"growth of an audit log on {engine}", "ratio": growth, "limit": LIMIT, "detail": detail}
             )
         )
+    if "spark" not in took:
+        why = "not measured, because Spark is not installed (make spark installs it)"
+        print(json.dumps({"name": "growth of an audit log on spark", "detail": why}))
     return 0
 
 

@@ -49,6 +49,7 @@ def gather(scope: Path, run: Path) -> None:
     project = open_project(scope)
     github = project.collectors["github"]
     collect(project.scope, {"github": github}, [table.name for table in github.collector.tables], run)
+    seconds, work = time.perf_counter() - start, time.process_time()
     items = store.read_items(run)
     wrong = [f"{item.feed} {item.target}: {item.reason}" for item in items if item.status != "collected"]
     if wrong:
@@ -57,7 +58,7 @@ def gather(scope: Path, run: Path) -> None:
     for item in items:
         for table in item.tables:
             rows[table.table] += table.rows
-    print(json.dumps({"s": time.perf_counter() - start, "cpu_s": time.process_time(), "rows": rows}))
+    print(json.dumps({"s": seconds, "cpu_s": work, "rows": rows}))
 
 
 def main(repositories: int = 200, merged: int = 30) -> None:

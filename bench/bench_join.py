@@ -19,6 +19,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import control_file
+
 from compliancectl.model.table import INT, TEXT, TIME, Column, Table
 
 LIMIT, MEMORY_LIMIT_MB = 2.0, 1500
@@ -30,25 +32,6 @@ LEFT JOIN bench.review AS r
   ON r.merge = m.resource AND r.state = 'APPROVED' AND r.author <> m.author AND r.submitted <= m.merged
 GROUP BY ALL"""
 EXPECT = "approvals > 0"
-CONTROL = """\
-id: BENCH-01
-title: Every change is approved by somebody else before it is merged
-objective: Nobody changes production alone.
-satisfies: {soc2: [CC8.1]}
-owner: platform
-severity: high
-frequency: daily
-remediation: Ask for a review.
-tests:
-  - id: reviewed
-    population: |
-%s
-    checks:
-      approved: {expect: %s, finding: "{resource} was merged with {approvals} approvals."}
-    examples:
-      - given: {}
-        then: {}
-"""
 TABLES = {
     table.name: table
     for table in (
@@ -156,13 +139,12 @@ def direct(run: Path) -> dict[str, int]:
 
 def product(run: Path) -> dict[str, int]:
     """`evaluate`, whole."""
-    from compliancectl import load
     from compliancectl.evaluate import evaluate
 
-    file = run.parent / "bench" / "BENCH-01.yaml"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(CONTROL % ("\n".join(f"      {line}" for line in POPULATION.splitlines()), EXPECT))
-    (test,) = evaluate(run, [load.load_control(file)], TABLES).controls[0].tests
+    title = "Every change is approved by somebody else before it is merged"
+    checks = {"approved": (EXPECT, "{resource} was merged with {approvals} approvals.")}
+    control = control_file.loaded(run.parent, "BENCH-01", title, POPULATION, checks)
+    (test,) = evaluate(run, [control], TABLES).controls[0].tests
     if test.reason is not None:
         raise SystemExit(test.reason)
     return {"passed": test.counts.passed, "total": test.counts.total}

@@ -1,11 +1,13 @@
 """Measure what the assessment of 100 controls and 2,000 items costs, beside WeasyPrint alone on the finished HTML.
 
-    python bench/bench_report.py [CONTROLS] [ITEMS]
+    python bench/bench_report.py [CONTROLS] [ITEMS] [MANY]
 
 Five lines: processor time of the whole report (bundle read, template filled, pages laid out, file written) against
 `HTML(…).write_pdf()` without options; its memory against 800 MB; the time and the size with 100,000 items against
 2,000; and the same content as HTML against two seconds.
-Each measurement is a process of its own.
+
+Each measurement is a process of its own, and what is compared takes turns: on a busy machine processor time, too, grows
+by a third and more for minutes, so that two measurements one after the other say little. The shortest of all turns counts.
 """
 
 from __future__ import annotations
@@ -17,8 +19,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
+TURNS = 3
+DATED = 10
+"""Every so many controls have items with a date, which are drawn as a calendar."""
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "report"))  # the tests' maker of runs
 
@@ -42,11 +48,13 @@ def generate(folder: Path, controls: int, items: int) -> None:
 
 def _item(item, number: int, n: int):
     outcome = "fail" if (number * 31 + n) % 100 == 0 else "pass"
+    dated = {"created": f"{date(2026, 8, 1) + timedelta(days=n % 90)}T08:00:00Z"} if number % DATED == 0 else {}
     return item(
         f"//cloudsql/projects/p-{number}/instances/db-{n:05}",
         outcome,
         region="europe-west3",
         ipv4_enabled=outcome == "fail",
+        **dated,
     )
 
 
@@ -100,27 +108,44 @@ def main(controls: int = 100, items: int = 2000, many: int = 100_000) -> int:
         generate(place / "run", controls, items)
         generate(place / "large", controls, many)
         measure("html", place / "run", place / "report.html")
-        mine = [measure("ours", place / "run", place / "a.pdf") for _ in range(2)]
-        alone = [measure("plain", place / "report.html", place / "b.pdf") for _ in range(2)]
-        large = measure("ours", place / "large", place / "c.pdf")
-        html = measure("browser", place / "run", place / "d.html")
+        turns = {
+            "ours": (place / "run", place / "a.pdf"),
+            "plain": (place / "report.html", place / "b.pdf"),
+            "large": (place / "large", place / "c.pdf"),
+            "browser": (place / "run", place / "d.html"),
+        }
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in turns}
+        for _ in range(TURNS):
+            for name, (source, out) in turns.items():
+                found[name].append(measure("ours" if name == "large" else name, source, out))
         sizes = [(place / name).stat().st_size for name in ("a.pdf", "c.pdf")]
-    cpu, base = min(m["cpu"] for m in mine), min(m["cpu"] for m in alone)
-    memory, pages = max(m["mb"] for m in mine), mine[0]["pages"]
+    took = {name: min(m["cpu"] for m in each) for name, each in found.items()}
+    needed = {name: max(m["mb"] for m in each) for name, each in found.items()}
+    cpu, memory = took["ours"], max(needed["ours"], needed["large"])
     title = f"report of {controls} controls, {items:,} items"
+    pages, more = found["ours"][0]["pages"], found["large"][0]["pages"]
     lines = [
-        (f"{title} against write_pdf", cpu / base, 0.9, f"{pages:.0f} pages: {cpu:.1f} s against {base:.1f} s CPU"),
-        (f"{title}: memory", memory / 800, 1.0, f"{memory:.0f} MB of 800 MB"),
+        (
+            f"{title} against write_pdf",
+            cpu / took["plain"],
+            0.9,
+            f"{pages:.0f} pages: {cpu:.1f} s against {took['plain']:.1f} s CPU",
+        ),
+        (f"{title}: memory", memory / 800, 1.0, f"{memory:.0f} MB of 800 MB, with {many:,} items, too"),
         (
             f"report of {many:,} items against {items:,}",
-            large["cpu"] / cpu,
+            took["large"] / cpu,
             1.2,
-            f"{large['cpu']:.1f} s, {large['pages']:.0f} pages, {large['mb']:.0f} MB",
+            f"{took['large']:.1f} s, {more:.0f} pages, {needed['large']:.0f} MB",
         ),
+        (
+            f"size of the report of {many:,} items against {items:,}",
+            sizes[1] / sizes[0],
+            1.2,
+            f"{sizes[1] / 1000:,.0f} kB against {sizes[0] / 1000:,.0f} kB, with {many:,} lines of CSV in it",
+        ),
+        (f"{title} as HTML", took["browser"] / 2, 1.0, f"{took['browser']:.1f} s of 2 s CPU"),
     ]
-    detail = f"{sizes[1] / 1000:,.0f} kB against {sizes[0] / 1000:,.0f} kB, with {many:,} lines of CSV in it"
-    lines.append((f"size of the report of {many:,} items against {items:,}", sizes[1] / sizes[0], 1.2, detail))
-    lines.append((f"{title} as HTML", html["cpu"] / 2, 1.0, f"{html['cpu']:.1f} s of 2 s CPU"))
     for name, ratio, limit, detail in lines:
         print(json.dumps({"name": name, "ratio": ratio, "limit": limit, "detail": detail}))
     return 0 if all(ratio <= limit for _, ratio, limit, _ in lines) else 1

@@ -21,6 +21,17 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLES, PICTURES = ROOT / "reports" / "samples", ROOT / "docs" / "pictures"
 FAULTS = ("policy-second-permissive", "backups-in-same-region", "firewall-open-to-the-internet", "audit-logs-unlocked")
 OVER_A_DAY = ("BCP-01", "BCP-03", "DB-01", "ENC-01", "LOG-02", "NET-02", "RLS-01", "SDL-02", "SDL-04")
+AT_REST = """new Promise(done => {
+  let before, still = 0;
+  const look = () => {
+    const box = document.getElementById("control-NET-02"), top = box.open && box.getBoundingClientRect().top;
+    still = box.open && top === before ? still + 1 : 0;
+    before = top;
+    if (still < 10) requestAnimationFrame(look); else done();
+  };
+  document.fonts.ready.then(look);
+})"""
+"""Until the control of the picture is open and nothing moves any more."""
 PAGES = {"assessment": "PI-01", "gaps": "Summary", "isolation": "Access matrix", "trust": ""}
 """Kind → how the outline's entry begins whose page the picture shows; nothing for the first page."""
 
@@ -93,7 +104,7 @@ def pictures(page: Path, scratch: Path) -> None:
         for name, dark in (("html-light", False), ("html-dark", True)):
             browser.look(1100, 760, dark=dark)
             browser.open(f"{page.as_uri()}#control-NET-02")
-            browser.run("new Promise(done => setTimeout(done, 800))")
+            browser.run(AT_REST)
             browser.picture(PICTURES / f"{name}.png")
     finally:
         browser.close()

@@ -3,6 +3,7 @@
 #
 #   STORE     folder of bundles; on Cloud Run a mounted bucket. Nothing in it is ever changed.
 #   SCOPE     scope file                                   (compliancectl.yaml)
+#   SHARDS    folder of the shards of one run, to merge instead of collecting            (none: collects)
 #   WORK      where to work; emptied at the end            (a new temporary folder)
 #   FAIL_ON   inconclusive, deviations or never            (inconclusive)
 #   FAIL_SEVERITY   low, medium, high or critical          (low)
@@ -22,8 +23,10 @@ before="$(find "$STORE" -name '*.zip' | sort | tail -n 1)"
 
 report=(--no-report)
 if [ -n "${REPORT:-}" ]; then report=(--report "$REPORT"); fi
+command=(run)
+if [ -n "${SHARDS:-}" ]; then command=(merge "$SHARDS"/*/); fi
 code=0
-compliancectl run --scope "$scope" --output "$work/evidence" \
+compliancectl "${command[@]}" --scope "$scope" --output "$work/evidence" \
     "${report[@]}" --fail-on "${FAIL_ON:-inconclusive}" --fail-severity "${FAIL_SEVERITY:-low}" || code=$?
 bundle="$work/evidence/bundle.zip"
 if [ ! -e "$bundle" ]; then

@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-LONGEST = ("system", "cli", "report", "controls", "github", "postgres", "google", "engine", "replay")
+LONGEST = (
+    "system",
+    "cli",
+    "report",
+    "postgres",
+    "controls",
+    "github",
+    "google",
+    "period",
+    "capture",
+    "engine",
+    "replay",
+)
 """Folders that take more than 20 seconds of CPU time, the longest first."""
 
 

@@ -157,6 +157,6 @@ def _counter_example(reference: Reference, tests: Sequence[TestResult], false: i
         for item in test.deviations:
             for finding in item.findings:
                 if finding.outcome != "unknown" and reference.check in (None, finding.check):
-                    waived = f" (accepted by waiver {finding.waiver})" if finding.waiver else ""
+                    waived = f" Waiver {finding.waiver} accepts it." if finding.waiver else ""
                     return f"{false} of {total} items: {finding.sentence}{waived}"
     return f"{false} of {total} items fail."

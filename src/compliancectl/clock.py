@@ -5,7 +5,7 @@ Instants are aware and in UTC everywhere; texts are RFC 3339 with `Z`. Periods a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def now() -> datetime:
@@ -37,3 +37,9 @@ def text(instant: datetime) -> str:
     if instant.tzinfo is None:
         raise ValueError("naive datetime")
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def to_the_second(instant: datetime, *, up: bool = False) -> str:
+    """The same for people to read: without the fraction of a second; the end of a gap goes `up`, so that none is said shorter."""
+    whole = instant.replace(microsecond=0)
+    return text(whole + timedelta(seconds=1) if up and whole != instant else whole)

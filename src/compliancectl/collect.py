@@ -353,13 +353,13 @@ def _kept(run: _Run, task: Task) -> EvidenceItem | None:
 
 
 def _close(run: _Run) -> RunRecord:
-    items = store.read_items(run.folder)
-    whole = all(item.status == "collected" for item in items)
+    items = store.digested_items(run.folder)
+    whole = all(item.status == "collected" for item, _ in items)
     record = run.record.model_copy(
         update={
             "finished_at": clock.now(),
             "status": "complete" if whole else "partial",
-            "evidence": store.item_digests(run.folder, items),
+            "evidence": {item.id: digest for item, digest in items},
         }
     )
     with store.writing(run.folder):

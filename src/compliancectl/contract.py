@@ -7,7 +7,7 @@ for true, 0 for "not said".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from functools import cache
 from types import GenericAlias
@@ -61,6 +61,17 @@ class RowContract:
         """What identifies the row, as far as it can be read; for messages."""
         text = " ".join(str(row.get(column)) for column in self.table.key) or "(no key)"
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def key_reader(table: Table) -> Callable[[bytes], tuple[Any, ...]]:
+    """What reads the values of the key off a line that `RowContract.encode` gave, and nothing else of it."""
+    import msgspec
+
+    fields: list[Any] = [(name, Any) for name in table.key]
+    kind = msgspec.defstruct("Key", fields, array_like=False, dict=False)
+    decoder = msgspec.json.Decoder(kind)
+    return lambda line: msgspec.structs.astuple(decoder.decode(line))
 
 
 def _holds_time(kind: Type) -> bool:

@@ -44,6 +44,7 @@ from compliancectl.query.judge import Judgement, UnknownItem, judge
 from compliancectl.query.limits import Limits, Stopped
 from compliancectl.query.tables import EvidenceDatabase, load_tables, open_locked
 from compliancectl.query.version import engine_version
+from compliancectl.seal import names
 
 if TYPE_CHECKING:
     from compliancectl.engines.base import Engine
@@ -132,11 +133,9 @@ def evaluate(
         )
         freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
         if engine is not None:
-            (scratch / "catalog" / "engine.json").write_bytes(canonical.to_bytes(engine[1].to_json()))
+            (scratch / names.CERTIFICATE).write_bytes(canonical.to_bytes(engine[1].to_json()))
             if jobs := tuple(engine[0].jobs()):
-                (scratch / "catalog" / "engine-jobs.json").write_bytes(
-                    canonical.to_bytes(EngineJobs(jobs=jobs).to_json())
-                )
+                (scratch / names.ENGINE_JOBS).write_bytes(canonical.to_bytes(EngineJobs(jobs=jobs).to_json()))
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
         publish(scratch, run_folder)
     except OSError as error:

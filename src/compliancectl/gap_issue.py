@@ -19,10 +19,11 @@ from urllib.parse import quote
 from compliancectl import clock
 from compliancectl.errors import UsageError
 from compliancectl.export.source import Bundle
-from compliancectl.export.words import counted, line
+from compliancectl.export.words import line
 from compliancectl.markup import cell, quoted
 from compliancectl.model.result import ControlResult
 from compliancectl.notify import BAD, open_items
+from compliancectl.numbers import counted
 
 LIMIT = 65_536
 """Characters that GitHub takes as the body of an issue; counted here in UTF-16 units, which are never fewer."""

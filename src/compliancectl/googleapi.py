@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _LOGIN = "Set Application Default Credentials, for example with `gcloud auth application-default login`."
 
+_LOOKUP = "/allowedLocations"
+
 
 @dataclass(frozen=True)
 class GoogleApi:
@@ -81,6 +83,24 @@ class GoogleApi:
         return SourceFailed(f"{self.title} answered {what} with HTTP {status}", hint="Try again later.")
 
 
+def token_transport(http: requests.Session | None = None) -> Any:
+    """What google-auth sends its own requests with: for tokens, and for nothing else.
+
+    With every credential it looks up, in the background, the regions that an account is tied to, at a fixed address that
+    no endpoint of the scope moves. It does without the answer, and has no switch for it but the transport it is given.
+    """
+    from google.auth import exceptions
+    from google.auth.transport.requests import Request
+
+    class ForTokens(Request):
+        def __call__(self, url: str, *arguments: Any, **request: Any) -> Any:
+            if url.endswith(_LOOKUP):
+                raise exceptions.TransportError(f"not asked for: {url}")
+            return super().__call__(url, *arguments, **request)  # type: ignore[no-untyped-call]
+
+    return ForTokens(http)
+
+
 def connect(title: str, url: str, variable: str, scope: str, role: str) -> GoogleApi:
     """Open a service with Application Default Credentials.
 
@@ -95,4 +115,5 @@ def connect(title: str, url: str, variable: str, scope: str, role: str) -> Googl
         credentials, _ = google.auth.default(scopes=[scope])
     except (exceptions.GoogleAuthError, OSError, ValueError) as error:
         raise Denied(f"no usable Google credentials for {title}: {error}", hint=_LOGIN) from None
-    return GoogleApi(title, url, variable, AuthorizedSession(credentials, max_refresh_attempts=1), role)
+    session = AuthorizedSession(credentials, max_refresh_attempts=1, auth_request=token_transport())
+    return GoogleApi(title, url, variable, session, role)

@@ -147,3 +147,12 @@ def sparkline(values: Sequence[int]) -> str:
     """Numbers as bars: nothing at 0, the highest at the largest."""
     most = max(values, default=0)
     return "".join(" " if value <= 0 else BARS[(value * len(BARS) - 1) // most] for value in values)
+
+
+def bars(points: Sequence[tuple[str, int] | None]) -> str:
+    """The points of a line as bars: `?` where nothing was found because nothing could be judged, `·` without a run."""
+    drawn = sparkline([point[1] if point else 0 for point in points])
+    return "".join(
+        "·" if point is None else "?" if point == ("inconclusive", 0) else bar
+        for point, bar in zip(points, drawn, strict=True)
+    )

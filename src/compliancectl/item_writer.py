@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
 
 from compliancectl import canonical, clock, redaction, store
@@ -73,8 +74,12 @@ class ItemWriter:
         with store.writing(self.run):
             shutil.rmtree(self.folder, ignore_errors=True)
             self.scratch.mkdir(parents=True)
-            self._spools = {t.name: (self.scratch / f"{t.name}.jsonl").open("wb") for t in self.feed.tables}
+            self._spools = {table.name: self._spool() for table in self.feed.tables}
         return self
+
+    def _spool(self) -> SpooledTemporaryFile[bytes]:
+        """Rows as they come: of most items they are few, and wait in memory until they are sorted."""
+        return SpooledTemporaryFile(rows.SMALL, dir=str(self.scratch))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -134,8 +139,6 @@ class ItemWriter:
             OutputError: if the disk is full.
         """
         with store.writing(self.run):
-            for spool in self._spools.values():
-                spool.close()
             return tuple(self._table(table) for table in self.feed.tables)
 
     def finish(
@@ -197,8 +200,8 @@ class ItemWriter:
 
     def _table(self, table: Table) -> TableRows:
         file = self.folder / f"{table.name}.parquet"
-        spool = self.scratch / f"{table.name}.jsonl"
-        count, doubles = rows.write_parquet(table, spool, file, self.scratch, longest=self._longest)
+        with self._spools[table.name] as spool:
+            count, doubles = rows.write_parquet(table, spool, file, self.scratch, longest=self._longest)
         twice = [
             RejectedRow(reply="(rows)", key=key, path="$", message="two records share this key") for key in doubles
         ]

@@ -11,9 +11,10 @@ from email.policy import SMTP
 from compliancectl import clock
 from compliancectl.errors import UsageError
 from compliancectl.export.source import Bundle
-from compliancectl.export.words import counted, line, unjudged
+from compliancectl.export.words import line, unjudged
 from compliancectl.markup import cell, escaped, quoted
 from compliancectl.model.result import ControlOutcome, ControlResult
+from compliancectl.numbers import counted
 
 SHOWN = 5
 """Items named per control in a message; the bundle has all."""
@@ -77,7 +78,7 @@ def compare(before: Bundle, after: Bundle) -> Difference:
         system=line(f"{new.system} ({new.environment})"),
         before_run=old.run_id,
         after_run=new.run_id,
-        as_of=clock.text(new.as_of),
+        as_of=clock.to_the_second(new.as_of),
         bundle=after.sums_sha256,
         turns=tuple(turn for turn in turns if turn.before != turn.control.outcome or turn.new or turn.gone),
         removed=tuple(sorted(earlier.keys() - {control.id for control in new.controls})),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,24 +31,37 @@ class Snapshots:
     folder: Path
     tables: Mapping[str, Table]
     items: tuple[EvidenceItem, ...]
+    sources: frozenset[str]
+    """Those that the scope file of the run named."""
     _damage: dict[Path, str | None] = field(default_factory=dict)
 
     def giving(self, table: str) -> list[EvidenceItem]:
         """Every item that gave rows to `table`, or would have if it had not failed, sorted by id."""
-        return [item for item in self.items if table in self._gives(item)]
+        return self._givers.get(table, [])
+
+    @cached_property
+    def _givers(self) -> dict[str, list[EvidenceItem]]:
+        found: dict[str, list[EvidenceItem]] = {}
+        for item in self.items:
+            for table in self._gives(item):
+                found.setdefault(table, []).append(item)
+        return found
 
     def _gives(self, item: EvidenceItem) -> set[str]:
         """The tables of an item's feed. A failed item that does not say is held against all tables of its source."""
-        own = {rows.table for rows in item.tables} | set(item.gives)
-        if own:
-            return own
-        feed = {
-            rows.table
-            for other in self.items
-            if (other.collector, other.feed) == (item.collector, item.feed)
-            for rows in other.tables
-        }
-        return feed or {name for name, table in self.tables.items() if table.source == item.collector}
+        return (
+            {rows.table for rows in item.tables} | set(item.gives)
+            or self._feeds.get((item.collector, item.feed))
+            or {name for name, table in self.tables.items() if table.source == item.collector}
+        )
+
+    @cached_property
+    def _feeds(self) -> dict[tuple[str, str], set[str]]:
+        """Collector and feed → the tables that any of its items gave."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for item in self.items:
+            found.setdefault((item.collector, item.feed), set()).update(rows.table for rows in item.tables)
+        return found
 
     def rows(self, table: str) -> list[tuple[EvidenceItem, TableRows]]:
         """The Parquet files of `table`, with their items."""
@@ -70,7 +84,7 @@ class Snapshots:
         statuses = {item.status for item in items}
         problems = [problem for item in items if (problem := self._problem(item, table, frequency, as_of))]
         if not items:
-            problems = [f"{table} was not collected in this run."]
+            problems = [self._absent(table)]
         return TableUse(
             table=table,
             status=next((status for status in _WORST if status in statuses), "skipped"),
@@ -80,6 +94,11 @@ class Snapshots:
             items=tuple(item.id for item in items),
             problem=" ".join(problems) or None,
         )
+
+    def _absent(self, table: str) -> str:
+        source = self.tables[table].source if table in self.tables else table.partition(".")[0]
+        why = "" if source in self.sources else f": its scope file names no source {source}"
+        return f"{table} was not collected in this run{why}."
 
     def _problem(self, item: EvidenceItem, table: str, frequency: Frequency, as_of: datetime) -> str | None:
         if item.status != "collected":
@@ -164,6 +183,7 @@ def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
     """Read every evidence item of a run.
 
     Raises:
+        NotReadyError: as `read_run`.
         FileError: if one is damaged, or stands in another folder than its own.
     """
     items: list[EvidenceItem] = []
@@ -174,7 +194,8 @@ def read_snapshots(folder: Path, tables: Mapping[str, Table]) -> Snapshots:
                 f"This evidence calls itself {item.id}, but lies elsewhere.", hint="Collect again.", file=path
             )
         items.append(item)
-    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)))
+    sources = frozenset(use.name for use in read_run(folder).collectors)
+    return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)), sources)
 
 
 def _read(path: Path, model: type[W]) -> W:

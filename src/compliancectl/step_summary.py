@@ -8,9 +8,10 @@ from typing import Literal
 
 from compliancectl import clock
 from compliancectl.export.source import Bundle
-from compliancectl.export.words import counted, line, sentences
+from compliancectl.export.words import line, sentences
 from compliancectl.markup import cell, quoted
 from compliancectl.model.result import ControlOutcome, ControlResult
+from compliancectl.numbers import counted
 
 SIGNS: dict[ControlOutcome, str] = {"deviations": "✕", "inconclusive": "○", "no deviations": "●", "no occurrences": "–"}
 _ORDER: tuple[ControlOutcome, ...] = ("deviations", "inconclusive", "no deviations", "no occurrences")
@@ -33,7 +34,7 @@ def page(bundle: Bundle) -> str:
         text += [*_findings(control), ""]
     text += ["<details><summary>All controls</summary>", "", "| | Control | Severity | Outcome | Items |"]
     text += ["|---|---|---|---|---|", *(_row(control) for control in results.controls), "", "</details>", ""]
-    text += [f"As of {clock.text(results.as_of)}. Run {results.run_id}. Bundle `{bundle.sums_sha256}`.", ""]
+    text += [f"As of {clock.to_the_second(results.as_of)}. Run {results.run_id}. Bundle `{bundle.sums_sha256}`.", ""]
     return _cut("\n".join(text))
 
 

@@ -19,7 +19,7 @@ import fcntl
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -91,7 +91,7 @@ def read_run(folder: Path) -> RunRecord:
         raise NotReadyError(
             f"{folder} holds no run (there is no {RUN_FILE})", hint="Run `compliancectl collect` first."
         )
-    return _read(RunRecord, file)
+    return _read(RunRecord, file)[0]
 
 
 def item_id(source: str, feed: str, target: str) -> str:
@@ -110,13 +110,19 @@ def read_items(run: Path) -> tuple[EvidenceItem, ...]:
     Raises:
         FileError: if one is damaged.
     """
-    files = sorted((run / EVIDENCE).glob(f"[!.]*/[!.]*/[!.]*/{ITEM_FILE}"))
-    return tuple(sorted((_read(EvidenceItem, file) for file in files), key=lambda item: item.id))
+    return tuple(item for item, _ in digested_items(run))
 
 
-def item_digests(run: Path, items: Iterable[EvidenceItem]) -> dict[str, str]:
-    """Evidence item id → SHA-256 of its `item.json`, which in turn has the digest of every other file of the item."""
-    return {item.id: canonical.sha256_file(run / EVIDENCE / item.id / ITEM_FILE) for item in items}
+def digested_items(run: Path) -> tuple[tuple[EvidenceItem, str], ...]:
+    """All whole evidence items of a run, sorted by id, each with the SHA-256 of its `item.json`.
+
+    That file in turn has the digest of every other file of the item.
+
+    Raises:
+        FileError: if one is damaged.
+    """
+    found = [_read(EvidenceItem, file) for file in (run / EVIDENCE).glob(f"[!.]*/[!.]*/[!.]*/{ITEM_FILE}")]
+    return tuple(sorted(found, key=lambda pair: pair[0].id))
 
 
 def is_intact(run: Path, item: EvidenceItem) -> bool:
@@ -137,11 +143,13 @@ def remove_unfinished(run: Path) -> int:
 M = TypeVar("M", RunRecord, EvidenceItem)
 
 
-def _read(model: type[M], file: Path) -> M:
+def _read(model: type[M], file: Path) -> tuple[M, str]:
+    """A record, and the SHA-256 of its file."""
     from pydantic import ValidationError
 
     try:
-        return model.model_validate_json(file.read_bytes())
+        data = file.read_bytes()
+        return model.model_validate_json(data), canonical.sha256(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -18,6 +18,7 @@ OWNERS = {
     "duckdb": ["query"],
     "sqlglot": ["query", "engines"],
     "pyspark": ["engines"],
+    "py4j": ["engines"],
     "weasyprint": ["report"],
     "jinja2": ["report"],
     "typer": ["cli"],

@@ -279,11 +279,19 @@ def test_the_script_keeps_an_issue_and_says_when_it_could_not(project: Project, 
         hub.stop()
 
 
-def test_a_task_of_a_job_puts_its_part_into_the_store(project: Project) -> None:
+def test_the_tasks_of_a_job_put_their_parts_into_the_store_and_another_job_joins_them(project: Project) -> None:
     variables = {"STORE": "store", "CLOUD_RUN_EXECUTION": "nightly-7", "CLOUD_RUN_TASK_COUNT": "2"}
+    joins = {"STORE": "store/bundles", "SHARDS": "store/shards/nightly-7", "COMPLIANCECTL_SIGNING_KEY": "key.pem"}
     done = project.shell(f"{ROOT}/examples/collect-shard.sh", **variables, CLOUD_RUN_TASK_INDEX="1")
     assert done.returncode == 0, done
     assert (project.place / "store/shards/nightly-7/1/shard.json").is_file()
+    early = project.shell(f"{ROOT}/examples/capture.sh", **joins)
+    assert early.returncode == 2 and "missing: shard 1/2" in early.stderr, early
+    assert not list((project.place / "store/bundles").iterdir())
+    done = project.shell(f"{ROOT}/examples/collect-shard.sh", **variables, CLOUD_RUN_TASK_INDEX="0")
+    assert done.returncode == 0, done
+    done = project.shell(f"{ROOT}/examples/capture.sh", **joins)
+    assert done.returncode == 0 and len(list((project.place / "store/bundles").iterdir())) == 1, done
 
 
 def test_the_step_that_pushes_to_the_branch_adds_and_never_replaces(project: Project) -> None:

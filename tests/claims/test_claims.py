@@ -76,7 +76,7 @@ def test_every_status_follows_from_the_results(run: Path, call: Call) -> None:
 def test_a_contradiction_shows_the_item_that_contradicts(run: Path, call: Call) -> None:
     out = call("claims", run, "--status", "contradicted").out
     assert "✕ TST-02  1 of 3 items: mixed-1.txt is not independent." in out
-    assert "✕ TST-06  1 of 2 items: accepted-1.txt is not independent. (accepted by waiver W-1)" in out
+    assert "✕ TST-06  1 of 2 items: accepted-1.txt is not independent. Waiver W-1 accepts it." in out
     assert "“all hold”" not in out
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("pyspark", "py4j", "compliancectl.engines")
+NAMES = ("pyspark", "py4j", "google.cloud.bigquery", "compliancectl.engines")
 ALONE = """\
 import json, sys
 {before}
@@ -39,13 +39,19 @@ def test_no_stage_knows_of_another_engine(finished, mine, stage: str) -> None:
     }[stage]
     ended, said = alone(*arguments)
     assert ended == {"code": 0, "found": []}, said
-    assert "spark" not in said.lower()
+    assert "spark" not in said.lower() and "bigquery" not in said.lower()
 
 
-@pytest.mark.parametrize("lock", ["runtime.lock", "dev.lock"])
-def test_no_lock_but_its_own_installs_it(lock: str) -> None:
+@pytest.mark.parametrize(
+    ("lock", "absent"),
+    [
+        ("runtime.lock", {"pyspark", "py4j", "google-cloud-bigquery"}),
+        ("dev.lock", {"pyspark", "py4j"}),  # the client of BigQuery is tested before a stand-in
+    ],
+)
+def test_no_lock_but_its_own_installs_it(lock: str, absent: set[str]) -> None:
     packages = {line.partition("==")[0] for line in (ROOT / "requirements" / lock).read_text().splitlines()}
-    assert "duckdb" in packages and not packages & {"pyspark", "py4j"}
+    assert "duckdb" in packages and not packages & absent
 
 
 def test_who_asks_for_it_without_it_is_told_what_to_install(tmp_path: Path) -> None:

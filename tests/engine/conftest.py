@@ -15,7 +15,15 @@ import pytest
 from compliancectl import canonical
 from compliancectl.engines import Settings, open_engine
 from compliancectl.engines.base import Engine
-from compliancectl.model.evidence import Completeness, EvidenceItem, RejectedRow, RunRecord, TableRows, Window
+from compliancectl.model.evidence import (
+    CollectorUse,
+    Completeness,
+    EvidenceItem,
+    RejectedRow,
+    RunRecord,
+    TableRows,
+    Window,
+)
 from compliancectl.model.table import BOOL, INT, TEXT, TIME, Column, ListOf, Table, struct
 from compliancectl.query.syntax import quote, typed_literal
 
@@ -215,7 +223,10 @@ class Run:
             tool_version="0",
             python="3",
             platform="test",
-            collectors=(),
+            collectors=tuple(
+                CollectorUse(name=name, distribution="test", version="1")
+                for name in sorted({id.partition("/")[0] for id in self.items})
+            ),
             feeds=(),  # type: ignore[arg-type]
             evidence={
                 id: canonical.sha256_file(self.folder / "evidence" / id / "item.json") for id in sorted(self.items)

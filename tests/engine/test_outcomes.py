@@ -271,6 +271,12 @@ def test_evidence_that_cannot_be_relied_on_is_inconclusive_and_says_why(name: st
     assert test.tables[0].problem == test.reason
 
 
+def test_a_source_that_the_scope_does_not_name_is_said(world: World) -> None:
+    test = world.test()
+    said = "test.database was not collected in this run: its scope file names no source test."
+    assert (test.outcome, test.reason, test.items_path) == ("inconclusive", said, None)
+
+
 def test_a_table_that_nobody_collected_is_inconclusive(world: World) -> None:
     world.run.add("test.backup", [])
     test = world.test()

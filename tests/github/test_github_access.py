@@ -149,6 +149,40 @@ def test_pending_invitations_and_no_address_that_was_invited(start):
     assert b"new-001" in kept and b"elsewhere.example" not in kept
 
 
+def test_invitations_to_single_repositories_archived_ones_too(start):
+    def invited(n, login, **more):
+        return {
+            "id": n,
+            "login": login,
+            "permission": "read",
+            "created": "2026-01-01T00:00:00Z",
+            "by": "chen-wei",
+            **more,
+        }
+
+    def change(github):
+        github["repositories"]["website"]["invitations"] = [invited(n, "bruno-keller") for n in range(1, 121)]
+        github["repositories"]["old-quiz-engine"]["invitations"] = [
+            invited(200, None),
+            invited(201, "chen-wei", expired=True),
+        ]
+
+    run = start(change).collect("repository_invitation")
+    rows = run.by("repository_invitation", "id")
+    assert len(rows) == 124  # two of them are the handbook's
+    assert run.only.completeness.items == 124
+    assert (rows[120]["repository"], rows[120]["login"], rows[120]["expired"]) == ("website", "bruno-keller", False)
+    assert (rows[200]["repository"], rows[200]["login"], rows[200]["inviter"]) == ("old-quiz-engine", None, "chen-wei")
+    assert rows[201]["expired"] is True
+
+
+def test_invitations_to_a_repository_that_may_not_be_read_are_unknown(start):
+    hub = start(lambda github: github.update(denied_permissions=[f"administration {ORG}/website"]))
+    item = hub.collect("repository_invitation").only
+    assert (item.status, item.cause) == ("partial", "permission")
+    assert "administration=read" in f"{item.reason} {item.hint}"
+
+
 def test_which_repositories_may_use_a_group_of_runners(start):
     def change(github):
         old = {"id": 9, "name": "old", "visibility": "selected", "public": False, "repositories": ["website"]}

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from compliancectl.cli.console import CollectView
+from compliancectl.collect import Event
 from compliancectl.collectors.base import Reply
 from compliancectl.collectors.github.estimate import Estimate
 
@@ -59,3 +63,22 @@ def test_a_collection_says_how_far_it_is(start):
     assert all(note.endswith("left") for note in notes if "pull requests" in note and "100 %" not in note)
     assert "service-001: commits, 100 of 120 (83 %), less than a minute left" in notes
     assert {(event.feed, event.target) for event in said} == {("github.changes", "larkspur-learning/service-001")}
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_line_below_the_bar_always_has_room_for_the_estimate(width):
+    told = "study-companion: pull requests, 12,300 of 100,000 (12 %), about 41 min left"
+    console = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
+    view = CollectView(console)
+    view.tell(Event("planned", "github.changes", "larkspur-learning/study-companion"))
+    view.tell(Event("started", "github.changes", "larkspur-learning/study-companion"))
+    with console.capture() as before:
+        console.print(view.progress.get_renderable())
+    view.tell(Event("note", "github.changes", "larkspur-learning/study-companion", note=told))
+    with console.capture() as after:
+        console.print(view.progress.get_renderable())
+    label = "github.changes larkspur-learning/study-companion"
+    assert before.get().splitlines()[1].strip() == label
+    bar, line = after.get().splitlines()
+    assert "0/1" in bar
+    assert line.strip() == (told if width == 80 else f"{label} {told}")

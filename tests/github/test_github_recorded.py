@@ -34,6 +34,7 @@ WHERE: dict[str, tuple[str, dict[str, Any]]] = {
     r"/orgs/[^/]+/members": ("members", {**NOBODY, "role": "member"}),
     r"/orgs/[^/]+/outside_collaborators": ("members", {**NOBODY, "role": "outside_collaborator"}),
     r"/orgs/[^/]+/invitations": ("invitations", {}),
+    r"/repos/[^/]+/[^/]+/invitations": ("repository_invitations", {"repository": "r"}),
     r"/repos/[^/]+/[^/]+/actions/runners": ("repository_runners", {"repository": "r"}),
     r"/repos/[^/]+/[^/]+/hooks": ("hooks", {"repository": "r"}),
     r"/repos/[^/]+/[^/]+/keys": ("deploy_keys", {"repository": "r"}),
@@ -52,6 +53,7 @@ EXPECTED = {
     "github.hook": 2,
     "github.invitation": 3,
     "github.member": 5,
+    "github.repository_invitation": 1,
     "github.repository_runners": 8,
     "github.secret_alert": 5,
 }

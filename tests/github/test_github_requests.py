@@ -44,6 +44,7 @@ def test_many_repositories_share_requests(grown):
         "GET /repos/rulesets/rule-suites",
         "GET /repos/activity",
         "GET /repos/hooks",
+        "GET /repos/invitations",
         "GET /repos/environments",
         "GET /repos/code-scanning/analyses",
     }

@@ -10,7 +10,8 @@ import pytest
 from compliancectl import clock, load, plugins
 from compliancectl.cli import app
 from compliancectl.collectors.base import Context, Diagnosis
-from compliancectl.collectors.github import collector
+from compliancectl.collectors.github import client, collector
+from compliancectl.collectors.github.doctor import NEEDED_FOR
 from compliancectl.errors import FileError
 from compliancectl.model.evidence import Window
 from compliancectl.sandbox.run import environment
@@ -55,6 +56,8 @@ def test_doctor_says_which_permission_is_missing_and_how_to_grant_it(hub):
     assert f"security settings of {ORG}/lesson-editor" in bad
     assert f"security settings of {ORG}/infrastructure" not in bad
     assert "secret_scanning_alerts" in lines["secret alerts"].fix
+    assert "github.secret_alert" in lines["secret alerts"].fix
+    assert "github.repository_invitation" in lines[f"invitations to {ORG}/lesson-editor"].fix
     assert all(lines[subject].fix for subject in bad)
 
 
@@ -64,6 +67,16 @@ def test_doctor_says_what_only_an_owner_sees(hub):
     assert lines["second factors of members"].outcome != "ok"
     assert "owner" in lines["second factors of members"].fix
     assert "owner" in lines[f"organisation {ORG}"].fix
+
+
+def test_doctor_tries_something_for_every_table(hub):
+    named = {name for names in NEEDED_FOR.values() for name in names.split()}
+    assert {f"github.{name}" for name in named} == {table.name for table in collector.tables}
+    subjects = set(doctor(hub)) - {"credentials"}
+    for start in NEEDED_FOR:
+        assert any(subject.startswith(start) for subject in subjects), start
+    for subject in subjects:
+        assert [start for start in NEEDED_FOR if subject.startswith(start)], subject
 
 
 def test_doctor_without_a_token_says_so_and_stops(hub):
@@ -122,3 +135,19 @@ def test_doctor_says_what_the_newer_tables_lack(hub):
     assert {subject: lines[subject].outcome for subject in wanted} == dict.fromkeys(wanted, "missing")
     assert "tokens_app" in lines["access tokens of members"].fix
     assert "Deployments" in lines["deployments of study-companion"].fix
+
+
+def test_proxy_and_certificates_come_from_the_environment_and_nothing_from_netrc(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/company.pem")
+    http = client.session("https://github.example/api/v3")
+    assert http.proxies["https"] == "http://proxy.example:3128"
+    assert (http.verify, http.trust_env) == ("/etc/ssl/company.pem", False)
+    monkeypatch.setenv("NO_PROXY", "github.example")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    http = client.session("https://github.example/api/v3")
+    assert (dict(http.proxies), http.verify) == ({}, True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socketserver
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,3 +130,23 @@ def test_the_name_of_an_account_is_checked(box: Box) -> None:
         plugins.collector("gcp").collector.config.model_validate(
             {"projects": [PROD], "impersonate": "ann@larkspur.example"}
         )
+
+
+def test_nothing_is_sent_anywhere_but_to_the_endpoints(box: Box) -> None:
+    """google-auth looks up the regions of an account, in the background and at an address that no option moves."""
+    reached: list[str] = []
+
+    class Proxy(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            reached.append(self.rfile.readline().decode())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{proxy.server_address[1]}"
+        env = {"HTTPS_PROXY": address, "NO_PROXY": "127.0.0.1,localhost"}
+        assert box.collect("gcp.bucket", projects=[PROD], env=env).item("buckets").status == "collected"
+        for thread in threading.enumerate():
+            if type(thread).__module__.startswith("google.auth"):
+                thread.join()
+        proxy.shutdown()
+    assert reached == []

@@ -66,7 +66,7 @@ def test_history_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[st
     assert app.run(["history", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "TST-01   ●✕✕●✕  Branches are protected  turned 3 times" in said
-    assert "TST-03   ●●●○●" in said and "5 runs, 2026-03-01T02:00:00Z to 2026-03-05T02:00:00.250000Z" in said
+    assert "TST-03   ●●●○●" in said and "5 runs, 2026-03-01T02:00:00Z to 2026-03-05T02:00:00Z\n" in said
     assert app.run(["history", str(folder), "--format", "json", "--control", "TST-03", "--since", "2026-03-03"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert [run["run_id"] for run in data["runs"]] == ["run-2", "run-3", "run-4"]
@@ -79,6 +79,24 @@ def test_trend_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[str]
     assert app.run(["trend", str(folder), "--format", "json"]) == 0
     branches = json.loads(capsys.readouterr().out)[0]
     assert [point["open"] for point in branches["points"]] == [0, 2, 5, 0, 1]
+
+
+def test_a_control_that_came_later_and_could_not_be_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    private = keys.new_key(tmp_path / "keys").private
+    controls = [daily.write_control(tmp_path, id) for id in ("TST-01", "TST-02")]
+    for number in range(2):
+        day = daily.Day(
+            tmp_path / "run" / str(number),
+            START + timedelta(number),
+            f"run-{number}",
+            Window(start=START, end=START + timedelta(1)),
+        )
+        day.add("git.branch", [{"resource": "main", "protected": True}])
+        daily.judge(day, controls[: number + 1])
+        daily.seal(day, tmp_path / "bundles" / str(number), private)
+    assert app.run(["history", str(tmp_path / "bundles")]) == app.run(["trend", str(tmp_path / "bundles")]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "TST-02" in line]
+    assert [line.split()[1] for line in lines] == ["·○", "·?│"] and "turned 0 times" in lines[0]
 
 
 def test_a_bad_run_is_not_lost_between_good_ones(folder: Path) -> None:

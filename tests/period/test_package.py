@@ -278,8 +278,11 @@ def test_the_report_tells_the_period(made: Made, sample: Path) -> None:
 
 
 def test_the_same_in_html(made: Made, sample: Path) -> None:
-    out = made.place / "type2.html"
-    assert app.run(["report", "type2", str(made.package), "--html", "--sample", str(sample), "-o", str(out)]) == 0
+    out, brand = made.place / "type2.html", made.place / "brand"
+    brand.mkdir()
+    (brand / "brand.yaml").write_text('accent: "#7a1f5c"\n')
+    more = ["--html", "--sample", str(sample), "--brand", str(brand)]
+    assert app.run(["report", "type2", str(made.package), *more, "-o", str(out)]) == 0
     text = out.read_text()
     for part in ("Controls over a period", 'id="continuity"', "at most 2 days", "Compensating controls", "=Work"):
         assert part in text

@@ -1,4 +1,4 @@
-"""The simulated year: the period says exactly what was planted, and nothing else. Ten days of it are in `make test`."""
+"""The simulated year: the period says exactly what was planted, and nothing else. Eight days of it are in `make test`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from compliancectl.model.ledger import Coverage
 from compliancectl.model.period import Period, PeriodControl, PeriodTest
 
 PLANS = [
-    pytest.param(yearly.TEN_DAYS, id="ten-days"),
+    pytest.param(yearly.EIGHT_DAYS, id="eight-days"),
     pytest.param(yearly.YEAR, id="year", marks=[pytest.mark.year, pytest.mark.timeout(7200)]),
 ]
 

@@ -34,7 +34,7 @@ def test_what_the_company_declares_is_what_is_guessed(box, whole, suggest):
     code, text = suggest(whole(box))
     (said,) = load(text)["databases"]
     assert code == 0
-    assert said["app_roles"][0] == "app"
+    assert said["app_roles"] == ["app"]
     assert said["tenant_keys"][0] == "organization_id"
     assert said["tenant_root"] == "public.organizations"
     assert said["tenant_key_of"] == {"public.organizations": "id"}

@@ -20,6 +20,7 @@ from schema import faults
 
 from compliancectl import canonical
 from compliancectl.cli import app
+from compliancectl.model.certificate import Certificate, CertifiedControl, EngineJobs
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import running
 from compliancectl.seal import keys
@@ -201,6 +202,48 @@ def test_another_version_says_what_differs_and_why(
     assert found["made_with"]["version"] == "0.0.7"
     (why,) = {d["why"] for stage in found["stages"] for d in stage["differences"]}
     assert "made with compliancectl 0.0.7" in why and "made with duckdb 0.1, replayed with duckdb" in why
+
+
+def on_another_engine(run: Path) -> None:
+    """As if another engine had answered, with its certificate and its jobs beside the controls."""
+    results = json.loads((run / "results/results.json").read_bytes())
+    granted = tuple(
+        CertifiedControl(id=c["id"], sha256=c["sha256"], tables_sha256="0" * 64, worlds=9, differing=0)
+        for c in results["controls"]
+    )
+    made = Certificate(
+        engine="spark 4.3.0", translator="sqlglot 30.0.0", reference="duckdb 2", tool_version="0", controls=granted
+    )
+    (run / "catalog/engine.json").write_bytes(canonical.to_bytes(made.to_json()))
+    (run / "catalog/engine-jobs.json").write_bytes(canonical.to_bytes(EngineJobs(jobs=()).to_json()))
+    name = "spark 4.3.0 through sqlglot 30.0.0, judged on duckdb 2"
+    for file in ("results/results.json", "catalog/config.json"):
+        change_json(run / file, lambda v: v.update(engine=name))
+
+
+def test_what_another_engine_answered_is_derived_again_on_duckdb(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = replayed(forged(runs, tmp_path, on_another_engine), capsys)
+    assert (code, found["verdict"]) == (3, "reproduced in other bytes"), differences(found)
+    assert {file: kind for file, (kind, _) in differences(found).items()} == dict.fromkeys(
+        ("results/results.json", "catalog/config.json"), "bytes"
+    )
+    (why,) = {d["why"] for stage in found["stages"] for d in stage["differences"]}
+    assert "made with spark 4.3.0 through sqlglot 30.0.0" in why and "replayed with duckdb" in why
+
+
+def test_what_another_engine_answered_wrongly_is_found(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(run: Path) -> None:
+        on_another_engine(run)
+        drop_an_item(run)
+
+    code, found = replayed(forged(runs, tmp_path, wrong), capsys)
+    assert (code, found["verdict"]) == (4, "differs")
+    wrongly = [file for file, (kind, _) in differences(found).items() if kind == "content"]
+    assert len(wrongly) == 2 and wrongly[0].startswith("results/items/") and wrongly[1] == "results/results.json"
 
 
 def test_a_collector_that_is_not_installed_leaves_the_answer_open(

@@ -170,7 +170,7 @@ def evidence(
         "status": status,
         "reason": reason,
         "cause": None if whole else "permission",
-        "hint": None if whole else "Grant roles/cloudsql.viewer to the reader.",
+        "hint": None if whole else "Grant `roles/cloudsql.viewer` to the reader.",
         "principal": principal,
         "requested_at": when,
         "completed_at": when + timedelta(seconds=2),
@@ -401,6 +401,7 @@ def mixed() -> RunSpec:
             ],
             severity="critical",
             satisfies={"soc2": ("CC6.1", "CC6.6"), "gdpr": ("32(1)(b)",), "ferpa": ("99.31(a)(1)(ii)",)},
+            remediation="Run `gcloud sql instances patch`, then `compliancectl collect`.",
         ),
         ControlSpec(
             "BCP-01",
@@ -419,7 +420,7 @@ def mixed() -> RunSpec:
                     ran=False,
                     status="denied",
                     evidence=("gcp/public_bindings/larkspur-logs",),
-                    reason="gcp.public_binding was not collected from larkspur-logs: permission denied",
+                    reason="gcp.public_binding was not collected from larkspur-logs: nobody ran `gcloud services enable`",
                     problem="Permission cloudasset.assets.searchAllIamPolicies was denied on larkspur-logs",
                 ),
             ],
@@ -439,15 +440,22 @@ def mixed() -> RunSpec:
                             sentence="Pull request 311 was merged without an approval by another person.",
                             author="bruno-keller",
                             approvals=0,
+                            merged="2026-10-02T09:00:00Z",
                         ),
                         item(
                             "larkspur-learning/study-companion#312",
                             "unknown",
                             sentence="The author of pull request 312 is not known.",
                             author=None,
+                            merged="2026-10-03T09:00:00Z",
                         ),
                         *[
-                            item(f"larkspur-learning/study-companion#{n}", author="chen-wei", approvals=1)
+                            item(
+                                f"larkspur-learning/study-companion#{n}",
+                                author="chen-wei",
+                                approvals=1,
+                                merged=f"2026-09-{n % 30 + 1:02}T09:00:00Z",
+                            )
                             for n in range(100, 180)
                         ],
                     ],

@@ -126,6 +126,10 @@ def test_ten_thousand_items_are_searched(browser, build, tmp_path) -> None:
     assert status(browser) == "1 of 2 controls, 1 of 10,001 items"
 
 
+LANDED = "new Promise(done => { let n = 6; const next = () => n-- ? requestAnimationFrame(next) : done(); next(); })"
+"""Six frames on: a deep link has come to rest."""
+
+
 def test_the_filter_is_part_of_the_address(page, mixed) -> None:
     choose(page, severity="critical", text="app-db")
     address = page.run("location.href")
@@ -141,8 +145,15 @@ def test_a_deep_link_opens_what_it_leads_to(page, mixed) -> None:
     assert page.run("document.querySelector('#control-T-01').open")
     assert page.run(f"document.getElementById('{anchor}').checkVisibility()")
     assert "needle-4711" in page.run("document.activeElement.textContent")
+    page.look(900, 700)  # so narrow that the bar of filters has several lines
     page.open(f"{mixed.as_uri()}#control-DB-01")
     assert page.run("[...document.querySelectorAll('details[open]')].map(d => d.id)") == ["control-DB-01"]
+    page.run(LANDED)
+    assert page.run(
+        "document.querySelector('#control-DB-01').getBoundingClientRect().top"
+        " - document.querySelector('.filters').getBoundingClientRect().bottom"
+    ) == pytest.approx(12, abs=2)
+    page.look()
 
 
 def test_deep_links_stay_the_same_in_the_next_report(build, tmp_path) -> None:

@@ -206,7 +206,7 @@ def test_every_kind_is_a_tagged_archival_pdf_that_never_judges(company, tmp_path
 def test_claims_say_what_stands_behind_each(said) -> None:
     text = said("claims")
     assert (
-        "1 of 6 statements is supported by this evidence. 1 is contradicted, 2 are not shown, 1 is announced for later and 1 is nothing that evidence can decide."
+        "1 of 6 statements is supported by this evidence. 1 is contradicted, 2 are not shown, 1 is announced for later and 1 is beyond what evidence can decide."
         in text
     )
     assert "Instance app-db has a public address." in text
@@ -219,12 +219,34 @@ def test_trust_repeats_only_what_is_shown_and_nothing_internal(said, company, tm
     assert "backed up every day" in text
     assert "A certificate is coming" in text
     assert (
-        "Of 6 registered statements, 1 is supported. 2 were not shown by this assessment, 1 cannot be decided by evidence, and evidence contradicts 1"
+        "Of 6 registered statements, 1 is supported. 1 is announced for later. 2 were not shown by this assessment, 1 cannot be decided by evidence, and evidence contradicts 1"
         in text
     )
     for inner in ("not exposed", "nothing is open", "weather", "BCP-01", "app-db", "larkspur-prod", "E-0", "owner"):
         assert inner not in text, inner
     assert render("trust", company, tmp_path / "t.pdf").pages <= 2
+
+
+def test_what_a_waiver_accepts_is_marked_as_contradicting(said, build) -> None:
+    spec = full(build)
+    spec.controls[0].tests = [build.test("no-public-path", build.instances(3, "waived"))]
+    text = said("claims", build.write(spec))
+    assert re.search(r"C-1 .*? ✗ Contradicted .*? ✗ DB-01 3 of 3 items: .*? Waiver W-7 accepts it\.", text)
+
+
+def test_trust_keeps_to_two_pages_and_counts_what_has_no_room(build, tmp_path) -> None:
+    line = '  - {{id: C-{0}, text: "Promise {0}, which is about as long as a sentence on a page", page: security, section: Part {1}, testable: automatic, controls: [BCP-01]}}\n'
+    claims = "pages:\n  security: {title: Security}\nclaims:\n" + "".join(line.format(n, n // 9) for n in range(200))
+    spec = replace(full(build), claims=claims)
+    before = write_at(build, spec, AS_OF - timedelta(days=40))
+    record = render("trust", build.write(spec), tmp_path / "t.pdf", earlier=(before,), paper="Letter")
+    text = " ".join(" ".join(page.extract_text().split()) for page in pypdf.PdfReader(record.path).pages)
+    shown = text.count("Promise ")
+    assert record.pages == 2 and 40 < shown < 200 and text.count("since 15 October 2026") == shown
+    assert f"{200 - shown} more are supported as well" in text
+    assert "since" not in " ".join(
+        p.extract_text() for p in pypdf.PdfReader(render("trust", build.write(spec), tmp_path / "u.pdf").path).pages
+    )
 
 
 def test_gaps_say_what_changed_and_what_ends(said, company, build) -> None:
@@ -276,7 +298,20 @@ def test_a_finding_that_comes_back_is_called_so_and_a_lost_test_is_not_called_fi
     text = said("gaps", write_at(build, blind, AS_OF), earlier=(middle, old))
     assert "Out of sight" not in text  # it was closed in the assessment before
     text = said("gaps", write_at(build, blind, AS_OF), earlier=(old,))
-    assert re.search(r"Fixed 0 Nothing\..*?Out of sight 2 .*?Instance app-db has a public address", text)
+    assert re.search(r"Out of sight 2 .*?Instance app-db has a public address", text)
+    assert "Nothing is new, regressed or fixed." in text
+
+
+def test_of_a_check_that_was_open_before_only_the_new_items_are_new(said, build) -> None:
+    now = full(build)
+    more = [build.item(f"//cloudsql/{n}", "fail", sentence=f"Instance {n} has a public address.") for n in ("b", "c")]
+    now.controls[0].tests[0].items += more
+    text = said("gaps", build.write(now), earlier=(write_at(build, full(build), AS_OF - timedelta(days=9)),))
+    assert re.search(r" 2 new 0 regressed 0 fixed ", text)
+    assert re.search(
+        r"Nothing is regressed or fixed\. New 2 DB-01 Instance [bc] has a public address\. and 1 more", text
+    )
+    assert "; 2 new . 3 of 6 items in test no-public-path" in text
 
 
 def test_isolation_shows_the_matrix_and_what_would_mend_it(said) -> None:
@@ -412,6 +447,19 @@ def test_a_brand_that_cannot_be_used_says_why_and_where(company, tmp_path, said,
         render("trust", company, tmp_path / "a.html", form="html", brand=brand(tmp_path / "brand", said, **files))
     assert message in str(error.value)
     assert not (tmp_path / "a.html").exists()
+
+
+def test_the_guide_names_every_block() -> None:
+    reports, guide = Path(__file__).parents[2] / "reports", Path(__file__).parents[2] / "docs" / "reports.md"
+    rows = dict(re.findall(r"^\| `?([\w ]+)`? \| (.*) \|$", guide.read_text(), re.MULTILINE))
+    said = {kind: set(re.findall(r"`(\w+)`", rows.get(kind, ""))) for kind in KINDS}
+    every = set(re.findall(r"`(\w+)`", rows["every kind"]))
+    assert every == set(re.findall(r"{% block (\w+) %}", (reports / "shared" / "document.html.j2").read_text()))
+    for kind in KINDS:
+        assert (
+            said[kind]
+            == set(re.findall(r"{% block (\w+) %}", (reports / kind / "template.html.j2").read_text())) - every
+        )
 
 
 def test_a_brand_folder_has_to_exist(company, tmp_path) -> None:

@@ -167,6 +167,27 @@ def change_json(path: Path, change) -> None:
     path.write_bytes(canonical.to_bytes(value))
 
 
+CERTIFICATE = "catalog/engine.json"
+
+
+def on_another_engine(folder: Path, engine: str = "spark 4.3.0 through sqlglot 30.0.0", **changes: object) -> None:
+    """Let the results be another engine's, with a certificate; `changes` are of the certificate's only entry."""
+    from compliancectl import canonical
+    from compliancectl.model.certificate import Certificate, CertifiedControl
+
+    (control,) = json.loads((folder / "results/results.json").read_bytes())["controls"]
+    given = {"id": control["id"], "sha256": control["sha256"], "tables_sha256": "0" * 64, "worlds": 3, "differing": 0}
+    made = Certificate(
+        engine="spark 4.3.0",
+        translator="sqlglot 30.0.0",
+        reference="duckdb 1.4.0",
+        tool_version="0.1.0",
+        controls=(CertifiedControl.model_validate({**given, **changes}),),
+    )
+    (folder / CERTIFICATE).write_bytes(canonical.to_bytes(made.to_json()))
+    change_json(folder / "results/results.json", lambda v: v.update(engine=f"{engine}, judged on duckdb 1.4.0"))
+
+
 INSIDER = {
     "a reply is not the one of its record": lambda b: (b / tamper.RAW).write_bytes(b"{}"),
     "a reply is left out": lambda b: (b / tamper.RAW).unlink(),
@@ -186,6 +207,16 @@ INSIDER = {
     "the results are left out": lambda b: (b / "results/results.json").unlink(),
     "run.json is left out": lambda b: (b / "run.json").unlink(),
     "a partial item in a complete run": lambda b: change_json(b / tamper.ITEM, lambda v: v.update(status="partial")),
+    "another engine answered without a certificate": lambda b: (on_another_engine(b), (b / CERTIFICATE).unlink()),
+    "another engine answered than the certified one": lambda b: on_another_engine(b, "spark 9.9 through sqlglot 30.0.0"),
+    "the certificate is of another state of the control": lambda b: on_another_engine(b, sha256="1" * 64),
+    "the certificate is of another control": lambda b: on_another_engine(b, id="BCP-02"),
+    "the certified engine answered otherwise": lambda b: on_another_engine(b, differing=1),
+    "the certified engine was never asked": lambda b: on_another_engine(b, worlds=0),
+    "the certificate is none": lambda b: (on_another_engine(b), (b / CERTIFICATE).write_bytes(b"{}")),
+    "a certificate lies beside results of no other engine": lambda b: (
+        on_another_engine(b), change_json(b / "results/results.json", lambda v: v.update(engine="duckdb 1.4.0"))
+    ),
 }  # fmt: skip
 
 
@@ -194,6 +225,25 @@ def test_records_that_contradict_the_files_are_noticed_even_when_signed(sealed, 
     found = insider(sealed, tmp_path, INSIDER[name])
     assert found.exit_code == 4
     assert found.failure is not None and found.failure.step == VerifyStep.RECORDS, found.failure
+
+
+def test_results_of_another_engine_verify_with_its_certificate(sealed, tmp_path: Path) -> None:
+    def restated(folder: Path) -> bytes:
+        on_another_engine(folder)
+        tamper.resum(folder)
+        files = tamper.listed(folder)
+
+        def change(value) -> None:
+            size = sum((folder / name).stat().st_size for name in files)
+            value["predicate"]["totals"].update(files=len(files), bytes=size)
+            for source in value["predicate"]["inputs"]:
+                source["digest"]["sha256"] = files[source["name"]]
+
+        return tamper.restate(folder, change)
+
+    assert insider(sealed, tmp_path, restated).verdict == "verified"
+    (tmp_path / "bundle" / CERTIFICATE).unlink()
+    assert verify(tmp_path / "bundle", trust=trusting(sealed), subset_ok=True).failure is None
 
 
 @pytest.mark.parametrize("field", ["evidenceItems", "incompleteItems", "files", "bytes"])

@@ -151,19 +151,20 @@ class Day:
         window: Window | None = None,
         denied: str | None = None,
         rejected: Iterable[RejectedRow] = (),
+        target: str = "larkspur",
     ) -> None:
         """Add one evidence item; a denied one holds no rows."""
         source, name = table.split(".")
-        item_folder = self.folder / "evidence" / source / f"{name}s" / "larkspur"
+        item_folder = self.folder / "evidence" / source / f"{name}s" / target
         item_folder.mkdir(parents=True)
         kept = () if denied else (_table(item_folder, table, found, tuple(rejected)),)
         at = self.finished - timedelta(minutes=1)
         item = EvidenceItem(
-            id=f"{source}/{name}s/larkspur",
+            id=f"{source}/{name}s/{target}",
             collector=source,
             collector_version="1",
             feed=f"{source}.{name}s",
-            target="larkspur",
+            target=target,
             system="Test",
             endpoint="https://source.example",
             environment="production",

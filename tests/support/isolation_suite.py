@@ -76,9 +76,9 @@ DECLARED: dict[str, dict[str, Any]] = {
         "contexts": {"a": {"tenant": "tenant_a", "role": "tenant_a"}, "b": {"tenant": "tenant_b", "role": "tenant_b"}},
     },
 }
-DECLARED["_deep"] = DECLARED[""]
+DECLARED["_deep"] = DECLARED["_wide"] = DECLARED[""]
 """Family of variants → what the scope says of it; `variants<family>.yaml` and `base<family>.sql` hold the rest."""
-BASES = {"_deep": ""}
+BASES = {"_deep": "", "_wide": ""}
 """Family → whose base it begins with, when not its own."""
 
 

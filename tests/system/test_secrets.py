@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,3 +63,11 @@ def test_the_demo_leaves_what_it_says(demo: Path) -> None:
     assert (demo / "bundle.zip").is_file()
     assert (demo / "reports" / "assessment.pdf").read_bytes().startswith(b"%PDF-1.7")
     assert (demo / "compliancectl.yaml").is_file()
+
+
+def test_what_the_demo_leaves_is_judged_again(demo: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(demo / "run", tmp_path / "run")
+    scope = str(demo / "compliancectl.yaml")
+    assert app.run(["evaluate", str(run), "--scope", scope, "--only", "PRIV-08"]) == 0, (
+        "the waiver is there, and is needed"
+    )

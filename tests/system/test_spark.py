@@ -23,11 +23,18 @@ def test_the_whole_company_is_judged_alike(
     shutil.rmtree(tmp_path / "run" / "results")
     spark = open_engine("spark", Settings(master="local[2]", brief=True))
     try:
-        certificate = certify(spark, healthy.project.selected, healthy.project.catalogue.tables)
         with capsys.disabled():
+            certificate = certify(
+                spark,
+                healthy.project.selected,
+                healthy.project.catalogue.tables,
+                progress=lambda name: print(name, end=" ", flush=True),
+            )
             print()
             for control in certificate.controls:
                 print(f"{control.id:<9} duckdb {control.worlds:>4}  spark {control.worlds - control.differing:>4}")
+            worlds = sum(control.worlds for control in certificate.controls)
+            print(f"{len(certificate.certified)} of {len(certificate.controls)} controls, {worlds} answers on each")
         assert [c.differences for c in certificate.controls if c.differing] == []
         found = pipeline.evaluate_stage(healthy.project, tmp_path / "run", healthy.results.as_of, (spark, certificate))
     finally:

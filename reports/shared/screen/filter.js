@@ -3,6 +3,17 @@
   const $ = (selector, from = document) => from.querySelector(selector);
   const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 
+  // What is scrolled to stands below the bar of filters, which has one line or several.
+  const clearance = () => {
+    const bar = form && getComputedStyle(form).position === "sticky" ? form.offsetHeight : 0;
+    document.documentElement.style.scrollPaddingTop = `${bar + 12}px`;
+  };
+  // At once, and again when what was not laid out yet has its height: a smooth way would end beside it.
+  const land = (target, again) => {
+    target.scrollIntoView({ behavior: "instant" });
+    if (again) requestAnimationFrame(() => land(target, again - 1));
+  };
+
   // A link to something inside a closed or filtered entry opens it.
   const reveal = () => {
     const id = decodeURIComponent(location.hash.slice(1));
@@ -10,7 +21,7 @@
     if (!target) return;
     if (target.closest("[hidden]")) clear();
     for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-    target.scrollIntoView();
+    land(target, 3);
     const focus = $("summary, a[href]", target) || target;
     focus.focus({ preventScroll: true });
   };
@@ -101,5 +112,7 @@
   addEventListener("beforeprint", () => { closed = $$("details:not([open])"); closed.forEach((box) => { box.open = true; }); });
   addEventListener("afterprint", () => closed.forEach((box) => { box.open = false; }));
   addEventListener("hashchange", reveal);
+  addEventListener("resize", clearance);
+  clearance();
   reveal();
 })();

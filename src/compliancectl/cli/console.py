@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from compliancectl.collect import Event
 
@@ -49,11 +50,6 @@ def safe(text: str) -> str:
     from rich.markup import escape
 
     return escape(printable(text))
-
-
-def counted(value: int, noun: str, plural: str | None = None) -> str:
-    """`1 control`, `25 controls`, `2 weaknesses`."""
-    return f"{value} {noun}" if value == 1 else f"{value} {plural or noun + 's'}"
 
 
 _CODES = {"green": "32", "red": "31", "yellow": "33", "dim": "2"}
@@ -99,20 +95,28 @@ class CollectView:
     def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+        view = self
+
+        class Bar(Progress):
+            def get_renderables(self) -> Iterator[RenderableType]:
+                yield from super().get_renderables()
+                yield view.line()
+
         self.console = console
         self.live = console.is_terminal
-        self.progress = Progress(
+        self.note = ("", "")
+        """What goes on: feed and target, and what the collector says of it."""
+        self.progress = Bar(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("[dim]{task.fields[note]}"),
             TimeElapsedColumn(),
             console=console,
             transient=True,
             disable=not self.live,
         )
-        self.task = self.progress.add_task("collecting", total=0, note="")
+        self.task = self.progress.add_task("collecting", total=0)
         self.total = self.done = self.short = 0
         self.hints: set[str] = set()
         """Hints that were printed: one is enough for all feeds that fail for the same reason."""
@@ -123,11 +127,20 @@ class CollectView:
             self.total += 1
             self.progress.update(self.task, total=self.total)
         elif event.kind in ("started", "note"):
-            self.progress.update(self.task, note=f"{event.feed} {event.target} {event.note}")
+            self.note = (f"{event.feed} {event.target}", event.note)
         elif event.item is not None:
             self.done += 1
             self.progress.update(self.task, completed=self.done)
             self._line(event)
+
+    def line(self) -> Text:
+        """What goes on, below the bar. Where there is no room for all of it, what a collector says comes first."""
+        from rich.text import Text
+
+        label, note = self.note
+        whole = printable(f"{label} {note}".strip())
+        text = whole if len(whole) <= self.console.width or not note else printable(note)
+        return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
     def shortfall(self) -> None:
         """Say what a collection that is not whole means."""

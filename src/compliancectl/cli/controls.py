@@ -76,7 +76,7 @@ def show(id: Annotated[str, typer.Argument(help="Control id.")], folder: Extra =
 @app.command(epilog="Example: compliancectl controls check my-controls/ && compliancectl controls test my-controls/")
 def check(files: Files = None) -> int:
     """Check control files without any data: form, names, SQL, types. Exit code 2 when anything is wrong."""
-    from compliancectl.cli.console import counted
+    from compliancectl.numbers import counted
     from compliancectl.query.checking import check_all
 
     found, chosen, problems = _load(files)
@@ -93,8 +93,8 @@ def test(files: Files = None) -> int:
     The null probe sets each field that a passing example reads to NULL, in turn: the item must still be there, and must
     not pass. Exit code 1 when an example does not come out as it says.
     """
-    from compliancectl.cli.console import counted
     from compliancectl.load.problems import raise_all
+    from compliancectl.numbers import counted
     from compliancectl.query.examples import Workbench
 
     found, chosen, problems = _load(files)
@@ -145,8 +145,8 @@ def docs(
 ) -> int:
     """Write a page of documentation for each control (Markdown), and an index of them."""
     from compliancectl import control_pages, disk, load
-    from compliancectl.cli.console import counted
     from compliancectl.cli.project import catalogue, claims_of
+    from compliancectl.numbers import counted
     from compliancectl.query.explain import tables_read
 
     found = catalogue(folder or ())

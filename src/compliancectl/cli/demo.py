@@ -98,11 +98,9 @@ def _run(company: Company, output: Path, paper: Paper) -> int:
         with console.step("starting the company on loopback"):
             sandbox = stack.enter_context(sandbox_run.running(company, home))
         stack.enter_context(sandbox_run.environment(sandbox.env))
-        shutil.copyfile(sandbox.scope_file, output / sandbox.scope_file.name)
+        scope_file = sandbox_run.leave_scope(sandbox, output)
         talk = console.talk()
-        talk.print(
-            f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {output / sandbox.scope_file.name}"
-        )
+        talk.print(f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {scope_file}")
         for fault in company.faults:
             talk.print(f"Fault: {fault.says}")
         return _assess(sandbox, output, paper)

@@ -16,6 +16,7 @@ from compliancectl.cli.checked import SignerKey, TrustFile
 from compliancectl.cli.events import LedgerFolder, LedgerKey
 from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.errors import UsageError
+from compliancectl.numbers import counted
 
 if TYPE_CHECKING:
     from compliancectl.depot import Entry, Place
@@ -164,9 +165,7 @@ def purge(
             _purge(where, entry, reason, ledger, ledger_key)
         gone += 1
         typer.echo(f"{entry.folder}  {'would be purged' if dry_run else 'purged'}")
-    typer.echo(
-        f"{console.counted(gone, 'bundle')} {'would be ' if dry_run else ''}purged, {len(found) - gone} left", err=True
-    )
+    typer.echo(f"{counted(gone, 'bundle')} {'would be ' if dry_run else ''}purged, {len(found) - gone} left", err=True)
     return 0
 
 

@@ -37,9 +37,10 @@ def history(
 ) -> int:
     """Show how each control came out, run by run: ● no deviations, ✕ deviations, ○ inconclusive, – no occurrences.
 
-    With more runs than fit on a line, each sign stands for several runs and is the worst of them. Results are read as
-    they are and not verified; `compliancectl period` verifies. What was read is kept in the cache folder
-    (XDG_CACHE_HOME), so that only new runs are read the next time. Bundles of a bucket are copied once.
+    A · stands where no run has the control. With more runs than fit on a line, each sign stands for several runs and is
+    the worst of them. Results are read as they are and not verified; `compliancectl period` verifies. What was read is
+    kept in the cache folder (XDG_CACHE_HOME), so that only new runs are read the next time. Bundles of a bucket are
+    copied once.
 
     Exit code 0; 3: a bundle of the bucket could not be read, or is not what was stored.
     """
@@ -54,7 +55,7 @@ def history(
     console, seen = out(), glance(folder, WIDTH, **asked)
     _head(seen)
     for each in seen.lines:
-        signs = "".join(_sign(*SYMBOLS[outcome]) for outcome, _ in each.points)
+        signs = "".join(_sign(*SYMBOLS[point[0]]) if point else "·" for point in each.points)
         turns = f"turned {each.turns} times" if each.turns != 1 else "turned once"
         console.print(f"  {each.control:<8} {signs}  {safe(each.title)}  [dim]{turns}[/dim]")
     return code
@@ -70,13 +71,14 @@ def trend(
 ) -> int:
     """Show how many items of each control do not pass, run by run, and where that is going.
 
-    An item that fails and one that is unknown both count. Results are read as they are and not verified.
+    An item that fails and one that is unknown both count. A ? stands where a control was inconclusive without an item to
+    count, a · where no run has it. Results are read as they are and not verified.
 
     Exit code 0; 3: a bundle of the bucket could not be read, or is not what was stored.
     """
     from compliancectl import clock
     from compliancectl.cli.console import out, safe
-    from compliancectl.history import glance, read, sparkline
+    from compliancectl.history import bars, glance, read
 
     folder, asked, code = _asked(where, control, since, cache)
     if format is Format.json:
@@ -85,7 +87,12 @@ def trend(
             {
                 "control": each.id,
                 "points": [
-                    {"run_id": p.run_id, "as_of": clock.text(p.as_of), "open": p.items.failed + p.items.unknown}
+                    {
+                        "run_id": p.run_id,
+                        "as_of": clock.text(p.as_of),
+                        "outcome": p.outcome,
+                        "open": p.items.failed + p.items.unknown,
+                    }
                     for p in each.points
                 ],
             }
@@ -97,18 +104,18 @@ def trend(
     _head(seen)
     for each in seen.lines:
         went = f"{each.first:,} → {each.last:,}, at most {each.most:,}"
-        bars = sparkline([items for _, items in each.points])
-        console.print(f"  {each.control:<8} {bars}│  {safe(each.title)}  [dim]{went}[/dim]")
+        console.print(f"  {each.control:<8} {bars(each.points)}│  {safe(each.title)}  [dim]{went}[/dim]")
     return code
 
 
 def _head(found: Overview) -> None:
     from compliancectl import clock
     from compliancectl.cli.console import out, safe
+    from compliancectl.numbers import counted
 
-    count = f"{found.runs} runs" if found.runs != 1 else "1 run"
+    count = counted(found.runs, "run")
     system = safe(found.subjects[0][1])
-    out().print(f"{system}: {count}, {clock.text(found.start)} to {clock.text(found.end)}\n")
+    out().print(f"{system}: {count}, {clock.to_the_second(found.start)} to {clock.to_the_second(found.end)}\n")
 
 
 def _asked(

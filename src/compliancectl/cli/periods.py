@@ -132,6 +132,7 @@ def _read(
     """Verify and read every bundle."""
     from compliancectl.cli import console
     from compliancectl.model.period import LedgerEntry
+    from compliancectl.numbers import counted
     from compliancectl.period.capture import Reader
     from compliancectl.seal import trust
     from compliancectl.verify import verify
@@ -140,7 +141,7 @@ def _read(
     captures: list[Capture] = []
     refused = list(found.refused)
     verdicts: dict[str, str] = {}
-    with console.step(f"verifying {console.counted(len(found.paths), 'bundle')}"):
+    with console.step(f"verifying {counted(len(found.paths), 'bundle')}"):
         for path in found.paths:
             name = path.relative_to(found.folder).as_posix()
             said = verify(path, trust=trusted)
@@ -157,12 +158,15 @@ def _read(
 
 def _show(found: Period) -> None:
     from compliancectl import clock
-    from compliancectl.cli.console import counted, out, safe
     from compliancectl.cli.console import mark as outcome
+    from compliancectl.cli.console import out, safe
+    from compliancectl.numbers import counted
 
     console = out()
     runs = counted(sum(entry.counted for entry in found.ledger), "run")
-    console.print(f"{safe(found.system)}, {clock.text(found.start)} to {clock.text(found.end)}: {runs}\n")
+    console.print(
+        f"{safe(found.system)}, {clock.to_the_second(found.start)} to {clock.to_the_second(found.end)}: {runs}\n"
+    )
     for entry in found.ledger:
         if entry.verdict == "does not verify":
             console.print(f"  [red]✕[/red] {safe(entry.bundle)} does not verify: {safe(str(entry.problem))}")
@@ -176,7 +180,7 @@ def _show(found: Period) -> None:
         _show_control(control)
     for part in found.unread:
         console.print(
-            f"  [yellow]○[/yellow] {part.table} from {clock.text(part.start)} to {clock.text(part.end)}, "
+            f"  [yellow]○[/yellow] {part.table} from {clock.to_the_second(part.start)} to {clock.to_the_second(part.end)}, "
             f"{counted(part.captures, 'capture')}: {safe(part.problem)}"
         )
 
@@ -189,15 +193,17 @@ def _show_control(control: PeriodControl) -> None:
     for reason in control.reasons:
         console.print(f"           [yellow]○[/yellow] {safe(reason)}")
     for gap in control.missed:
-        console.print(f"           – no capture from {clock.text(gap.start)} to {clock.text(gap.end)}")
+        console.print(
+            f"           – no capture from {clock.to_the_second(gap.start)} to {clock.to_the_second(gap.end)}"
+        )
     for change in control.changes:
-        console.print(f"           ~ {change.kind} since {clock.text(change.at)}")
+        console.print(f"           ~ {change.kind} since {clock.to_the_second(change.at)}")
     for test in control.tests:
         for item in test.deviations[:SHOWN]:
             lasted = "" if item.hours is None else f", {item.hours} h" + ("" if item.until else ", still open")
             console.print(
                 f"           [red]✕[/red] {safe(item.resource)}: {safe(item.sentence)} "
-                f"[dim]{clock.text(item.first)}{lasted}[/dim]"
+                f"[dim]{clock.to_the_second(item.first)}{lasted}[/dim]"
             )
         if len(test.deviations) > SHOWN:
             console.print(f"             and {len(test.deviations) - SHOWN} more deviations of {test.id}")

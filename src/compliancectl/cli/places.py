@@ -70,9 +70,9 @@ def _folder(where: str, since: datetime, cache: Path | None) -> Bundles:
 def _bucket(where: str, since: datetime, cache: Path | None) -> Bundles:
     from compliancectl import disk
     from compliancectl.cli import console
-    from compliancectl.cli.console import counted
     from compliancectl.depot import gcs
     from compliancectl.depot.mirror import mirror
+    from compliancectl.numbers import counted
     from compliancectl.period.kind import is_packed
 
     bucket, prefix = gcs.address(where)

@@ -223,7 +223,8 @@ def _plain(summary: Summary) -> dict[str, Any]:
 
 
 def _print(summary: Summary) -> None:
-    from compliancectl.cli.console import counted, out, safe, talk
+    from compliancectl.cli.console import out, safe, talk
+    from compliancectl.numbers import counted
 
     console = out()
     counts = (

@@ -14,6 +14,7 @@ from compliancectl.cli.checked import BundlePath, SignerKey, TrustFile
 from compliancectl.cli.events import LedgerFolder, LedgerKey, enter
 from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.errors import FileError, UsageError, VerifyError
+from compliancectl.numbers import counted
 
 if TYPE_CHECKING:
     from compliancectl.model.evidence import EvidenceItem
@@ -133,7 +134,7 @@ def check(
     places = [(i.id, entry) for i in found.items for entry in i.pseudonyms if entry.pseudonym == said.pseudonym]
     typer.echo(f"● {said.pseudonym} stands for the {places[0][1].kind} {console.printable(opened[1])!r}")
     for id, entry in places:
-        typer.echo(f"  {console.counted(entry.count, 'time')} in {console.printable(id)}")
+        typer.echo(f"  {counted(entry.count, 'time')} in {console.printable(id)}")
     return 0
 
 
@@ -157,7 +158,7 @@ def destroy(
         raise UsageError("it is not said which openings to destroy", hint="Give --value, --pseudonym, or --all.")
     gone = redaction.destroy(openings, lambda o: all or o.value in (value or ()) or o.pseudonym in (pseudonym or ()))
     missing = {*(value or ()), *(pseudonym or ())} - {part for o in gone for part in (o.value, o.pseudonym)}
-    typer.echo(f"{console.counted(len(gone), 'opening')} destroyed")
+    typer.echo(f"{counted(len(gone), 'opening')} destroyed")
     if missing:
         raise UsageError(f"there was none of {', '.join(sorted(missing))}", hint="Look for another spelling.")
     return 0

@@ -53,8 +53,8 @@ def new(
     login roles of PostgreSQL, and IAM grants of Google Cloud are reviewed, as far as the snapshot has them.
     """
     from compliancectl import canonical, disk
-    from compliancectl.cli.console import counted
     from compliancectl.errors import OutputError
+    from compliancectl.numbers import counted
     from compliancectl.reviews import assign, sheets
 
     if output.exists() and any(output.iterdir()):
@@ -221,7 +221,8 @@ def _answers(folder: Path, campaign: Campaign) -> tuple[list[Decision], list[Fau
 
 
 def _print(found: Review) -> None:
-    from compliancectl.cli.console import counted, out, safe
+    from compliancectl.cli.console import out, safe
+    from compliancectl.numbers import counted
 
     console = out()
     console.print(f"[bold]{safe(found.organization)}[/bold]  access on {found.collected_at:%Y-%m-%d %H:%M} UTC")

@@ -65,7 +65,7 @@ def roadmap(
 
 def _when(milestone: Milestone) -> str:
     """`in 120 days`, `60 days ago`, `reached 2026-09-05`."""
-    from compliancectl.cli.console import counted
+    from compliancectl.numbers import counted
 
     if milestone.state == "reached":
         return f"reached {milestone.done}"
@@ -90,7 +90,8 @@ _MARKS = {
 
 
 def _print(found: Roadmap, gaps: dict[str, Gap]) -> None:
-    from compliancectl.cli.console import counted, out, safe
+    from compliancectl.cli.console import out, safe
+    from compliancectl.numbers import counted
 
     console = out()
     console.print(f"[bold]{safe(found.organization)} · {safe(found.system)} · {safe(found.environment)}[/bold]")
@@ -117,8 +118,8 @@ def _print(found: Roadmap, gaps: dict[str, Gap]) -> None:
 
 
 def _markdown(found: Roadmap, gaps: dict[str, Gap]) -> str:
-    from compliancectl.cli.console import counted
     from compliancectl.gap_formats import escape
+    from compliancectl.numbers import counted
 
     lines = [
         f"# Roadmap: {escape(found.organization)}, {escape(found.system)} ({escape(found.environment)})",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from compliancectl.cli.console import counted, mark, out, safe
+from compliancectl.cli.console import mark, out, safe
 from compliancectl.model.result import ControlResult, Counts, Results, TableUse, TestResult
+from compliancectl.numbers import counted
 
 ORDER = ("deviations", "inconclusive", "no deviations", "no occurrences")
 SHOWN = 5
@@ -86,13 +87,16 @@ def _unread(use: TableUse) -> str:
 
 def _show_unread(results: Results) -> None:
     """Say once why tables cannot be relied on: many tests may read the same one."""
-    problems = {
-        use.table: use.problem for c in results.controls for t in c.tests for use in t.tables if use.problem is not None
-    }
-    if problems:
+    unread = {use.table: use for c in results.controls for t in c.tests for use in t.tables if use.problem is not None}
+    if unread:
         out().print("\n  What could not be judged by, and why:")
-    for table, problem in sorted(problems.items()):
-        out().print(f"  [yellow]○[/yellow] {table}: {safe(problem)}")
+    for table, use in sorted(unread.items()):
+        out().print(f"  [yellow]○[/yellow] {table}: {safe(str(use.problem))}")
+    if any(not use.items for use in unread.values()):
+        out().print(
+            "    For what nobody collected: name its source in the scope file, choose the controls that apply with"
+        )
+        out().print("    controls.only, or say under controls.disabled why one does not.")
 
 
 def _show_waivers(results: Results) -> None:
@@ -108,7 +112,7 @@ def _show_left_out(results: Results) -> None:
     for control in results.disabled:
         out().print(f"  – {control.id} is disabled: {safe(control.reason)}  [dim]{safe(control.title)}[/dim]")
     for entry in results.left_out:
-        criteria = counted(len(entry.criteria), "criterion").replace("criterions", "criteria")
+        criteria = counted(len(entry.criteria), "criterion", "criteria")
         out().print(f"  – {criteria} of {entry.framework} left out: {safe(entry.reason)}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from compliancectl.engines import bigquery_rules as lists
 from compliancectl.engines.bigquery_rules import built, refuse
+from compliancectl.engines.translate import matches_once
 
 _ZONE = r"r'(:\d\d(?:\.\d+)?) ?(?:Z|[+-]\d\d(?::?\d\d)?)$'"
 _PART = "IF(@text IS NULL, NULL, COALESCE(SPLIT(@text, @mark)[SAFE_OFFSET(@index)], ''))"
@@ -139,8 +140,8 @@ def _replace(node: Any) -> Any:
 
     flags, pattern = node.args.get("modifiers"), node.expression
     every = flags is not None and "g" in flags.name
-    anchored = isinstance(pattern, exp.Literal) and (pattern.name.startswith("^") or pattern.name.endswith("$"))
-    if not (every or anchored):
+    once = isinstance(pattern, exp.Literal) and matches_once(pattern.name)
+    if not (every or once):
         raise refuse("regexp_replace() of the first match alone", "Add 'g', or begin the pattern with ^.")
     made = "REGEXP_REPLACE(@text, @pattern, @new)"
     return built(made, text=node.this, pattern=_pattern(node, "modifiers"), new=node.args["replacement"])

@@ -17,7 +17,7 @@ from compliancectl.errors import FileError, UsageError
 from compliancectl.model.certificate import Certificate, CertifiedControl, Difference
 from compliancectl.model.control import Control
 from compliancectl.model.table import Table
-from compliancectl.query.answers import answer
+from compliancectl.query.answers import answer, answer_sql
 from compliancectl.query.bind import Bound
 from compliancectl.query.examples import Workbench, prepared
 from compliancectl.query.given import Rows, leaves, replaced
@@ -110,19 +110,26 @@ def _control(bench: Workbench, engine: Engine, control: Control, tables: Mapping
     worlds, differences = 0, []
     examples = list(prepared(bench, control))
     engine.declare({name: tables[name] for _, bound, _ in examples for name in bound.tables}, {})
-    for called, bound, rows in examples:
+    alike: dict[tuple[str, str], list[tuple[str, Bound, Rows]]] = {}
+    for example in examples:  # of one test at one time, with the same parameters: they ask the same
+        alike.setdefault((example[1].test.id, answer_sql(example[1])), []).append(example)
+    for mine in alike.values():
+        bound = mine[0][1]
         try:
             engine.prepare(bound)
         except Refused as refused:
-            where = f"{control.file}:{bound.test.population_line}, {called}"
-            differences.append(Difference(where=where, what=refused.message))
-            worlds += 1
+            where = f"{control.file}:{bound.test.population_line}, "
+            differences += [Difference(where=where + called, what=refused.message) for called, _, _ in mine]
+            worlds += len(mine)
             continue
-        asked = list(_worlds(called, bound, rows, tables))
+        asked = [world for called, _, rows in mine for world in _worlds(called, bound, rows, tables)]
         worlds += len(asked)
         for world, theirs in zip(asked, engine.worlds(bound, tables, asked), strict=True):
             ours = _ours(bench, bound, world)
-            if (what := _difference(ours, theirs)) is not None:
+            if _difference(ours, theirs) is None:
+                continue
+            (alone,) = engine.worlds(bound, tables, [world])  # it was asked together with others, and that may be why
+            if (what := _difference(ours, alone)) is not None:
                 differences.append(Difference(where=world.name, what=what))
     return CertifiedControl(
         id=control.id,

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compliancectl.engines import spark_session, spark_worlds
 from compliancectl.engines import translate as sql
 from compliancectl.engines.base import Answer, EngineFailed, Settings, World
 from compliancectl.engines.spark_rules import rules
+from compliancectl.engines.spark_session import failures, sentence
 from compliancectl.engines.spark_types import ddl, of_duckdb
 from compliancectl.errors import UsageError
 from compliancectl.model.table import Table
-from compliancectl.query.answers import answer_sql
+from compliancectl.query.answers import answer_sql, count_answer
 from compliancectl.query.bind import Bound
 from compliancectl.query.syntax import Refused
 
@@ -38,18 +39,6 @@ _SMALL = {
 }
 """For questions of a few rows: compiling each one, or a job for each side of a join, takes longer than answering it."""
 
-_BRIEF = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
-"""For a session of such questions: Java's second compiler would not earn back what it takes."""
-
-_SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.timestampType": "TIMESTAMP_NTZ",
-    "spark.sql.ansi.enabled": "true",
-    "spark.sql.caseSensitive": "false",
-}
-
 
 class Spark:
     """A Spark session of our own."""
@@ -65,16 +54,11 @@ class Spark:
             ) from error
         self._version = f"spark {pyspark.__version__}"
         self._scratch = tempfile.TemporaryDirectory(prefix="compliancectl-spark-")
-        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # each error is reported by us, once
         try:
-            with _java_writes_to(Path(self._scratch.name) / "java.log"):
-                self.session = _session(settings, Path(self._scratch.name))
-        except Exception as error:
+            self.session = spark_session.started(settings, Path(self._scratch.name))
+        except UsageError:
             self._scratch.cleanup()
-            raise UsageError(
-                f"Spark does not start: {_first_line(error)}",
-                hint="It needs Java 17 (JAVA_HOME, or `java` on the path) and a master that answers.",
-            ) from error
+            raise
 
     def version(self) -> str:
         """`spark 4.3.0`."""
@@ -90,12 +74,21 @@ class Spark:
 
     def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Path]]) -> None:
         """Temporary views over the Parquet files, with the declared columns in the declared order."""
-        for name, table in tables.items():
-            frame = _empty(self.session, table)
-            if files.get(name):
-                read = self.session.read.schema(frame.schema).parquet(*(str(path.resolve()) for path in files[name]))
-                frame = read.select([f"`{column.name}`" for column in table])
-            frame.createOrReplaceTempView(sql.view_name(name))
+        try:
+            with failures():
+                for name, table in tables.items():
+                    self._declare(name, table, [str(path.resolve()) for path in files.get(name, ())])
+        except EngineFailed as failed:
+            raise UsageError(
+                f"Spark cannot take the tables: {failed}", hint="Ask again, or judge on duckdb."
+            ) from failed
+
+    def _declare(self, name: str, table: Table, files: Sequence[str]) -> None:
+        frame = _empty(self.session, table)
+        if files:
+            read = self.session.read.schema(frame.schema).parquet(*files)
+            frame = read.select([f"`{column.name}`" for column in table])
+        frame.createOrReplaceTempView(sql.view_name(name))
 
     def prepare(self, bound: Bound) -> None:
         """Analysis only: names, functions and types."""
@@ -104,18 +97,24 @@ class Spark:
         try:
             self.session.sql(self._question(bound))
         except PySparkException as error:
-            raise Refused(f"Spark does not accept the SQL: {_first_line(error)}", "Write it in plainer SQL.") from error
+            raise Refused(f"Spark does not accept the SQL: {sentence(error)}", "Write it in plainer SQL.") from error
 
     def answer(self, bound: Bound, out: Path) -> None:
         """Run a test on the declared tables."""
-        with _failures():
-            self.session.sql(self._question(bound)).write.mode("error").parquet(str(out))
+        from pyspark.sql import Observation, functions
+
+        seen = Observation()
+        with failures():
+            frame = self.session.sql(self._question(bound))
+            frame.observe(seen, functions.count(functions.lit(1)).alias("items")).write.mode("error").parquet(str(out))
+            items = int(seen.get["items"])
+        arrived(items, out)
 
     def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
         """Answer a test once for each world: all in one job, or several, or one by one, as far as Spark takes them."""
         question = self._question(bound)
         with self._small():
-            if len(worlds) > 1 and (found := self._together(bound, question, tables, worlds)) is not None:
+            if len(worlds) > 1 and (found := self._together(bound, tables, worlds)) is not None:
                 return found
             batches = [worlds[start : start + _BATCH] for start in range(0, len(worlds), _BATCH)]
 
@@ -143,42 +142,34 @@ class Spark:
 
     def close(self) -> None:
         """Stop the session."""
-        self.session.stop()
+        with suppress(EngineFailed), failures():
+            self.session.stop()
         self._scratch.cleanup()
 
     def _question(self, bound: Bound) -> str:
         """The translated SQL, with each column of exactly the type that DuckDB gives it."""
-        inner = self.translate(answer_sql(bound))
-        columns = [f"CAST(`{name}` AS {of_duckdb(kind)}) AS `{name}`" for name, kind in bound.columns.items()]
-        checks = [f"CAST(`__c{n}` AS BOOLEAN) AS `__c{n}`" for n in range(len(bound.checks))]
-        return f"SELECT {', '.join(columns + checks)} FROM (\n{inner}\n)"
+        return _typed(bound, self.translate(answer_sql(bound)))
 
     def _together(
-        self, bound: Bound, question: str, tables: Mapping[str, Table], worlds: Sequence[World]
+        self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]
     ) -> list[Answer | EngineFailed] | None:
-        """All worlds in one question, each row beside the number of its world.
-
-        None if Spark does not take it: to the right of an outer join, a table may not depend on the world.
-        """
-        from pyspark.errors import PySparkException
-
-        shadows = []
+        """All worlds in one question, each row beside the number of its world; None if Spark does not take it so."""
+        try:
+            text = spark_worlds.together(bound.tables, answer_sql(bound), lambda inner: _typed(bound, inner))
+        except spark_worlds.NotTogether:
+            return None
+        self.session.range(len(worlds)).createOrReplaceTempView(spark_worlds.WORLDS)
         for m, name in enumerate(bound.tables):
             rows = [{"__world": n, **_plain(row)} for n, world in enumerate(worlds) for row in world.rows.get(name, ())]
-            kind = ddl(tables[name], bound)
-            text = f"SELECT /*+ COALESCE(1) */ inline(from_json(:rows, 'array<STRUCT<`__world`: INT, {kind[7:]}>'))"
-            self.session.sql(text, args={"rows": json.dumps(rows)}).createOrReplaceTempView(f"__worlds_{m}")
-            shadows.append(
-                f"`{sql.view_name(name)}` AS (SELECT * EXCEPT (`__world`) FROM `__worlds_{m}` "
-                "WHERE `__world` = `__w`.`id`)"
+            given = f"array<STRUCT<`__world`: BIGINT, {ddl(tables[name], bound)[7:]}>"
+            frame = self.session.sql(
+                f"SELECT /*+ COALESCE(1) */ inline(from_json(:rows, '{given}'))", args={"rows": json.dumps(rows)}
             )
-        text = (
-            f"SELECT `__w`.`id`, `__q`.* FROM range({len(worlds)}) AS `__w`, "
-            f"LATERAL (WITH {', '.join(shadows)}\n{question}\n) AS `__q`"
-        )
+            frame.createOrReplaceTempView(spark_worlds.rows_of(m))
         try:
-            return [*_by_world(self.session.sql(text).collect(), len(worlds))]
-        except PySparkException:
+            with failures():
+                return [*_by_world(self.session.sql(text).collect(), len(worlds))]
+        except EngineFailed:
             return None
 
     def _answers(
@@ -202,9 +193,15 @@ class Spark:
                 )
                 shadows.append(f"`{sql.view_name(name)}` AS ({given_rows})")
             parts.append(f"SELECT {n} AS `__world`, * FROM (WITH {', '.join(shadows)}\n{question}\n)")
-        with _failures():
+        with failures():
             rows = self.session.sql("\nUNION ALL\n".join(parts), args=given).collect()
         return _by_world(rows, len(worlds))
+
+
+def _typed(bound: Bound, inner: str) -> str:
+    columns = [f"CAST(`{name}` AS {of_duckdb(kind)}) AS `{name}`" for name, kind in bound.columns.items()]
+    checks = [f"CAST(`__c{n}` AS BOOLEAN) AS `__c{n}`" for n in range(len(bound.checks))]
+    return f"SELECT {', '.join(columns + checks)} FROM (\n{inner}\n)"
 
 
 def _by_world(rows: Sequence[Any], count: int) -> list[Answer]:
@@ -214,55 +211,24 @@ def _by_world(rows: Sequence[Any], count: int) -> list[Answer]:
     return answers
 
 
-def _session(settings: Settings, scratch: Path) -> SparkSession:
-    from pyspark.sql import SparkSession
+def arrived(items: int, out: Path) -> None:
+    """Hold what lies in the folder of an answer against what Spark counted while it wrote.
 
-    builder = SparkSession.builder.appName("compliancectl").master(settings.master)
-    local = {}
-    if settings.master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        local = {
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.host": "127.0.0.1",
-            "spark.local.dir": str(scratch),
-            "spark.sql.shuffle.partitions": "4",
-        }
-    brief = _BRIEF if settings.brief else {}
-    for name, value in {**_SETTINGS, **brief, "spark.sql.warehouse.dir": str(scratch / "warehouse"), **local}.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
+    Executors on other machines may write to a folder of that name which is not this one; Spark does not notice.
 
-
-@contextmanager
-def _java_writes_to(log: Path) -> Iterator[None]:
-    """Java inherits standard error when it starts, and would fill the terminal with its own messages."""
-    kept = os.dup(2)
-    try:
-        with log.open("wb") as file:
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    Raises:
+        EngineFailed: items are missing, so nothing may be concluded from those that are there.
+    """
+    here = count_answer(out)
+    if here != items:
+        raise EngineFailed(
+            f"There are {items} items on Spark, but {here} of them are here: its executors must share this machine's "
+            "folders."
+        )
 
 
 def _empty(session: SparkSession, table: Table) -> DataFrame:
     return session.sql(f"SELECT inline(from_json('[]', 'array<{ddl(table)}>'))")
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except PySparkException as error:
-        raise EngineFailed(f"Spark did not finish: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().split("\n")[0].partition(" SQLSTATE:")[0]
-    return text.rstrip(".;") + "."
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from compliancectl.engines import spark_lists
 from compliancectl.engines.java_regex import PLAIN, to_java
 from compliancectl.engines.spark_lists import refused
+from compliancectl.engines.translate import matches_once
 
 _SAME = (
     "And Or Not Xor Case If Cast TryCast Coalesce Nullif Greatest Least Exists "
@@ -131,8 +132,7 @@ def _replace(node: Any) -> Any:
     pattern, new, modifiers = _text(node.expression), _text(node.args.get("replacement")), node.args.get("modifiers")
     if pattern is None or new is None or "\\" in new or "$" in new:
         raise refused("regexp_replace() of what is not written out, or with groups")
-    once = pattern.startswith("^") and "|" not in pattern and "(?" not in pattern
-    if not (once and modifiers is None) and _text(modifiers) != "g":
+    if not (modifiers is None and matches_once(pattern)) and _text(modifiers) != "g":
         raise refused("regexp_replace() of the first match", "Begin the pattern with ^, or replace all: 'g'.")
     return exp.Anonymous(
         this="regexp_replace", expressions=[node.this, exp.Literal.string(to_java(pattern)), exp.Literal.string(new)]

@@ -6,6 +6,7 @@ certification, example by example: a rule that is missing shows as a difference 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ def translator() -> str:
     return f"sqlglot {version('sqlglot')}"
 
 
-def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
+def translate(
+    sql: str, dialect: str, rules: Callable[[Any], Any], finish: Callable[[Any], Any] = lambda tree: tree
+) -> str:
     """SQL of DuckDB's dialect in another one.
 
     Args:
@@ -35,6 +38,7 @@ def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
         dialect: sqlglot's name of the other dialect.
         rules: replaces a node of the syntax tree by what means the same there. What is below the node has been
             replaced already, and what it returns is not looked at again.
+        finish: changes the whole tree once it has been through the rules.
 
     Raises:
         Refused: it cannot be translated.
@@ -43,13 +47,25 @@ def translate(sql: str, dialect: str, rules: Callable[[Any], Any]) -> str:
 
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
-        tree = _upwards(tree.transform(as_evidence_table), rules)
+        tree = finish(_upwards(tree.transform(as_evidence_table), rules))
         return str(tree.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE))
     except RecursionError:
         raise Refused("The SQL nests too deeply to be translated.", "Write it flatter.") from None
     except sqlglot.errors.SqlglotError as error:
         said = str(error).split("\n")[0].rstrip(".")
         raise Refused(f"The SQL cannot be translated: {said}.", "Write it in plainer SQL.") from error
+
+
+def matches_once(pattern: str) -> bool:
+    """Whether a pattern matches at most once in any text: it stands at one end, and has no other way to match.
+
+    At the end it must begin with a letter that is not optional: nothing could be matched once more behind a match.
+    """
+    if "|" in pattern or "(?" in pattern:
+        return False
+    body = pattern.removesuffix("$")
+    ends = body != pattern and (len(body) - len(body.rstrip("\\"))) % 2 == 0
+    return pattern.startswith("^") or (ends and re.match(r"[^\\.\[\](){}*+?^$](?![*?{])", pattern) is not None)
 
 
 def _upwards(tree: Any, rules: Callable[[Any], Any]) -> Any:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from xml.etree import ElementTree as Xml
 
 from compliancectl.export.source import Bundle
-from compliancectl.export.words import counted, line, unjudged, visible
+from compliancectl.export.words import line, unjudged, visible
 from compliancectl.model.result import CheckResult, ControlResult, TestResult
+from compliancectl.numbers import counted
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

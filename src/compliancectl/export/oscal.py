@@ -15,9 +15,10 @@ from typing import Any, BinaryIO
 
 from compliancectl import clock
 from compliancectl.export.source import Bundle
-from compliancectl.export.words import counted, line, sentences, uid, visible
+from compliancectl.export.words import line, sentences, uid, visible
 from compliancectl.model.control import MAX_AGE_HOURS
 from compliancectl.model.result import ControlResult, ItemResult, TestResult
+from compliancectl.numbers import counted
 
 NAMESPACE = "https://compliancectl.dev/ns/oscal"
 VERSIONS = ("1.2.1", "1.1.3")

@@ -50,8 +50,3 @@ def unjudged(test: TestResult) -> str | None:
     if rejected or not any(check.unknown for check in test.checks):
         return test.reason or "Items of the population could not be judged."
     return None
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 item`, `2 items`, `3,400 items`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

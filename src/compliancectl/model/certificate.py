@@ -6,6 +6,8 @@ from typing import Literal
 
 from compliancectl.model.base import Model, Wire
 
+_JUDGED = ", judged on "
+
 
 class Difference(Model):
     """One answer that was another."""
@@ -53,6 +55,21 @@ class Certificate(Wire):
     def certified(self) -> tuple[str, ...]:
         """Ids of the controls by which the engine may judge."""
         return tuple(control.id for control in self.controls if control.granted)
+
+    def names(self, engine: str) -> bool:
+        """Whether it is about the engine, and the translator, that results name as the one that answered."""
+        return answered(engine) is not None and engine.startswith(answered_by(self.engine, self.translator, ""))
+
+
+def answered_by(engine: str, translator: str, judge: str) -> str:
+    """How results name two engines, of which one answered and the other judged by its answers."""
+    return f"{engine} through {translator}{_JUDGED}{judge}"
+
+
+def answered(engine: str) -> str | None:
+    """Of the engine that results name: the part that answered without judging; None if there is one engine only."""
+    first, judged, _ = engine.rpartition(_JUDGED)
+    return first if judged else None
 
 
 class EngineJob(Model):

@@ -14,7 +14,7 @@ that is known of was left unread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
@@ -23,6 +23,7 @@ from typing import Any
 import compliancectl
 from compliancectl import clock
 from compliancectl.errors import NotReadyError, UsageError
+from compliancectl.model.evidence import Window
 from compliancectl.model.period import (
     Change,
     LedgerEntry,
@@ -214,12 +215,15 @@ def _reasons(gone: Sequence[Any], timeline: Sequence[Stretch], tests: Sequence[P
     return tuple(said)
 
 
-def _uncovered(tests: Sequence[PeriodTest]) -> list[str]:
-    return [
-        f"{part.evidence} leaves a gap from {clock.text(gap.start)} to {clock.text(gap.end)}."
-        for part in sorted({part.evidence: part for test in tests for part in test.coverage}.values(), key=_evidence)
-        for gap in part.gaps
-    ]
+def _uncovered(tests: Sequence[PeriodTest]) -> Iterator[str]:
+    """What of the period no window of some evidence covers; items of one feed that lack the same are said together."""
+    lacking: dict[tuple[str, Window], list[str]] = {}
+    for part in sorted({part.evidence: part for test in tests for part in test.coverage}.values(), key=_evidence):
+        for gap in part.gaps:
+            lacking.setdefault((part.evidence.rpartition("/")[0], gap), []).append(part.evidence)
+    for (feed, gap), (first, *more) in lacking.items():
+        who = f"{first} and {len(more)} more of {feed} leave" if more else f"{first} leaves"
+        yield f"{who} a gap from {clock.to_the_second(gap.start)} to {clock.to_the_second(gap.end, up=True)}."
 
 
 def _unreadable(unread: int) -> list[str]:

@@ -74,5 +74,16 @@ def write_answer(bound: Bound, rows: Iterable[Sequence[Any]], out: Path) -> None
     lines.unlink()
 
 
+def count_answer(out: Path) -> int:
+    """How many items the Parquet files of an engine's answer hold; a folder without any file holds none."""
+    import duckdb
+
+    if not any(out.glob("*.parquet")):
+        return 0
+    with duckdb.connect(config={"threads": 1}) as database:
+        found = database.execute(f"SELECT count(*) FROM {text_literal(str(out / '*.parquet'))}").fetchone()
+    return int(found[0]) if found is not None else 0
+
+
 def _literals(table: Table, row: Mapping[str, Any]) -> str:
     return ", ".join(typed_literal(row.get(column.name), column.type) for column in table)

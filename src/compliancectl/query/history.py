@@ -37,19 +37,20 @@ _SEEN = """
                CAST(replace(as_of, 'Z', '') AS TIMESTAMP) AS moment
         FROM outcome {chosen}
     ), counted AS (
-        SELECT *, row_number() OVER w - 1 AS n, count(*) OVER (PARTITION BY control) AS m, lag(outcome) OVER w AS before
-        FROM whole {after} WINDOW w AS (PARTITION BY control ORDER BY moment, run_id)
+        SELECT *, dense_rank() OVER (ORDER BY moment, run_id) - 1 AS n,
+               lag(outcome) OVER (PARTITION BY control ORDER BY moment, run_id) AS before
+        FROM whole {after}
     )
     SELECT *, CASE WHEN m <= {width} THEN n ELSE ((n + 1) * {width} + m - 1) // m - 1 END AS share,
            list_position(['no occurrences', 'no deviations', 'deviations', 'inconclusive'], outcome) AS worse
-    FROM counted
+    FROM counted CROSS JOIN (SELECT max(n) + 1 AS m FROM counted)
 """
 _POINTS = """
-    SELECT control, max_by(outcome, (worse, items)), max_by(items, (worse, items)) FROM seen
-    GROUP BY control, share ORDER BY control, share
+    SELECT control, share, max_by(outcome, (worse, items)), max_by(items, (worse, items)) FROM seen
+    GROUP BY control, share
 """
 _LINES = """
-    SELECT control, max_by(title, n), count_if(before <> outcome), min_by(items, n), max_by(items, n), max(items)
+    SELECT control, max_by(title, n), count(*) FILTER (WHERE before <> outcome), min_by(items, n), max_by(items, n), max(items)
     FROM seen GROUP BY control ORDER BY control
 """
 _EMPTY = (
@@ -110,8 +111,8 @@ class Line:
 
     control: str
     title: str
-    points: tuple[tuple[str, int], ...]
-    """(outcome, items that fail or are unknown)."""
+    points: tuple[tuple[str, int] | None, ...]
+    """(outcome, items that fail or are unknown); None where no run has the control."""
     turns: int
     first: int
     last: int
@@ -149,9 +150,9 @@ def overview(
         subjects, runs, start, end = found
         if not runs:
             return None
-        points: dict[str, list[tuple[str, int]]] = {}
-        for control, outcome, items in database.execute(_POINTS).fetchall():
-            points.setdefault(control, []).append((outcome, items))
+        points: dict[str, list[tuple[str, int] | None]] = {}
+        for control, share, outcome, items in database.execute(_POINTS).fetchall():
+            points.setdefault(control, [None] * min(runs, width))[share] = (outcome, items)
         lines = tuple(
             Line(row[0], row[1], tuple(points[row[0]]), *row[2:]) for row in database.execute(_LINES).fetchall()
         )

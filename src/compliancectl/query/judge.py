@@ -69,11 +69,12 @@ def judge(
     try:
         # Sorting the columns here is half the work of sorting while the lines are written.
         database.run(f"CREATE OR REPLACE TEMP TABLE judged AS\nFROM (\n{judged}\n)\nORDER BY resource")
-        double = _double(database)
         unknown = list(extra)
         _add(database, unknown)
-        nameless, counts, checks = _totals(database, bound)
-        fault = f"The population holds {nameless} items without a resource name." if nameless else double
+        (nameless, doubles), counts, checks = _totals(database, bound)
+        fault = _double(database) if doubles else None
+        if nameless:
+            fault = f"The population holds {nameless} items without a resource name."
         lines = line_sql(bound, waivers)
         digest = _write(database, lines, out, sort=bool(unknown)) if fault is None else None
         return Judgement(
@@ -88,14 +89,12 @@ def judge(
         database.run("DROP TABLE IF EXISTS temp.judged")
 
 
-def _double(database: EvidenceDatabase) -> str | None:
+def _double(database: EvidenceDatabase) -> str:
     """Every item has a name of its own; otherwise nobody can say how many there are."""
-    doubles = database.run(
-        "SELECT resource, count(*) FROM judged GROUP BY resource HAVING count(*) > 1 ORDER BY resource LIMIT 1"
-    )
-    if not doubles:
-        return None
-    name, times = doubles[0]
+    name, times = database.run(
+        "SELECT resource, count(*) FROM judged WHERE __reason IS NULL "
+        "GROUP BY resource HAVING count(*) > 1 ORDER BY resource LIMIT 1"
+    )[0]
     return f'The population names "{name}" {times} times; each item must occur once.'
 
 
@@ -140,15 +139,21 @@ def _read_back(file: Path) -> tuple[str, bool]:
     return digest.hexdigest(), escapes
 
 
-def _totals(database: EvidenceDatabase, bound: Bound) -> tuple[int, Counts, tuple[CheckResult, ...]]:
-    """Items without a name, items by outcome, and each check's results, in one reading: most populations are small."""
+def _totals(database: EvidenceDatabase, bound: Bound) -> tuple[tuple[int, int], Counts, tuple[CheckResult, ...]]:
+    """Items without a name and with another's, items by outcome, and each check's results.
+
+    All in one reading: most populations are small.
+    """
     # `trim` only where it can matter: on a million names it costs as much as grouping them.
     blank = "resource IS NULL OR resource = '' OR (starts_with(resource, ' ') AND trim(resource) = '')"
     columns = [f"count(*) FILTER (__reason IS NULL AND ({blank}))"]
+    columns += [f"count({what} resource) FILTER (__reason IS NULL)" for what in ("", "DISTINCT")]
     columns += [f"count(*) FILTER (__outcome = '{_WRITTEN.get(name, name)}')" for name in Counts.model_fields]
     own = "__reason IS NULL AND"
     columns += [f"count(*) FILTER ({own} __s{n} = '{s}')" for n in range(len(bound.checks)) for s in _STATES]
-    nameless, *numbers = (int(str(value)) for value in database.run(f"SELECT {', '.join(columns)} FROM judged")[0])
+    nameless, named, names, *numbers = (
+        int(str(value)) for value in database.run(f"SELECT {', '.join(columns)} FROM judged")[0]
+    )
     counts = Counts(**dict(zip(Counts.model_fields, numbers, strict=False)))
     rest = iter(numbers[len(Counts.model_fields) :])
     checks = tuple(
@@ -163,7 +168,7 @@ def _totals(database: EvidenceDatabase, bound: Bound) -> tuple[int, Counts, tupl
         )
         for check in bound.checks
     )
-    return nameless, counts, checks
+    return (nameless, named - names), counts, checks
 
 
 def _deviations(database: EvidenceDatabase, lines: str) -> tuple[ItemResult, ...]:

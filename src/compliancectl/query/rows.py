@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import heapq
-import json
 import os
 import struct
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
+from compliancectl.contract import key_reader
 from compliancectl.disk import FULL
 from compliancectl.model.table import Table
 
@@ -31,14 +31,16 @@ MEMORY_LIMITS = ("64MB", "128MB", "512MB", "2GB")
 """Tried in turn: nearly every table fits the first; one with very long rows needs more."""
 
 
-def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longest: int) -> tuple[int, list[str]]:
+def write_parquet(
+    table: Table, lines: Path | IO[bytes], out: Path, scratch: Path, *, longest: int
+) -> tuple[int, list[str]]:
     """Turn JSON lines that keep the table's contract into a Parquet file, sorted by key.
 
     Rows that share a key are left out, because nobody can say which of them is so.
 
     Args:
         table: declares columns, types and key.
-        lines: the rows, one JSON object a line with every column, times in UTC.
+        lines: the rows, one JSON object a line with every column, times in UTC: a file, or a stream that is read from its start.
         out: the Parquet file to write.
         scratch: folder for DuckDB's spill files.
         longest: length of the longest line in bytes; DuckDB's buffers are made to hold it.
@@ -49,14 +51,17 @@ def write_parquet(table: Table, lines: Path, out: Path, scratch: Path, *, longes
     Raises:
         OSError: if `out` cannot be written, on a full disk for example.
     """
-    with full_disk():
-        return _in_memory_that_does(table, lines, out, scratch, longest)
+    with full_disk(), lines.open("rb") if isinstance(lines, Path) else nullcontext(lines) as stream:
+        return _in_memory_that_does(table, stream, out, scratch, longest)
 
 
-def _in_memory_that_does(table: Table, lines: Path, out: Path, scratch: Path, longest: int) -> tuple[int, list[str]]:
+def _in_memory_that_does(
+    table: Table, lines: IO[bytes], out: Path, scratch: Path, longest: int
+) -> tuple[int, list[str]]:
     import duckdb
 
-    size, buffer = lines.stat().st_size, max(longest, MIN_BUFFER)
+    size, buffer = lines.seek(0, os.SEEK_END), max(longest, MIN_BUFFER)
+    lines.seek(0)
     if size == 0:
         out.write_bytes(_empty(table))
         return 0, []
@@ -115,7 +120,7 @@ _Keyed = tuple[bytes, bytes]
 _SIZES = struct.Struct("<II")
 
 
-def _sort(table: Table, lines: Path, out: Path, scratch: Path) -> list[str]:
+def _sort(table: Table, lines: IO[bytes], out: Path, scratch: Path) -> list[str]:
     """Write the lines sorted by key, without those that share one; returns the shared keys as text, sorted."""
     doubles: set[str] = set()
     with ExitStack() as stack:
@@ -129,16 +134,15 @@ def _sort(table: Table, lines: Path, out: Path, scratch: Path) -> list[str]:
     return sorted(doubles)
 
 
-def _merged(table: Table, lines: Path, scratch: Path, stack: ExitStack) -> Iterator[_Keyed]:
+def _merged(table: Table, lines: IO[bytes], scratch: Path, stack: ExitStack) -> Iterator[_Keyed]:
     """The lines in order, from memory if they are few, else from sorted files in `scratch`."""
     files: list[Path] = []
     chunk: list[_Keyed] = []
-    kinds = _key_types(table)
-    with lines.open("rb") as stream:
-        while text := stream.readlines(CHUNK):
-            if chunk:
-                files.append(_spill(chunk, scratch / f"{table.name}.{len(files):04d}"))
-            chunk = sorted((_key(kinds, line), line) for line in text)
+    keys, read = tuple(table.column(name).type.sql for name in table.key), key_reader(table)
+    while text := lines.readlines(CHUNK):
+        if chunk:
+            files.append(_spill(chunk, scratch / f"{table.name}.{len(files):04d}"))
+        chunk = sorted((_key(keys, read(line)), line) for line in text)
     streams = [_spilled(stack.enter_context(file.open("rb"))) for file in files]
     return heapq.merge(*streams, chunk)
 
@@ -156,13 +160,8 @@ def _spilled(stream: BinaryIO) -> Iterator[_Keyed]:
         yield stream.read(key), stream.read(line)
 
 
-def _key(kinds: list[tuple[str, str]], line: bytes) -> bytes:
-    row = json.loads(line.decode())
-    return b"".join(_sortable(row[name], kind) for name, kind in kinds)
-
-
-def _key_types(table: Table) -> list[tuple[str, str]]:
-    return [(name, table.column(name).type.sql) for name in table.key]
+def _key(kinds: tuple[str, ...], values: tuple[Any, ...]) -> bytes:
+    return b"".join(_sortable(value, kind) for value, kind in zip(values, kinds, strict=True))
 
 
 def _sortable(value: Any, kind: str) -> bytes:
@@ -178,8 +177,7 @@ def _sortable(value: Any, kind: str) -> bytes:
 
 
 def _readable(table: Table, line: bytes) -> str:
-    row = json.loads(line)
-    return " ".join("-" if row[name] is None else str(row[name]) for name in table.key)
+    return " ".join("-" if value is None else str(value) for value in key_reader(table)(line))
 
 
 @contextmanager

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class WrongTypes(Exception):
-    """A Parquet file does not hold the declared columns."""
-
-
 class EvidenceDatabase:
     """A locked, read-only connection that runs one statement at a time, within limits."""
 
@@ -66,31 +62,47 @@ def load_tables(
 
     faults: dict[str, str] = {}
     with full_disk(), duckdb.connect(file, config=_settings(file.parent, limits)) as database:
+        # Each commit waits for the disk: all tables are one, and so are all views.
+        database.execute("BEGIN")
         create_tables(database, {name: tables[name] for name in sorted(rows)})
+        database.execute("COMMIT")
         for name in sorted(rows):
-            try:
-                with full_disk():
-                    for path in rows[name]:
-                        _check_types(database, tables[name], path)
-                    if rows[name]:
-                        _view(database, tables[name], rows[name])
-            except (WrongTypes, duckdb.Error) as error:
-                reason = str(error) if isinstance(error, WrongTypes) else _first_sentence(str(error))
+            if reason := _unreadable(database, tables[name], rows[name]):
                 faults[name] = f"its rows cannot be read: {reason}"
+        database.execute("BEGIN")
+        for name in sorted(rows):
+            if rows[name] and name not in faults:
+                _view(database, tables[name], rows[name])
+        database.execute("COMMIT")
     return faults
 
 
-def _check_types(database: duckdb.DuckDBPyConnection, table: Table, path: Path) -> None:
-    found = database.execute(f"SELECT * FROM {_parquet([path])} LIMIT 0").description or []
-    wanted = database.execute(f"SELECT * FROM {quote_table(table.name)} LIMIT 0").description or []
-    if {(c[0], str(c[1])) for c in found} != {(c[0], str(c[1])) for c in wanted}:
-        raise WrongTypes(f"{path.name} does not hold the declared columns of {table.name}.")
+def _unreadable(database: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[Path]) -> str | None:
+    """Why these files cannot be what the table declares, if they cannot."""
+    import duckdb
+
+    declared = _columns(database, quote_table(table.name)) if paths else set()
+    for path in paths:
+        try:
+            with full_disk():
+                if _columns(database, _parquet([path])) != declared:
+                    return f"{path.name} does not hold the declared columns of {table.name}."
+        except duckdb.Error as error:
+            return _first_sentence(str(error))
+    return None
+
+
+def _columns(database: duckdb.DuckDBPyConnection, source: str) -> set[tuple[str, str]]:
+    """Names and types of whatever can be selected from."""
+    relation = database.sql(f"SELECT * FROM {source}")  # bound, not run
+    return {(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)}
 
 
 def _view(database: duckdb.DuckDBPyConnection, table: Table, paths: Sequence[Path]) -> None:
     columns = ", ".join(quote(column.name) for column in table)
     name = quote_table(table.name)
-    database.execute(f"DROP TABLE {name}; CREATE VIEW {name} AS SELECT {columns} FROM {_parquet(paths)}")
+    database.execute(f"DROP TABLE {name}")
+    database.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {_parquet(paths)}")
 
 
 def _parquet(paths: Sequence[Path]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compliancectl.model.certificate import answered_by
+
 if TYPE_CHECKING:
     from compliancectl.engines.base import Engine
 
@@ -13,4 +15,4 @@ def engine_version(other: Engine | None = None) -> str:
     import duckdb
 
     own = f"duckdb {duckdb.__version__}"
-    return own if other is None else f"{other.version()} through {other.translator()}, judged on {own}"
+    return own if other is None else answered_by(other.version(), other.translator(), own)

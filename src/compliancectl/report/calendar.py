@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from compliancectl.model.evidence import Window
@@ -72,48 +73,77 @@ class Calendar:
     """What is read out instead of the figure."""
 
 
-def days(items: Sequence[Mapping[str, Any]], start: date, end: date) -> Days | None:
-    """The items by day; None when they are not of a kind that has one.
+class Tally:
+    """Takes the items of a population one by one and counts them by day, for each value that may be the date.
 
-    Args:
-        items: every item of a population, as its line of JSON has it.
-        start: the first day of the observation period.
-        end: its last.
+    Which values may be is settled by the first item that counts; most populations have none, and cost nothing after it.
     """
-    judged = [item for item in items if item["outcome"] != "excluded"]
-    found: dict[str, list[date]] = {}
-    for name in sorted({name for item in judged[:1] for name in item.get("observed", ())}):
-        values = [_day(item.get("observed", {}).get(name)) for item in judged]
-        known = [value for value in values if value is not None]
-        inside = sum(start <= value <= end for value in known)
-        if len(known) == len(judged) and inside * 10 >= len(judged) * 9 and len(set(known)) >= FEWEST:
-            found[name] = known
-    if not found:
-        return None
-    column = max(sorted(found), key=lambda name: len(set(found[name])))
-    counts: dict[date, Counter[str]] = defaultdict(Counter)
-    outside = without = 0
-    for item in items:
-        value = _day(item.get("observed", {}).get(column))
-        if value is None:
-            without += 1
-        elif start <= value <= end:
-            counts[value][item["outcome"]] += 1
-        else:
-            outside += 1
-    return Days(column, counts, outside, without)
 
+    def __init__(self) -> None:
+        self._before: list[Mapping[str, Any]] | None = []
+        """The values of the items before the first that counts; None from then on."""
+        self._days: dict[str, Counter[tuple[date | None, str]]] = {}
+        """Column → (day, outcome) → items."""
 
-def dates(lines: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether any of these items has a date at all."""
-    return any(_day(value) is not None for item in lines for value in item.get("observed", {}).values())
+    def add(self, item: Mapping[str, Any]) -> None:
+        """Take one item, as its line of JSON has it."""
+        outcome, observed = item["outcome"], item.get("observed", {})
+        if self._before is not None:
+            if outcome == "excluded":
+                self._before.append(observed)
+                return
+            for name in observed:
+                self._days[name] = Counter((_day(values.get(name)), "excluded") for values in self._before)
+            self._before = None
+        for name in tuple(self._days):
+            day = _day(observed.get(name))
+            if day is None and outcome != "excluded":
+                del self._days[name]
+            else:
+                self._days[name][day, outcome] += 1
+
+    def days(self, start: date, end: date) -> Days | None:
+        """The items so far by day; None when they are not of a kind that has one.
+
+        Args:
+            start: the first day of the observation period.
+            end: its last.
+        """
+        found = {name: number for name in self._days if (number := self._days_of(name, start, end)) >= FEWEST}
+        if not found:
+            return None
+        column = max(sorted(found), key=found.__getitem__)
+        counts: dict[date, Counter[str]] = defaultdict(Counter)
+        outside = without = 0
+        for (day, outcome), number in self._days[column].items():
+            if day is None:
+                without += number
+            elif start <= day <= end:
+                counts[day][outcome] += number
+            else:
+                outside += number
+        return Days(column, counts, outside, without)
+
+    def _days_of(self, name: str, start: date, end: date) -> int:
+        """On how many days this value has items that count; 0 if too many of them are outside the period."""
+        judged: Counter[date] = Counter()
+        for (day, outcome), number in self._days[name].items():
+            if day is not None and outcome != "excluded":
+                judged[day] += number
+        inside = sum(number for day, number in judged.items() if start <= day <= end)
+        return len(judged) if inside * 10 >= judged.total() * 9 else 0
 
 
 def _day(value: Any) -> date | None:
     if not isinstance(value, str) or len(value) < 10 or (len(value) > 10 and value[10] not in "T "):
         return None
+    return _date(value[:10])
+
+
+@lru_cache(maxsize=4096)
+def _date(text: str) -> date | None:
     try:
-        return date.fromisoformat(value[:10])
+        return date.fromisoformat(text)
     except ValueError:
         return None
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 
 from compliancectl import assessed
 from compliancectl.claims import judge_claims
-from compliancectl.model.claim import ClaimRegister, ClaimResult, ClaimStatus, Ground, Reference
+from compliancectl.model.claim import Bearing, ClaimRegister, ClaimResult, ClaimStatus, Ground, Reference
 from compliancectl.report.book import Book
 from compliancectl.report.evidence import EvidenceView
 from compliancectl.report.figures import Bar, bar
@@ -21,8 +22,18 @@ ORDER: tuple[ClaimStatus, ...] = ("contradicted", "unproven", "evidenced", "inhe
 """As a reader who answers for the statements wants them."""
 PRINTED = 6
 """Evidence items named beside a statement; the control's section and the index have all."""
-PUBLIC = 90
-"""Statements on the two pages for everybody."""
+MARKS: dict[Bearing, str] = {
+    "contradicts": "contradicted",
+    "silent": "unproven",
+    "supports": "evidenced",
+    "absent": "no control",
+}
+"""What a control says about a statement, as a word that has a mark."""
+ROOM, LINE, HEADING, BETWEEN = 670.0, 3.9, 6.2, 0.9
+"""Millimetres of column on the two pages for everybody, beside what closes them, and what each thing takes of it."""
+ACROSS = 48
+"""Characters of such a line."""
+DATED = len(" since 30 September 2026")
 
 
 @dataclass(frozen=True)
@@ -31,8 +42,8 @@ class GroundView:
 
     ground: Ground
     control: str
-    outcome: str | None
-    """Outcome of the control; None if it was not judged."""
+    mark: str
+    """One of `MARKS`. A deviation that a waiver accepts contradicts a statement all the same."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,8 @@ class ClaimView:
     evidence: tuple[EvidenceView, ...]
     more: int
     """Evidence items beyond those named."""
+    since: date | None
+    """Day since when it has its status, if that is before the day of the assessment."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,7 @@ def view(ground: Basis) -> ClaimsView:
     judged = judge_claims(register, ground.source.results, earlier)
     claims = [_claim(result, register, ground.book) for result in judged.claims]
     held = [c for c in claims if c.result.status in ("evidenced", "inherited")]
+    fit = _fitting(held)
     used = {e.item.id: e for c in claims for e in ground.book.evidence if e.item.id in _ids(c, ground.book)}
     return ClaimsView(
         there=ground.source.claims is not None,
@@ -108,8 +122,8 @@ def view(ground: Basis) -> ClaimsView:
         by_status=tuple((s, found) for s in ORDER if (found := tuple(c for c in claims if c.result.status == s))),
         uncontrolled=_uncontrolled(claims),
         at_risk=tuple(c for c in claims if _at_risk(c)),
-        public=_sections(held[:PUBLIC]),
-        left_out=max(0, len(held) - PUBLIC),
+        public=_sections(held[:fit]),
+        left_out=len(held) - fit,
         planned=tuple(c for c in claims if c.result.status == "planned"),
         evidence=tuple(used[id] for id in sorted(used)),
     )
@@ -128,12 +142,10 @@ def _claim(result: ClaimResult, register: ClaimRegister, book: Book) -> ClaimVie
         owner=judged[0].owner if judged else "",
         severity=judged[0].severity if judged else "",
         frameworks=tuple(sorted({name for control in judged for name in control.satisfies})),
-        grounds=tuple(
-            GroundView(g, p.control, controls[p.control].outcome if p.control in controls else None)
-            for g, p in zip(result.grounds, parts, strict=True)
-        ),
+        grounds=tuple(GroundView(g, p.control, MARKS[g.bearing]) for g, p in zip(result.grounds, parts, strict=True)),
         evidence=tuple(evidence[:PRINTED]),
         more=max(0, len(evidence) - PRINTED),
+        since=since.date() if (since := result.since) and since.date() < book.results.as_of.date() else None,
     )
 
 
@@ -157,8 +169,25 @@ def _uncontrolled(claims: Sequence[ClaimView]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(waiting.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
+def _fitting(claims: Sequence[ClaimView]) -> int:
+    """How many of the statements, from the first, have room on the two pages."""
+    left, section = ROOM, ""
+    for number, claim in enumerate(claims):
+        if (name := _section(claim)) != section:
+            left, section = left - HEADING, name
+        length = len(claim.result.text) + (DATED if claim.since else 0)
+        left -= -(-length // ACROSS) * LINE + BETWEEN
+        if left < 0:
+            return number
+    return len(claims)
+
+
+def _section(claim: ClaimView) -> str:
+    return claim.result.section or claim.page
+
+
 def _sections(claims: Sequence[ClaimView]) -> tuple[Section, ...]:
-    grouped = groupby(claims, key=lambda c: c.result.section or c.page)
+    grouped = groupby(claims, key=_section)
     return tuple(Section(name, tuple(found)) for name, found in grouped)
 
 
@@ -173,7 +202,7 @@ def _headline(claims: Sequence[ClaimView]) -> tuple[str, str]:
         ("contradicted", "contradicted"),
         ("unproven", "not shown"),
         ("planned", "announced for later"),
-        ("not testable", "nothing that evidence can decide"),
+        ("not testable", "beyond what evidence can decide"),
     )
     said = [
         f"{tally[status]} {'is' if tally[status] == 1 else 'are'} {word}" for status, word in words if tally[status]

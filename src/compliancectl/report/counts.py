@@ -51,7 +51,7 @@ def headline(outcomes: Sequence[ControlOutcome]) -> tuple[str, str]:
         return "No control", "was selected; this report states nothing about any."
     good = tally["no deviations"]
     first = f"{good} of {count(total, 'control')}"
-    rest = ["shows no deviations." if good == 1 else "show no deviations."]
+    rest = ["shows no deviations." if 1 in (good, total) else "show no deviations."]
     if tally["deviations"]:
         rest.append(f"{tally['deviations']} {'shows' if tally['deviations'] == 1 else 'show'} deviations.")
     if tally["inconclusive"]:

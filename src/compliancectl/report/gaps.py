@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from compliancectl import assessed
@@ -32,6 +32,8 @@ class GapView:
     gaps: tuple[Gap, ...]
     change: str
     """`new`, `regressed`, `` (open before too), or `` when there is nothing to compare with."""
+    changed: int
+    """Of how many of its items that is so."""
     days: int
     """Open for so many days, the longest of them."""
     left: int
@@ -98,7 +100,9 @@ class GapsView:
     compared: datetime | None
     """Instant of the assessment before; None if none was given."""
     new: tuple[GapView, ...]
+    """With those items alone that are new; the anchors are those of `open`."""
     regressed: tuple[GapView, ...]
+    """Likewise."""
     fixed: tuple[Gap, ...]
     """Open in the assessment before, and judged good or gone now."""
     out_of_sight: tuple[Gap, ...]
@@ -134,8 +138,8 @@ def view(ground: Ground) -> GapsView:
         number=len(live),
         overdue=sum(g.overdue for g in live),
         compared=past[-1].results.as_of if past else None,
-        new=tuple(v for v in views if v.change == "new"),
-        regressed=tuple(v for v in views if v.change == "regressed"),
+        new=_changed("new", views, changes, book),
+        regressed=_changed("regressed", views, changes, book),
         fixed=tuple(g for g in gone if f"{g.control}.{g.test}" not in unseen and _judged(g, today)),
         out_of_sight=tuple(g for g in gone if f"{g.control}.{g.test}" in unseen or not _judged(g, today)),
         severities=tuple((s, sum(g.severity == s for g in live)) for s in SEVERITIES),
@@ -157,6 +161,13 @@ def _changes(ids: Sequence[str], before: Sequence[dict[str, Gap]]) -> dict[str, 
     return {id: "" if id in before[-1] else "regressed" if id in older else "new" for id in ids}
 
 
+def _changed(change: str, views: Sequence[GapView], changes: dict[str, str], book: Book) -> tuple[GapView, ...]:
+    """What changed in this way, without the items beside it that were open before."""
+    home = {gap.id: view.anchor for view in views for gap in view.gaps}
+    mine = [gap for view in views for gap in view.gaps if changes.get(gap.id) == change]
+    return tuple(replace(view, anchor=home[view.gap.id]) for view in _grouped(mine, changes, book))
+
+
 def _judged(gap: Gap, today: Assessed) -> bool:
     """Whether its test was judged today and left no item undecided that could be this one."""
     for control in today.results.controls:
@@ -176,21 +187,25 @@ def _grouped(gaps: Sequence[Gap], changes: dict[str, str], book: Book) -> tuple[
     groups: dict[tuple[str, str, str, str | None], list[Gap]] = {}
     for gap in gaps:
         groups.setdefault((gap.control, gap.test, gap.check, gap.waiver), []).append(gap)
-    as_of = book.results.as_of
-    made = [
-        GapView(
-            gap=found[0],
-            anchor=f"gap-{found[0].id[4:]}",
-            gaps=tuple(found),
-            change=max(("", *(changes.get(g.id, "") for g in found)), key=("", "new", "regressed").index),
-            days=max((as_of - g.first_seen).days for g in found),
-            left=min((g.due - as_of.date()).days for g in found),
-            total=_population(book, *key[:2]),
-            evidence=tuple(e.label for e in book.evidence_of(*key[:2])),
-        )
-        for key, found in groups.items()
-    ]
+    made = [_group(found, changes, book) for found in groups.values()]
     return tuple(sorted(made, key=lambda v: (SEVERITIES.index(v.gap.severity), v.left, v.gap.control, v.gap.id)))
+
+
+def _group(found: Sequence[Gap], changes: dict[str, str], book: Book) -> GapView:
+    first, as_of = found[0], book.results.as_of
+    became = [changes.get(gap.id, "") for gap in found]
+    change = max(became, key=("", "new", "regressed").index)
+    return GapView(
+        gap=first,
+        anchor=f"gap-{first.id[4:]}",
+        gaps=tuple(found),
+        change=change,
+        changed=became.count(change),
+        days=max((as_of - g.first_seen).days for g in found),
+        left=min((g.due - as_of.date()).days for g in found),
+        total=_population(book, first.control, first.test),
+        evidence=tuple(e.label for e in book.evidence_of(first.control, first.test)),
+    )
 
 
 def _population(book: Book, control: str, test: str) -> int:

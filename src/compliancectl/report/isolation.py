@@ -15,7 +15,13 @@ from compliancectl.report.views import Ground
 TABLES = (ISOLATION_PROBE.name, ISOLATION_RULE.name)
 OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 WORST = ("open", "inconclusive", "isolated", "no access")
-_KINDS = {"tenant": "a tenant", "nobody": "nobody", "unset": "a new connection", "empty": "an empty setting"}
+_KINDS = {
+    "tenant": "a tenant",
+    "nobody": "nobody",
+    "unset": "a new connection",
+    "empty": "an empty setting",
+    "unknown": "a tenant that does not exist",
+}
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def _database(
         tried=len(probes),
         denominator=sum(row["denominator"] for row in counted),
         foreign=sum(row["foreign_rows"] or 0 for row in counted),
-        tables=len({row["relation"] for row in probes}),
+        tables=len({row["relation"] for row in probes if row["operation"] in OPERATIONS}),
         roles=tuple(sorted({row["role"] for row in probes})),
         findings=tuple(Finding(gap, kind, f"finding-{number}-{n}") for n, (kind, gap) in enumerate(found, start=1)),
         kept=sum(row["broken"] is False for row in rules),
@@ -153,7 +159,8 @@ def _undecided(summary: Summary) -> list[Gap]:
 
 def _lines(summary: Summary) -> tuple[Line, ...]:
     groups: dict[tuple[str, str], dict[tuple[str, str], list[Mapping[str, Any]]]] = {}
-    for row in summary.cells:
+    # A call of a function is no operation on a table: what came of it stands among the findings.
+    for row in (cell for cell in summary.cells if cell["operation"] in OPERATIONS):
         cells = groups.setdefault((row["relation"], row["role"]), {})
         cells.setdefault((row["context"], row["operation"]), []).append(row)
     lines = []

@@ -9,15 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from compliancectl import canonical
 from compliancectl.model.result import ItemResult
-from compliancectl.report import calendar
-from compliancectl.report.calendar import Days
+from compliancectl.report.calendar import Days, Tally
 from compliancectl.report.text import compact
 
 ORDER = {"fail": 0, "unknown": 1, "waived": 2, "excluded": 3, "pass": 4}
@@ -65,28 +64,38 @@ def read(
         period: first and last day of the observation period; left out, items are not looked at by day.
     """
     lines = data.splitlines()
-    days = calendar.days([_item(line) for line in lines], *period) if period and _dated(lines) else None
-    if len(lines) <= shown:
-        return Population(_first((ItemResult.model_validate_json(line) for line in lines), shown), None, days)
+    table: Table | None = None
+    if enclose and len(lines) > shown:
+        written, outcomes, tally = _as_csv(lines)
+        table = Table(name, written, canonical.sha256(written), len(lines))
+    else:
+        outcomes, tally = [], Tally()
+        for line in lines:
+            found = item(line)
+            tally.add(found)
+            outcomes.append(found["outcome"])
     # Validating is for what is printed: the digest has shown already that these are the lines that evaluate wrote.
-    table, outcomes = _as_csv(lines) if enclose else (None, [_item(line)["outcome"] for line in lines])
     ranked = sorted(range(len(lines)), key=lambda i: (ORDER[outcomes[i]], i))[:shown]
     first = tuple(ItemResult.model_validate_json(lines[i]) for i in ranked)
-    if table is None:
-        return Population(first, None, days)
-    return Population(first, Table(name, table, canonical.sha256(table), len(lines)), days)
+    return Population(first, table, tally.days(*period) if period else None)
 
 
-def _dated(lines: list[bytes]) -> bool:
-    return len(lines) >= calendar.FEWEST and calendar.dates(_item(line) for line in lines[:AHEAD])
+def item(line: bytes) -> dict[str, Any]:
+    """An item as its line of JSON has it."""
+    from pydantic_core import from_json
+
+    found: dict[str, Any]
+    try:
+        found = from_json(line)
+    except ValueError:  # half of a pair of UTF-16, which a name at a source can have
+        found = json.loads(str(line, "utf-8", "surrogatepass"))
+    return found
 
 
-def _first(items: Iterator[ItemResult], shown: int) -> tuple[ItemResult, ...]:
-    return tuple(sorted(items, key=lambda i: (ORDER[i.outcome], i.resource))[:shown])
+def _as_csv(lines: list[bytes]) -> tuple[bytes, list[str], Tally]:
+    """All items as CSV, the outcome of each, and how many each day has.
 
-
-def _as_csv(lines: list[bytes]) -> tuple[bytes, list[str]]:
-    """All items as CSV, and the outcome of each: resource, outcome, findings, reason, each check, each observed value.
+    The columns: resource, outcome, findings, reason, each check, each observed value.
 
     A cell that a spreadsheet would take for a formula begins with an apostrophe; the JSON Lines in the bundle have the
     exact value.
@@ -96,9 +105,9 @@ def _as_csv(lines: list[bytes]) -> tuple[bytes, list[str]]:
     """
     checks, columns = _names(lines[:AHEAD])
     while True:
-        data, outcomes, also = _written(lines, sorted(checks), sorted(columns))
+        data, outcomes, tally, also = _written(lines, sorted(checks), sorted(columns))
         if also[0] <= checks and also[1] <= columns:
-            return data, outcomes
+            return data, outcomes, tally
         checks, columns = checks | also[0], columns | also[1]
 
 
@@ -107,42 +116,38 @@ def _names(lines: Iterable[bytes]) -> tuple[set[str], set[str]]:
     checks: set[str] = set()
     columns: set[str] = set()
     for line in lines:
-        item = _item(line)
-        checks.update(item.get("checks", ()))
-        columns.update(item.get("observed", ()))
+        found = item(line)
+        checks.update(found.get("checks", ()))
+        columns.update(found.get("observed", ()))
     return checks, columns - {"resource"}
 
 
 def _written(
     lines: list[bytes], checks: list[str], columns: list[str]
-) -> tuple[bytes, list[str], tuple[set[str], set[str]]]:
-    """The CSV with these columns, the outcomes, and (checks, values) that have no column."""
+) -> tuple[bytes, list[str], Tally, tuple[set[str], set[str]]]:
+    """The CSV with these columns, the outcomes, the items by day, and (checks, values) that have no column."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
+    write, tally = csv.writer(stream, lineterminator="\r\n").writerow, Tally()
     header = [*(f"check {name}" for name in checks), *columns]
-    writer.writerow(_safe(["resource", "outcome", "findings", "reason", *header]))
+    write(_safe(["resource", "outcome", "findings", "reason", *header]))
     known_checks, known_columns = frozenset(checks), frozenset([*columns, "resource"])
     more_checks: set[str] = set()
     more_columns: set[str] = set()
     outcomes = []
     for line in lines:
-        item = _item(line)
-        said, found, observed = item.get("findings"), item.get("checks", {}), item.get("observed", {})
-        if not (found.keys() <= known_checks and observed.keys() <= known_columns):
-            more_checks |= found.keys() - known_checks
+        found = item(line)
+        tally.add(found)
+        said, checked, observed = found.get("findings"), found.get("checks", {}), found.get("observed", {})
+        if not (checked.keys() <= known_checks and observed.keys() <= known_columns):
+            more_checks |= checked.keys() - known_checks
             more_columns |= observed.keys() - known_columns
-        outcomes.append(item["outcome"])
-        row = [item["resource"], item["outcome"], " ".join([f["sentence"] for f in said]) if said else ""]
-        row.append(item.get("reason") or "")
-        row += [found.get(name, "") for name in checks]
+        outcomes.append(found["outcome"])
+        row = [found["resource"], found["outcome"], " ".join([f["sentence"] for f in said]) if said else ""]
+        row.append(found.get("reason") or "")
+        row += [checked.get(name, "") for name in checks]
         row += [_cell(observed.get(name)) for name in columns]
-        writer.writerow(_safe(row))
-    return stream.getvalue().encode("utf-8", "surrogatepass"), outcomes, (more_checks, more_columns)
-
-
-def _item(line: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(str(line, "utf-8", "surrogatepass"))
-    return found
+        write(_safe(row))
+    return stream.getvalue().encode("utf-8", "surrogatepass"), outcomes, tally, (more_checks, more_columns)
 
 
 def _cell(value: Any) -> str:

@@ -180,5 +180,6 @@ def _shortfalls(ground: Ground) -> tuple[Shortfall, ...]:
         criteria = control.result.satisfies.get("gdpr", ())
         known = [c for id in criteria if framework is not None and (c := framework.criterion(id)) is not None]
         if criteria:
-            found.append(Shortfall(control, criteria, tuple(sorted({c.role for c in known if c.role}))))
+            roles = {role for c in known for role in (("controller", "processor") if c.role == "both" else (c.role,))}
+            found.append(Shortfall(control, criteria, tuple(sorted(role for role in roles if role))))
     return tuple(found)

@@ -6,7 +6,6 @@ and outcomes are those of the period.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -85,7 +84,7 @@ def _counted(test: TestResult, data: bytes) -> TestResult:
     """The test with its checks counted over the united population."""
     tally: Counter[tuple[str, str]] = Counter()
     for line in data.splitlines():
-        for name, outcome in json.loads(line).get("checks", {}).items():
+        for name, outcome in population.item(line).get("checks", {}).items():
             tally[name, _WORDS.get(outcome, outcome)] += 1
     checks = tuple(
         check.model_copy(update={word: tally[check.name, word] for word in ("passed", "failed", "waived", "unknown")})

@@ -133,7 +133,7 @@ def _environment(reports: Path, glyphs: Collection[int], brand: Brand, screen: b
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    plain = ("prose", "number", "sentence", "instant", "day", "topic", "size", "listed", "shorten", "compact")
+    plain = ("prose", "number", "sentence", "instant", "day", "on_day", "topic", "size", "listed", "shorten", "compact")
     environment.filters.update({name: getattr(text, name) for name in plain})
     environment.filters.update(_markup(glyphs))
     environment.globals.update(count=text.count, period=text.period, css=_css(reports, brand), **_script(reports))
@@ -145,8 +145,11 @@ def _markup(glyphs: Collection[int]) -> dict[str, Callable[[str], Any]]:
     from markupsafe import Markup, escape
 
     def listing(value: str) -> Markup:
-        lines = (escape(line) if line else Markup("&nbsp;") for line in text.visible_lines(value, glyphs))
-        return Markup("").join(Markup("<code>{}</code>").format(line) for line in lines)
+        lines = [escape(line) if line else Markup("&nbsp;") for line in text.visible_lines(value, glyphs)]
+        # A page holds two lines of a query at the least, at its end as at its beginning.
+        held = {0, len(lines) - 3, len(lines) - 2}
+        plain, kept = Markup("<code>{}</code>"), Markup('<code class="held">{}</code>')
+        return Markup("").join((kept if n in held else plain).format(line) for n, line in enumerate(lines))
 
     def breakable(value: str) -> Markup:
         return Markup("_<wbr>").join(escape(part) for part in text.visible(value, glyphs).split("_"))

@@ -13,6 +13,8 @@ from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from compliancectl.numbers import counted
+
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END = "\u2068", "\u2069"
 """Around a text with right-to-left letters: it reads in its own direction and leaves what stands beside it alone."""
@@ -75,8 +77,7 @@ def number(value: int) -> str:
 
 def count(value: int, noun: str, plural: str | None = None) -> str:
     """`1 item`, `12 items`, `no items`."""
-    word = noun if value == 1 else plural or f"{noun}s"
-    return f"{value:,} {word}" if value else f"no {word}"
+    return counted(value, noun, plural) if value else f"no {plural or noun + 's'}"
 
 
 def listed(parts: list[str]) -> str:
@@ -130,8 +131,8 @@ def size(value: int) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters; what was cut is said, never dropped in silence."""
-    if len(text) <= limit:
+    """The first `limit` characters, and how many were cut; the whole text if saying so would take as much room."""
+    if len(text) <= limit + len(" … (99 more characters)"):
         return text
     return f"{text[:limit].rstrip()} … ({len(text) - limit:,} more characters)"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from typing import Any, Protocol, runtime_checkable
 from compliancectl.sandbox.company import Company
 from compliancectl.sandbox.web import WebServer
 from compliancectl.sandbox.yamlfile import write_yaml
+
+WAIVERS = "waivers.yaml"
+"""File beside the scope file."""
 
 
 class Part(Protocol):
@@ -134,14 +138,23 @@ def write_scope(sandbox: Sandbox, **changes: Any) -> None:
         "organization": facts["organization"],
         "system": facts["system"],
         "environment": facts["environment"],
-        "waivers": "waivers.yaml",
+        "waivers": WAIVERS,
         "sources": {name: part.scope for name, part in sorted(sandbox.parts.items())},
     }
     scope.update(facts.get("scope", {}))
     scope.update(changes)
-    waivers = sandbox.folder / "waivers.yaml"
-    write_yaml(waivers, {"waivers": [_dated(waiver) for waiver in facts.get("waivers", [])]})
+    write_yaml(sandbox.folder / WAIVERS, {"waivers": [_dated(waiver) for waiver in facts.get("waivers", [])]})
     write_yaml(sandbox.scope_file, scope)
+
+
+def leave_scope(sandbox: Sandbox, folder: Path) -> Path:
+    """Copy the scope file, and what judging needs of the files that it names, into a folder; returns the copy.
+
+    Documents and keys stay behind: they are sources, and gone when the company is.
+    """
+    for name in (sandbox.scope_file.name, WAIVERS):
+        shutil.copyfile(sandbox.folder / name, folder / name)
+    return folder / sandbox.scope_file.name
 
 
 def _dated(waiver: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,10 @@ from collections.abc import Iterable
 
 RUN = "run.json"
 RESULTS = "results/results.json"
+CERTIFICATE = "catalog/engine.json"
+"""Of the engine that answered, if that was not the one that judged."""
+ENGINE_JOBS = "catalog/engine-jobs.json"
+"""The jobs that such an engine ran."""
 ITEM = "/item.json"
 """How the name of an evidence item's record ends."""
 MAX_LENGTH = 180
@@ -26,8 +30,8 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECAS
 
 
 def is_record(name: str) -> bool:
-    """True for the members that are judged, and not only hashed: run, results and the records of evidence items."""
-    return name in (RUN, RESULTS) or (name.startswith("evidence/") and name.endswith(ITEM))
+    """True for the members that are judged, and not only hashed: run, results, certificate and the records of evidence items."""
+    return name in (RUN, RESULTS, CERTIFICATE) or (name.startswith("evidence/") and name.endswith(ITEM))
 
 
 def problem(name: str) -> str | None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from compliancectl.model import certificate
+from compliancectl.model.certificate import Certificate
 from compliancectl.model.evidence import EvidenceItem, ReplyRecord, RunRecord, TableRows
 from compliancectl.model.manifest import ControlTotals, ItemTotals, Redaction, Totals
 from compliancectl.model.result import Results, TestResult
@@ -18,6 +20,7 @@ from compliancectl.seal import Problem, names
 
 RUN = names.RUN
 RESULTS = names.RESULTS
+CERTIFICATE = names.CERTIFICATE
 INDEX = "evidence/INDEX.csv"
 
 
@@ -36,6 +39,8 @@ class Records:
 
     run: RunRecord | None
     results: Results | None
+    certificate: Certificate | None
+    """Of the engine that answered, if that was another one than judged."""
     items: Mapping[str, EvidenceItem]
     """By id, sorted."""
 
@@ -52,7 +57,12 @@ def load(files: Files) -> Records:
             items[name.removeprefix("evidence/").removesuffix(names.ITEM)] = _parse(
                 EvidenceItem, name, files.records[name]
             )
-    return Records(_maybe(RunRecord, RUN, files), _maybe(Results, RESULTS, files), items)
+    return Records(
+        _maybe(RunRecord, RUN, files),
+        _maybe(Results, RESULTS, files),
+        _maybe(Certificate, CERTIFICATE, files),
+        items,
+    )
 
 
 def check(records: Records, files: Files, *, sample: bool = False) -> None:
@@ -76,6 +86,7 @@ def check(records: Records, files: Files, *, sample: bool = False) -> None:
         _check_run(records.run, records.items, files, sample=sample)
     if records.results is not None:
         _check_results(records.results, records, files, sample=sample)
+        _check_engine(records.results, records.certificate, sample=sample)
 
 
 def totals(records: Records, sizes: Mapping[str, int]) -> Totals:
@@ -119,7 +130,7 @@ def _check_commitments(items: Mapping[str, EvidenceItem]) -> None:
                 raise Problem(f"commits {found.pseudonym} to another value", member=f"evidence/{id}/item.json")
 
 
-M = TypeVar("M", RunRecord, EvidenceItem, Results)
+M = TypeVar("M", RunRecord, EvidenceItem, Results, Certificate)
 
 
 def _maybe(model: type[M], name: str, files: Files) -> M | None:
@@ -187,6 +198,24 @@ def _check_results(results: Results, records: Records, files: Files, *, sample: 
             raise Problem(f"is missing, or is not the file that {control.id} was judged by", member=control.file)
         for test in control.tests:
             _check_test(f"{control.id}.{test.id}", test, records, files, sample=sample)
+
+
+def _check_engine(results: Results, granted: Certificate | None, *, sample: bool) -> None:
+    """An engine other than the one that judged was certified for every control, as it was judged."""
+    answered = certificate.answered(results.engine)
+    if granted is None:
+        if answered is not None and not sample:
+            raise Problem(f"is missing, but {answered} answered the controls' SQL", member=CERTIFICATE)
+        return
+    if not granted.names(results.engine):
+        raise Problem(
+            f"is for {granted.engine} through {granted.translator}, but the results are of {results.engine}",
+            member=CERTIFICATE,
+        )
+    certified = {(control.id, control.sha256) for control in granted.controls if control.granted}
+    for control in results.controls:
+        if (control.id, control.sha256) not in certified:
+            raise Problem(f"does not certify the engine for {control.id} as it was judged", member=CERTIFICATE)
 
 
 def _check_same_run(results: Results, run: RunRecord) -> None:

@@ -129,6 +129,32 @@ def test_a_policy_that_stalls_is_not_settled_and_holds_nothing_else_up(db, isola
     assert code == 3
 
 
+def test_large_objects_of_the_application_are_a_gap_for_no_policy_covers_them(db, isolation):
+    db.sql("set role app_owner; select lo_create(0)")
+    assert isolation(db)[0] == 0
+    db.sql("set role app; select lo_create(0)")
+    code, text, _ = isolation(db, "--format", "json")
+    (gap,) = json.loads(text)[0]["gaps"]
+    assert (code, gap["rule"], gap["object"]) == (1, "large_object.unbound", "large objects for app")
+    assert "(1 of them)" in gap["sentence"]
+
+
+def test_a_function_that_proves_its_gap_is_told_once(db, isolation):
+    db.sql(
+        "create policy maintenance on public.messages to app_owner using (true);"
+        "create function public.all_messages() returns setof public.messages language sql stable security definer "
+        "set search_path = pg_catalog, pg_temp as 'select * from public.messages'; alter function public.all_messages() owner to app_owner"
+    )
+    code, text, _ = isolation(db, "--write-probes", "--format", "json", clone=True)
+    (gap,) = json.loads(text)[0]["gaps"]
+    assert (code, gap["rule"], gap["object"]) == (1, "function.definer_reads", "public.all_messages()")
+    assert gap["policies"] == [
+        'CREATE POLICY "maintenance" ON public.messages AS PERMISSIVE FOR ALL TO app_owner USING (true)'
+    ]
+    db.sql(gap["repair"])
+    assert isolation(db)[0] == 0
+
+
 HOSTILE = [
     '"; drop table public.users; --',
     "<script>alert(1)</script>",

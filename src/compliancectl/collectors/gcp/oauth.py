@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from compliancectl.collectors.calls import TryAgain, speaks_http, why
 from compliancectl.collectors.gcp.verdict import LOGIN, unauthenticated
 from compliancectl.errors import CollectError, Denied, Garbage, SourceFailed, Unreachable
+from compliancectl.googleapi import token_transport
 
 if TYPE_CHECKING:
     import requests
@@ -29,9 +30,7 @@ class TokenRequest:
     """
 
     def __init__(self, http: requests.Session, timeout_s: float) -> None:
-        from google.auth.transport.requests import Request
-
-        self._send: Any = Request(http)
+        self._send = token_transport(http)
         self._timeout_s = timeout_s
 
     def __call__(self, url: str, **request: Any) -> Any:

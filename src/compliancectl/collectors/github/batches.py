@@ -60,7 +60,7 @@ class Batches:
         question: Question,
         repository: str,
         shared: Mapping[str, Any],
-        others: Iterable[str],
+        others: Callable[[], Iterable[str]],
         subject: Callable[[str], str] = str,
     ) -> Part | None:
         """The part about one repository; asks about its neighbours in the same request.
@@ -69,7 +69,7 @@ class Batches:
             question: what is asked.
             repository: about which one.
             shared: variables that are the same for all.
-            others: repositories of which the same will be asked.
+            others: gives the repositories of which the same will be asked; called only if something must be asked.
             subject: the text that stands for a repository in the document's variables.
 
         Returns:
@@ -80,7 +80,7 @@ class Batches:
         with asked.lock:
             if repository not in asked.parts and repository not in asked.begun:
                 size = min(question.size, asked.most)
-                waiting = sorted(name for name in {*others, repository} - asked.begun if name not in asked.parts)
+                waiting = sorted(name for name in {*others(), repository} - asked.begun if name not in asked.parts)
                 start = min(waiting.index(repository), max(0, len(waiting) - size))
                 self._ask(asked, question, waiting[start : start + size], shared, subject)
             return asked.parts.pop(repository, None)
@@ -106,7 +106,7 @@ class Batches:
             return
         document, variables = question.many(len(names)), question.filled([subject(n) for n in names], shared)
         try:
-            answer = self._client.graphql(document, variables, parts=True)
+            answer, body = self._client.graphql(document, variables, parts=True)
         except (RateLimited, Unreachable):
             raise  # asking more often would be the wrong answer
         except SourceFailed:  # most likely it takes too long: half as many at once, now and later
@@ -118,7 +118,7 @@ class Batches:
             asked.begun.update(names)
             return
         asked.begun.update(names)
-        body, digest = json.loads(answer.response.content), canonical.sha256(answer.response.content)
+        digest = canonical.sha256(answer.response.content)
         if not isinstance(body["data"], dict):
             return
         for place, name in enumerate(names):

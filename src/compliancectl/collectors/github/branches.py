@@ -58,8 +58,7 @@ class Branch:
         claim = kept.claim(self.repository, self.name)
         unfinished = None if held else claim.unfinished(*self.span)
         if held or unfinished:
-            others = [n for n in self._neighbours() if kept.find(n, self.name, *self.span)]
-            got = self.session.ask(BRANCH_SIGNATURE, self.repository, self._shared, self.tally, others=others)
+            got = self.session.ask(BRANCH_SIGNATURE, self.repository, self._shared, self.tally, others=self._held)
             yield got.reply
             signature = _signature(got.data)
             if held is not None:
@@ -87,7 +86,7 @@ class Branch:
         if more["after"] is not None:
             return self.session.graphql(question.one, {**self._variables, **more}, self.tally, facts=self.facts)
         shared = {"organization": self.session.organization, **more}
-        return self.session.ask(question, self.repository, shared, self.tally, others=self._to_ask(), facts=self.facts)
+        return self.session.ask(question, self.repository, shared, self.tally, others=self._to_ask, facts=self.facts)
 
     def more(self, document: str, number: int, after: str | None) -> Got:
         """A further page of what belongs to one pull request."""
@@ -120,15 +119,20 @@ class Branch:
     def _neighbours(self) -> list[str]:
         return neighbours(self.session, self.name)
 
+    def _held(self) -> list[str]:
+        """Those neighbours of which something is kept."""
+        kept, span = self.session.kept, self.span
+        return [name for name in self._neighbours() if kept is not None and kept.find(name, self.name, *span)]
+
     def _to_ask(self) -> list[str]:
         """Those neighbours that must be asked anew, as far as that is known already."""
         kept = self.session.kept
         if kept is None:
             return self._neighbours()
         come = self.session.batches.waiting(BRANCH_SIGNATURE, self._shared)
-        found = []
+        found, span = list[str](), self.span
         for name in self._neighbours():
-            held, same = kept.find(name, self.name, *self.span), kept.verdicts.get((name, self.name))
+            held, same = kept.find(name, self.name, *span), kept.verdicts.get((name, self.name))
             if held is not None and same is None and name in come:
                 same = _signature(come[name].body["data"]) == held.signature
             if held is None or same is False:

@@ -38,7 +38,7 @@ class Cache:
     """A folder of answers by address. Thread-safe; one that is damaged counts as absent."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._made = folder, False
 
     def find(self, url: str, asker: str) -> Kept | None:
         """The answer that was kept for this address and whoever asks."""
@@ -70,7 +70,9 @@ class Cache:
         )
         file = self._file(url, asker)
         with store.writing(self._folder):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            if not self._made:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._made = True
             temporary = file.with_name(f".{file.name}.{threading.get_ident()}")
             temporary.write_text(json.dumps(asdict(kept)), encoding="utf-8")
             temporary.replace(file)

@@ -165,7 +165,9 @@ def _count(branch: Branch) -> Got:
             f"merged:{facts['from']}..{facts['to']}"
         )
 
-    others = neighbours(branch.session, branch.name)
+    def others() -> list[str]:
+        return neighbours(branch.session, branch.name)
+
     got = branch.session.ask(MERGED_COUNT, branch.repository, {}, branch.tally, others=others, subject=query)
     if not isinstance(at(got.data, "search", "issueCount"), int):
         raise Garbage("GitHub's search gave no issueCount")

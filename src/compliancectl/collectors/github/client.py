@@ -73,8 +73,7 @@ class Client:
         import requests
 
         self._config, self._context = config, context
-        self._http = requests.Session()
-        self._http.auth = lambda request: request  # set to something, so that .netrc is not read
+        self._http = session(config.base_url)
         adapter = requests.adapters.HTTPAdapter(max_retries=0, pool_maxsize=32)
         self._http.mount("https://", adapter)
         self._http.mount("http://", adapter)
@@ -138,15 +137,19 @@ class Client:
         secret = f"{app.id} {app.installation}" if app else os.environ.get(self._config.token_env, "").strip()
         return canonical.sha256(f"{self._config.base_url} {secret}".encode())
 
-    def graphql(self, document: str, variables: Mapping[str, Any], *, parts: bool = False) -> Answer:
+    def graphql(self, document: str, variables: Mapping[str, Any], *, parts: bool = False) -> tuple[Answer, Any]:
         """POST one GraphQL document; with `parts`, one that asks about many things and may be refused some of them.
+
+        Returns:
+            The answer, and its body, parsed: an object.
 
         Raises:
             CollectError: see `judge`.
         """
         judge = Judge(self._config.secondary_pause_s, parts=parts)
         body = {"query": document, "variables": dict(variables)}
-        return self._call("POST", self.requester.graphql_url, judge.graphql, input=body)
+        answer = self._call("POST", self.requester.graphql_url, judge.graphql, input=body)
+        return answer, judge.body
 
     def write(self, verb: str, path: str, body: Mapping[str, Any], *, again: bool) -> Answer:
         """POST or PATCH one REST resource. Collectors never do.
@@ -196,6 +199,16 @@ class Client:
         self._http.close()
         if self._requester is not None:
             self._requester.close()
+
+
+def session(root: str) -> requests.Session:
+    """A session that takes proxy and certificates from the environment once, not for every request, and never reads .netrc."""
+    import requests
+
+    http = requests.Session()
+    said = http.merge_environment_settings(root, {}, None, None, None)
+    http.proxies, http.verify, http.trust_env = said["proxies"], said["verify"], False
+    return http
 
 
 def _credentials(config: GitHubConfig, context: Context) -> Any:

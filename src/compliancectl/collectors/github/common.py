@@ -53,8 +53,9 @@ def production_branches(session: GitHubSession, repository: str, tally: Tally) -
     shared = {"organization": session.organization}
     with session.listing:  # several feeds may want it at the same moment
         if repository not in session.defaults:
-            others = [name for name, branches in session.config.production.items() if not branches]
-            session.defaults[repository] = session.ask(DEFAULT_BRANCH, repository, shared, tally, others=others)
+            session.defaults[repository] = session.ask(
+                DEFAULT_BRANCH, repository, shared, tally, others=lambda: _undeclared(session)
+            )
         else:
             tally.pages += 1
     name = at(session.defaults[repository].data, "repository", "defaultBranchRef", "name")
@@ -62,6 +63,11 @@ def production_branches(session: GitHubSession, repository: str, tally: Tally) -
         raise gone(session, repository, "default branch")
     yield session.defaults[repository].reply
     return [name]
+
+
+def _undeclared(session: GitHubSession) -> list[str]:
+    """The production repositories of which the default branch is meant."""
+    return [name for name, branches in session.config.production.items() if not branches]
 
 
 def neighbours(session: GitHubSession, branch: str) -> list[str]:

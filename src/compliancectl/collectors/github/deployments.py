@@ -48,7 +48,10 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
     path = config.apis[repository]
     shared = {"organization": session.organization, "environment": config.deployed_to, "path": path}
     facts = {"repository": repository, "environment": config.deployed_to, "api": path}
-    others = [name for name, other in config.apis.items() if other == path]
+
+    def others() -> list[str]:
+        return [name for name, other in config.apis.items() if other == path]
+
     got = session.ask(LAST_DEPLOYMENTS, repository, shared, tally, others=others, facts=facts)
     if at(got.data, "repository") is None:
         raise gone(session, repository, "repository")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,36 @@ from compliancectl.collectors.github.session import GitHubSession, Got, Tally, a
 from compliancectl.errors import CollectError, Denied
 
 Read = Callable[[], Got]
+
+NEEDED_FOR: Mapping[str, str] = {
+    "organisation": "organization",
+    "members": "member",
+    "second factors": "member",
+    "outside collaborators": "member",
+    "pending invitations": "invitation",
+    "groups of runners": "runner_group runner_group_repository",
+    "repositories": "repository",
+    "rulesets of": "ruleset ruleset_version branch_rule",
+    "installed apps": "installation",
+    "settings of Actions": "actions",
+    "people who can": "collaborator",
+    "access tokens": "access_token",
+    "code that names": "context_setting model_route",
+    "deployments": "deployment",
+    "webhooks": "hook",
+    "Dependabot alerts": "dependabot_alert",
+    "code scanning alerts": "code_scanning_alert analysis",
+    "secret alerts": "secret_alert",
+    "security settings": "repository repository_runners",
+    "invitations to": "repository_invitation",
+    "pull requests": "pull_request review proposal feature",
+    "bypasses": "bypass ruleset_version",
+    "checks": "status_check",
+    "environments": "environment",
+    "deploy keys": "deploy_key",
+    "bill of materials": "package commit push file",
+}
+"""How the name of what is tried begins → the tables that are not whole without it."""
 
 
 def examine(session: GitHubSession) -> Iterator[Diagnosis]:
@@ -28,7 +58,7 @@ def examine(session: GitHubSession) -> Iterator[Diagnosis]:
         try:
             got = read()
         except CollectError as error:
-            yield _failed(subject, error, needs)
+            yield _failed(subject, error, needs, _without(subject))
             continue
         yield Diagnosis(subject, "ok", needs) if got.status == 200 else _hidden(subject, got, needs)
 
@@ -52,8 +82,9 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
     yield "repositories", columns.METADATA, many(f"{organization}/repos", type="all")
     yield "rulesets of the organisation", columns.RULESETS, many(f"{organization}/rulesets", targets="branch")
     yield "installed apps", columns.ORGANIZATION, one(f"{organization}/installations")
+    yield "settings of Actions", columns.ORGANIZATION, one(f"{organization}/actions/permissions")
     yield "people who can open repositories", columns.OWNER, lambda: _people(session)
-    yield "access tokens of members", access_tokens.HINT, lambda: _tokens(session, tally)
+    yield "access tokens of members", columns.ACCESS_TOKENS, lambda: _tokens(session, tally)
     for text in filter(None, (session.config.context_variable, session.config.model_router)):
         yield f"code that names {text}", columns.CONTENTS, partial(_code, session, text, tally)
     for repository in sorted(session.config.apis):
@@ -66,6 +97,7 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
         name = f"{session.organization}/{repository}"
         suites = many(f"/repos/{name}/rulesets/rule-suites", rule_suite_result="bypass", time_period="month")
         yield f"security settings of {name}", columns.ADMINISTRATION, lambda n=name: _security(session, n, tally)  # type: ignore[misc]
+        yield f"invitations to {name}", columns.ADMINISTRATION, many(f"/repos/{name}/invitations")
         yield f"pull requests of {name}", columns.PULL_REQUESTS, lambda r=repository: _pulls(session, r, tally)  # type: ignore[misc]
         yield f"rulesets of {name}", columns.METADATA, many(f"/repos/{name}/rulesets", targets="branch")
         yield f"bypasses in {name}", columns.RULE_HISTORY, suites
@@ -149,10 +181,15 @@ def _deployments(session: GitHubSession, repository: str) -> Got:
     return got
 
 
-def _failed(subject: str, error: CollectError, needs: str = "") -> Diagnosis:
+def _without(subject: str) -> str:
+    (names,) = (names for start, names in NEEDED_FOR.items() if subject.startswith(start))
+    return f" Without it these are not whole: {', '.join(f'github.{name}' for name in names.split())}."
+
+
+def _failed(subject: str, error: CollectError, needs: str = "", without: str = "") -> Diagnosis:
     missing = error.status == "denied" or error.cause == "not-found"
     fix = error.hint or (f"Grant {needs}." if needs else None)
-    return Diagnosis(subject, "missing" if missing else "unknown", error.message, fix)
+    return Diagnosis(subject, "missing" if missing else "unknown", error.message, f"{fix}{without}" if fix else None)
 
 
 def _hidden(subject: str, got: Got, needs: str) -> Diagnosis:

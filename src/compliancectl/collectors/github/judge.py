@@ -32,15 +32,17 @@ _DENIED_TYPES = ("FORBIDDEN", "INSUFFICIENT_SCOPES", "UNAUTHORIZED")
 _BUSY_TEXTS = ("Something went wrong while executing your query", "timedout", "timeout")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judge:
-    """Judges answers; `secondary_pause_s` is waited when a secondary limit names no time."""
+    """Judges the answers to one request; `secondary_pause_s` is waited when a secondary limit names no time."""
 
     secondary_pause_s: float
     also_fine: tuple[int, ...] = ()
     """Statuses that are an answer for this very request, e.g. 404 for `switched off`."""
     parts: bool = False
     """Whether a GraphQL document asks about many repositories, of which some may be refused or not be found."""
+    body: Any = None
+    """The last answer to GraphQL, parsed: they are long, and once is enough."""
 
     def __call__(self, response: requests.Response) -> TryAgain | CollectError | None:
         """None when the answer is to be used."""
@@ -72,7 +74,7 @@ class Judge:
         if verdict is not None:
             return verdict
         try:
-            body = response.json()
+            self.body = body = json.loads(response.content)
         except ValueError:
             return _not_json(response)
         if not isinstance(body, dict) or ("data" not in body and "errors" not in body):

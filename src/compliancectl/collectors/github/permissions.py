@@ -31,9 +31,9 @@ organization permission Personal access tokens: read and nothing else, and name 
 
     # tokens_app: {id: 12346, private_key: tokens-app.pem, installation: 678911}
 
-A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for what is said above of rulesets, for pending
-invitations and for groups of runners;
-`repo`, `admin:org_hook` and `admin:org` can write, and evidence says so.
+A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for
+what is said above of rulesets, for pending invitations to the organisation and for groups of runners; `repo`, `admin:org_hook`
+and `admin:org` can write, and evidence says so.
 
 `compliancectl notify --github-issue OWNER/REPO` is the one thing that writes, and not while evidence is collected: it needs
 Issues: read and write on that repository. Give it a token of its own (`--token-env`), so that this one need not have it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from compliancectl.collectors.github.documents import VIEWER
@@ -20,13 +19,13 @@ def identify(session: GitHubSession) -> Principal:
     Raises:
         CollectError: if it does not say.
     """
-    response = session.client.graphql(VIEWER, {}).response
-    login = at(json.loads(response.content), "data", "viewer", "login")
+    answer, body = session.client.graphql(VIEWER, {})
+    login = at(body, "data", "viewer", "login")
     if not isinstance(login, str):
         raise Garbage("GitHub did not say who the credentials belong to")
     if session.config.app is not None:
         return Principal(subject=login, authentication="GitHub App installation", read_only=_app_rights(session))
-    scopes = response.headers.get("X-OAuth-Scopes")
+    scopes = answer.response.headers.get("X-OAuth-Scopes")
     kind = "personal access token (classic)" if scopes is not None else "personal access token (fine-grained)"
     return Principal(subject=login, authentication=kind, read_only=_token_rights(scopes))
 

@@ -66,6 +66,8 @@ REWRITES: Mapping[str, Callable[[str], str]] = {
     "routing": code_text.routing,
 }
 """Texts of files of which only what matters is kept: the key that our documents give them → what stays."""
+_TELLING = frozenset({"insecure_ssl", "login", *DROPS, *REWRITES})
+"""An object with none of these keys is left as it is."""
 ADDRESS = "e-mail address"
 
 DROPPED_IN_WORDS = (
@@ -91,7 +93,8 @@ def redact(body: bytes, data: Any, people: People | None = None) -> tuple[bytes,
         people: gives pseudonyms; None: everything is removed.
     """
     counts: Counter[str] = Counter()
-    _strip(data, counts, people)
+    if isinstance(data, (dict, list)):
+        _strip(data, counts, people)
     if not counts:
         return body, {}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -116,24 +119,29 @@ def _rewrite(value: dict[str, Any], key: str, kept: Callable[[str], str], counts
 
 
 def _strip(value: Any, counts: Counter[str], people: People | None) -> None:
+    """Walk a whole answer; most objects hold nothing of the kind, and are left after one look at their keys."""
     if isinstance(value, dict):
-        if "insecure_ssl" in value:
-            _hook(value, counts)
-        for key, kept in REWRITES.items():
-            if isinstance(value.get(key), str):
-                _rewrite(value, key, kept, counts)
-        for key in [k for k in value if k in DROPS and value[k] not in (None, "", [])]:
-            _take(value, key, people if DROPS[key] == ADDRESS else None, ADDRESS)
-            counts[DROPS[key]] += 1
-        if value.get("type") == "User" and "login" in value:
-            for key in [k for k in PERSONAL if value.get(k) and k not in DROPS]:
-                _take(value, key, people if key == "name" else None, "name")
-                counts["personal data"] += 1
-        for item in value.values():
+        if not _TELLING.isdisjoint(value):
+            _strip_object(value, counts, people)
+        value = value.values()
+    for item in value:
+        if isinstance(item, (dict, list)):
             _strip(item, counts, people)
-    elif isinstance(value, list):
-        for item in value:
-            _strip(item, counts, people)
+
+
+def _strip_object(value: dict[str, Any], counts: Counter[str], people: People | None) -> None:
+    if "insecure_ssl" in value:
+        _hook(value, counts)
+    for key, kept in REWRITES.items():
+        if isinstance(value.get(key), str):
+            _rewrite(value, key, kept, counts)
+    for key in [k for k in value if k in DROPS and value[k] not in (None, "", [])]:
+        _take(value, key, people if DROPS[key] == ADDRESS else None, ADDRESS)
+        counts[DROPS[key]] += 1
+    if value.get("type") == "User" and "login" in value:
+        for key in [k for k in PERSONAL if value.get(k) and k not in DROPS]:
+            _take(value, key, people if key == "name" else None, "name")
+            counts["personal data"] += 1
 
 
 def _take(holder: dict[str, Any], key: str, people: People | None, kind: str) -> None:

@@ -102,7 +102,8 @@ class Branch:
         raw = json.dumps(flat(reply)).encode()
         digest = canonical.sha256(raw)
         with store.writing(self.fresh):
-            self.fresh.mkdir(parents=True, exist_ok=True)
+            if not self.answers:
+                self.fresh.mkdir(parents=True, exist_ok=True)
             (self.fresh / _name(key)).write_bytes(raw)
             self._enter(key, digest)
         self.answers[key] = digest

@@ -50,7 +50,7 @@ def _rules_of(session: GitHubSession, repository: str, branch: str, tally: Tally
     """What GraphQL says of one branch; REST is asked where GraphQL does not show all of it."""
     shared = {"organization": session.organization, "ref": f"refs/heads/{branch}"}
     facts: dict[str, Any] = {"repository": repository, "branch": branch}
-    got = session.ask(BRANCH_RULES, repository, shared, tally, others=neighbours(session, branch), facts=facts)
+    got = session.ask(BRANCH_RULES, repository, shared, tally, others=lambda: neighbours(session, branch), facts=facts)
     found = at(got.data, "repository")
     if found is None:
         raise gone(session, repository, "repository")
@@ -136,7 +136,7 @@ def _numbers(session: GitHubSession, repository: str, tally: Tally) -> Generator
         root, parameters = f"/orgs/{session.organization}", {}
     else:
         shared = {"organization": session.organization}
-        got = session.ask(RULESETS, repository, shared, tally, others=session.config.production)
+        got = session.ask(RULESETS, repository, shared, tally, others=lambda: session.config.production)
         if at(got.data, "repository") is None:
             raise gone(session, repository, "repository")
         yield got.reply

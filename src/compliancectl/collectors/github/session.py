@@ -184,8 +184,7 @@ class GitHubSession(Session):
         self, document: str, variables: Mapping[str, Any], tally: Tally, *, facts: Mapping[str, Any] | None = None
     ) -> Got:
         """Run one GraphQL document; fields that GitHub refuses are null and become a warning."""
-        answer = self.client.graphql(document, variables)
-        body = _json(answer, dict)
+        answer, body = self.client.graphql(document, variables)
         return self._got(answer, body, document, variables, tally, self._context("graphql", facts))
 
     def ask(
@@ -195,7 +194,7 @@ class GitHubSession(Session):
         shared: Mapping[str, Any],
         tally: Tally,
         *,
-        others: Iterable[str],
+        others: Callable[[], Iterable[str]],
         facts: Mapping[str, Any] | None = None,
         subject: Callable[[str], str] = str,
     ) -> Got:

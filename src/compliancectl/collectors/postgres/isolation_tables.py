@@ -43,8 +43,18 @@ ISOLATION_PROBE = Table(
             "write was tried in a clone and rolled back.",
             required=True,
         ),
-        Column("relation", TEXT, "`schema.table`.", required=True),
-        Column("operation", TEXT, "`SELECT`, `INSERT`, `UPDATE` or `DELETE`.", required=True),
+        Column(
+            "relation",
+            TEXT,
+            "`schema.table`; or the view, function, trigger or rule that works with another role's rights.",
+            required=True,
+        ),
+        Column(
+            "operation",
+            TEXT,
+            "`SELECT`, `INSERT`, `UPDATE` or `DELETE`; `EXECUTE` for a function that was called in a clone.",
+            required=True,
+        ),
         Column("role", TEXT, "Application role that the session took.", "scope", required=True),
         Column(
             "context",

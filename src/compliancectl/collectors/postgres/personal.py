@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from compliancectl.collectors.postgres.application import Sampling
     from compliancectl.collectors.postgres.config import Database
-    from compliancectl.collectors.postgres.isolation.model import Facts, Relation
+    from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Relation
 
 _TEXTUAL = ("text", "character varying", "character", "citext", "json", "jsonb", "xml", "name", "inet", "cidr")
 

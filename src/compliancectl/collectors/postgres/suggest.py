@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.postgres.isolation import catalogue
-from compliancectl.collectors.postgres.isolation.model import Facts, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Relation
 from compliancectl.collectors.postgres.isolation.variants import settings_read
 
 if TYPE_CHECKING:
@@ -164,8 +165,12 @@ def _root(facts: Facts, key: str) -> tuple[str, str] | None:
 def _app_roles(facts: Facts, tables: list[Relation]) -> Iterator[tuple[str, str]]:
     """Roles that read or write many tables which they do not own."""
     counted = []
+    # Whom nobody can log in as, or become, is not what the application works as: counting, for one.
+    taken = {m.role for other in facts.roles.values() for m in other.memberships if m.set or m.inherit}
     for role in facts.app_roles:
-        if any(facts.roles[other].unbound for other in facts.reach(role, "inherit")):
+        if not (facts.roles[role].can_login or role in taken) or any(
+            facts.roles[other].unbound for other in facts.reach(role, "inherit")
+        ):
             continue
         written = sum(t.allows(role, "insert") or t.allows(role, "update") for t in tables if t.owner != role)
         seen = sum(t.allows(role, "select") for t in tables if t.owner != role)

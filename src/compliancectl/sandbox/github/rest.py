@@ -55,6 +55,7 @@ class Rest:
             "orgs/get": self.organization,
             **self._actions(),
             "orgs/list-pending-invitations": self.invitations,
+            "repos/list-invitations": self.repository_invitations,
             "orgs/list-members": self.members,
             "orgs/list-outside-collaborators": self.outside_collaborators,
             "repos/list-for-org": self.repositories,
@@ -190,6 +191,25 @@ class Rest:
             }
             for it in self.state.data["invitations"]
             if call.query.get("role", "all") in ("all", it["role"])
+        ]
+
+    def repository_invitations(self, call: Call) -> list[Any]:
+        """repos/list-invitations; of who was invited by e-mail there is no account."""
+        name = call.repository
+        return [
+            {
+                "id": it["id"],
+                "node_id": node_id("RI", it["id"]),
+                "repository": self.views.repository(name),
+                "invitee": self.views.user(it.get("login")),
+                "inviter": self.views.user(it["by"]),
+                "permissions": it["permission"],
+                "created_at": it["created"],
+                "expired": it.get("expired", False),
+                "url": f"{self.views.url}/user/repository_invitations/{it['id']}",
+                "html_url": f"{WEB}/{self.state.login}/{name}/invitations",
+            }
+            for it in self.state.repositories[name].get("invitations", ())
         ]
 
     def _people(self, call: Call, roles: tuple[str, ...]) -> list[Any]:

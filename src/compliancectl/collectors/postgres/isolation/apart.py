@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from compliancectl.collectors.postgres.isolation.model import Column, Facts, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Column, Relation
 
 Row = dict[str, Any]
 FRESH = {"uuid": "eeeeeeee-eeee-4eee-beee-eeeeeeeeeeee", "N": "31999", "S": "no-such-row"}

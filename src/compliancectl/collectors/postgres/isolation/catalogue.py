@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.collectors.postgres.isolation.model import (
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import (
     Channel,
     Column,
-    Facts,
     Function,
     Key,
     Membership,
@@ -100,7 +100,7 @@ def facts(parts: Mapping[str, Sequence[Record]], declared: Mapping[str, Any], ve
         functions={str(record["signature"]): _function(record) for record in parts["functions"]},
         keys=tuple(_key(record) for record in parts["keys"]),
         readers=tuple(Reader(**record) for record in parts["readers"]),
-        triggers=tuple(Trigger(r["relation"], r["name"], r["function"]) for r in parts["triggers"]),
+        triggers=tuple(_trigger(record) for record in parts["triggers"]),
         channels=tuple(Channel(**record) for record in parts["channels"]),
         declared=declared,
     )
@@ -160,6 +160,7 @@ def _role(record: Record) -> Role:
         bypass_rls=_flag(record["bypass_rls"]),
         create_role=_flag(record["create_role"]),
         replication=_flag(record["replication"]),
+        can_login=_flag(record["can_login"]),
         memberships=tuple(Membership(**membership) for membership in json.loads(record["memberships"])),
         creates_in=tuple(json.loads(record["creates_in"])),
         temporary=_flag(record["temporary"]),
@@ -167,7 +168,7 @@ def _role(record: Record) -> Role:
 
 
 def _function(record: Record) -> Function:
-    sets = ("tables", "written", "bare", "settings", "callers", "executors", "calls", "constants")
+    sets = ("tables", "written", "bare", "settings", "presets", "callers", "executors", "calls", "constants")
     words = {key: frozenset(json.loads(record[key])) for key in sets}
     return Function(
         signature=record["signature"],
@@ -185,8 +186,16 @@ def _function(record: Record) -> Function:
         dynamic=_flag(record["dynamic"]),
         notifies_rows=_flag(record["notifies_rows"]),
         functions=tuple(json.loads(record["functions"])),
+        language=record["language"],
+        procedure=_flag(record["procedure"]),
+        required=int(record["required"]),
         **words,
     )
+
+
+def _trigger(record: Record) -> Trigger:
+    fired = frozenset(op for op in ("INSERT", "UPDATE", "DELETE") if _flag(record[f"on_{op.lower()}"]))
+    return Trigger(record["relation"], record["name"], record["function"], fired)
 
 
 def _key(record: Record) -> Key:
@@ -200,4 +209,6 @@ def _key(record: Record) -> Key:
         is_primary=_flag(record["is_primary"]),
         partial=_flag(record["partial"]),
         is_constraint=_flag(record["is_constraint"]),
+        deletes_along=_flag(record["deletes_along"]),
+        changes_along=_flag(record["changes_along"]),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compliancectl.collectors.postgres.isolation import reasons, repairs
-from compliancectl.collectors.postgres.isolation.model import Facts, Finding, Function, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts, Finding
+from compliancectl.collectors.postgres.isolation.objects import Function, Policy, Relation
 from compliancectl.collectors.postgres.purge import quoted
 
 
@@ -66,7 +67,7 @@ def functions(facts: Facts) -> Iterator[Finding]:
         tables = [t for t in reached(facts, function) if not facts.binds(function.owner, t)]
         helper = function.signature in helpers and is_helper(function)
         blind = function.dynamic and _beyond(facts, function.owner)
-        shows = bool(callers) and not trusted and not helper and function.returns != "trigger" and bool(tables or blind)
+        shows = bool(callers) and not trusted and not helper and not function.fires and bool(tables or blind)
         what = ", ".join(tables) or "tables that only its dynamic SQL knows"
         yield Finding(
             "function.definer_reads",
@@ -74,13 +75,13 @@ def functions(facts: Facts) -> Iterator[Finding]:
             function.signature,
             shows,
             f"{', '.join(callers)} may call {function.signature}, which touches {what} with the rights of {function.owner}.",
-            repair=f"ALTER ROUTINE {function.signature} SECURITY INVOKER; {_reviewed(function)}",
+            repair=invoker(function),
         )
         yield Finding(
             "function.definer_search_path",
             "gap",
             function.signature,
-            bool(callers) and function.returns != "trigger" and hijackable(facts, function),
+            bool(callers) and not function.fires and hijackable(facts, function),
             f"{function.signature} runs with the rights of {function.owner} and finds its tables by a path that the caller can bend.",
             repair=f"ALTER ROUTINE {function.signature} SET search_path = pg_catalog, pg_temp;",
         )
@@ -105,6 +106,11 @@ def _beyond(facts: Facts, owner: str) -> bool:
     return owner not in facts.roles or any(not facts.binds(owner, table) for table in tables)
 
 
+def invoker(function: Function) -> str:
+    """SQL that takes its owner's rights from a function."""
+    return f"ALTER ROUTINE {function.signature} SECURITY INVOKER; {_reviewed(function)}"
+
+
 def _reviewed(function: Function) -> str:
     return f"-- or review it and declare it under trusted_definers with body_sha256 {function.body_sha256}"
 
@@ -118,8 +124,14 @@ def is_trusted(facts: Facts, function: Function) -> bool:
 
 def reached(facts: Facts, function: Function) -> list[str]:
     """Tables with tenants' rows that a function's body names, through views and what it calls with its own rights too."""
-    called = [other for other in facts.called([function.signature]) if other is function or not other.definer]
-    return facts.tenant_tables_named(frozenset().union(*(other.tables | other.written for other in called)))
+    return facts.tenant_tables_named(
+        frozenset().union(*(f.tables | f.written for f in with_its_rights(facts, function)))
+    )
+
+
+def with_its_rights(facts: Facts, function: Function) -> list[Function]:
+    """A function, and those it calls that have no rights of their own."""
+    return [other for other in facts.called([function.signature]) if other is function or not other.definer]
 
 
 def hijackable(facts: Facts, function: Function) -> bool:
@@ -147,15 +159,20 @@ def triggers(facts: Facts) -> Iterator[Finding]:
         if function is None or relation is None:
             continue
         fires = any(relation.allows(role, op) for role in facts.app_roles for op in ("INSERT", "UPDATE", "DELETE"))
-        tables = [t for t in facts.tenant_tables_named(function.tables) if not facts.binds(function.owner, t)]
+        tables = [t for t in looked_at(facts, function) if not facts.binds(function.owner, t)]
         yield Finding(
             "trigger.definer",
             "gap",
             f"{trigger.relation}/{trigger.name}",
             function.definer and fires and bool(tables) and not is_trusted(facts, function),
             f"Trigger {trigger.name} on {trigger.relation} touches {', '.join(tables)} with the rights of {function.owner}.",
-            repair=f"ALTER ROUTINE {function.signature} SECURITY INVOKER; {_reviewed(function)}",
+            repair=invoker(function),
         )
+
+
+def looked_at(facts: Facts, function: Function) -> list[str]:
+    """Tables with tenants' rows that a trigger's function reads or changes; what it only inserts into is a log."""
+    return facts.tenant_tables_named(frozenset().union(*(f.tables for f in with_its_rights(facts, function))))
 
 
 def rules(facts: Facts) -> Iterator[Finding]:

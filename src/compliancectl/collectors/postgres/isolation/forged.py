@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import Clause, clauses
 from compliancectl.collectors.postgres.isolation.variants import literals
 from compliancectl.collectors.postgres.purge import quoted

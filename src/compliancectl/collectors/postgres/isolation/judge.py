@@ -14,7 +14,8 @@ from typing import Any
 
 from compliancectl.collectors.postgres.isolation import reasons, through
 from compliancectl.collectors.postgres.isolation.cells import KEYED, NEW, Cell, Record, meant, of_tenant, plain, refuses
-from compliancectl.collectors.postgres.isolation.model import OPERATIONS, Facts, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import OPERATIONS, Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import TEMPLATE, accepts
 from compliancectl.collectors.postgres.purge import quoted
 
@@ -30,7 +31,7 @@ def cells(facts: Facts, found: Sequence[Record]) -> Iterator[Cell]:
                 cell = _cell(facts, record, operation, plainly)
                 if cell is not None:
                     yield cell
-    yield from through.views(facts, found)
+    yield from through.cells(facts, found)
 
 
 def _plainly(found: Sequence[Record]) -> dict[tuple[str, str], Record]:
@@ -205,7 +206,9 @@ def outcomes_of(facts: Facts, relation: Relation, record: Record, operation: str
             continue
         if operation == "INSERT":
             answer = ask(place, True)
-            usable = kind == "own" or (note in writable if kind == "no tenant" else movable)
+            # A session of nobody that cannot write the tenant key makes no row of this tenant either.
+            whose = kind == "own" and of_tenant(record)
+            usable = whose or (note in writable if kind == "no tenant" else movable)
             found.append(Outcome(kind, note, answer if usable else "f", by(place, True)))
             continue
         old, new = ask(place, False) if kind not in NEW else "f", ask(place, True)

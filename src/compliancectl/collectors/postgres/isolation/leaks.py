@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from compliancectl.collectors.postgres.isolation import repairs
-from compliancectl.collectors.postgres.isolation.model import Facts, Finding, Key, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts, Finding
+from compliancectl.collectors.postgres.isolation.objects import Channel, Key, Relation
 from compliancectl.collectors.postgres.purge import quoted
 
 
@@ -47,6 +48,43 @@ def _carries_tenant(child: Relation, parent: Relation, key: Key) -> bool:
     return (child.tenant_key, parent.tenant_key) in pairs
 
 
+def cascades(facts: Facts) -> Iterator[Finding]:
+    """No foreign key lets the deletion or change of a row that is nobody's reach into tenants' tables.
+
+    The server follows a foreign key with rights of its own, whatever the policies of the child say.
+    """
+    for key in facts.keys:
+        parent = facts.relations.get(key.parent or "")
+        if key.kind != "foreign key" or parent is None or not facts.holds_tenants(key.relation):
+            continue
+        for operation, follows in (("DELETE", key.deletes_along), ("UPDATE", key.changes_along)):
+            for role in facts.app_roles if follows else ():
+                broken = _may_start(facts, parent, role, operation, key)
+                verb = "delete" if operation == "DELETE" else "change the key of"
+                yield Finding(
+                    "fk.cascade",
+                    "gap",
+                    f"{key.relation}/{key.name}/{operation} for {role}",
+                    broken,
+                    f"{role} may {verb} rows of {parent.qualified}, which are no tenant's, and {key.name} then deletes or changes "
+                    f"every tenant's rows of {key.relation} that refer to them.",
+                    repair=f"REVOKE {operation} ON {parent.qualified} FROM {quoted(role)}, PUBLIC;",
+                )
+
+
+def _may_start(facts: Facts, parent: Relation, role: str, operation: str, key: Key) -> bool | None:
+    """Whether a role can delete a parent row, or change its key, whatever tenant it works for; None: a condition decides."""
+    touches = operation == "DELETE" or set(key.parent_columns) & set(parent.access.get(role, {}).get("updatable", ()))
+    if facts.holds_tenants(parent.qualified) or not parent.allows(role, operation) or not touches:
+        return False
+    if not facts.binds(role, parent.qualified):
+        return True
+    serving = [p for p in facts.policies.get(parent.qualified, ()) if p.serves(role, operation)]
+    if not any(p.permissive and p.using for p in serving):
+        return False
+    return True if {p.using for p in serving} == {"true"} else None
+
+
 def uniqueness(facts: Facts) -> Iterator[Finding]:
     """What must be unique is unique within a tenant, unless the server itself makes the value."""
     for key in facts.keys:
@@ -71,7 +109,7 @@ def uniqueness(facts: Facts) -> Iterator[Finding]:
 
 
 def channels(facts: Facts) -> Iterator[Finding]:
-    """Sequences, grants on what is to come, and publications."""
+    """Sequences, grants on what is to come, publications, and large objects."""
     for channel in facts.channels:
         if channel.kind == "sequence" and facts.holds_tenants(channel.detail):
             yield Finding(
@@ -91,15 +129,32 @@ def channels(facts: Facts) -> Iterator[Finding]:
                 f"{channel.role} will hold {channel.detail} in {channel.name}, before anybody has given them policies.",
                 repair=repairs.default_grant(channel),
             )
-        elif channel.kind == "publication" and facts.holds_tenants(channel.detail.removesuffix(" (filtered)")):
+        elif channel.kind == "publication":
+            yield from _publication(facts, channel)
+        elif channel.kind == "large objects":
             yield Finding(
-                "publication.rls_bypass",
-                "weakness",
-                f"{channel.name}/{channel.detail}",
-                not channel.detail.endswith(" (filtered)"),
-                f"Publication {channel.name} sends every tenant's rows of {channel.detail} to its subscribers.",
-                repair=repairs.unpublish(channel),
+                "large_object.unbound",
+                "gap",
+                f"{channel.name} for {channel.role}",
+                True,
+                f"{channel.role} may read or change large objects ({channel.detail} of them), which no policy covers: whoever "
+                "knows a number, and every session may list them, has the content.",
+                repair=f"-- keep such content in a bytea column of a table with policies, and take the objects from {quoted(channel.role)}",
             )
+
+
+def _publication(facts: Facts, channel: Channel) -> Iterator[Finding]:
+    table, _, columns = channel.detail.removesuffix(")").partition(" (filtered by ")
+    if facts.holds_tenants(table):
+        key = facts.relations[table].tenant_key
+        yield Finding(
+            "publication.rls_bypass",
+            "weakness",
+            f"{channel.name}/{table}",
+            key not in columns.split(", "),
+            f"Publication {channel.name} sends every tenant's rows of {table} to its subscribers.",
+            repair=repairs.unpublish(channel, table),
+        )
 
 
 def notifications(facts: Facts) -> Iterator[Finding]:

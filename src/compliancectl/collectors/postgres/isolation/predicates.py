@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Policy, Relation
 from compliancectl.collectors.postgres.isolation.variants import Variant
 from compliancectl.collectors.postgres.purge import quoted
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     import psycopg
 
 TEMPLATE = (
-    'select v."compliancectl row", ({expression}) from (select e.n as "compliancectl row", r.* '
-    "from jsonb_array_elements($1::jsonb) with ordinality e(v, n) "
-    "cross join lateral jsonb_populate_record(null::{relation}, e.v) r) as {alias}"
+    'select "compliancectl row", ({expression}) from jsonb_array_elements($1::jsonb) '
+    'with ordinality "compliancectl rows"("compliancectl value", "compliancectl row") '
+    'cross join lateral jsonb_populate_record(null::{relation}, "compliancectl value") as {alias}'
 )
 """What is sent, for the reader of the evidence; `$1` holds the rows, which are not kept."""
 
@@ -33,9 +34,10 @@ UNNAMED = "42501*"
 STALLED = ("57014", "55P03")
 """statement_timeout and lock_timeout: asking again would only take as long again."""
 
+_VALUE = '"compliancectl value"'
 _STATEMENT = (
-    'select "compliancectl row", {expressions} from (select e.n as "compliancectl row"{more} '
-    "from pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb) with ordinality e(v, n) {source}) as {alias} order by 1"
+    'select "compliancectl row", {expressions} from pg_catalog.jsonb_array_elements($1::pg_catalog.jsonb) '
+    'with ordinality "compliancectl rows"("compliancectl value", "compliancectl row") {source} order by 1'
 )
 
 
@@ -103,9 +105,7 @@ class Asker:
 
         statement = _STATEMENT.format(
             expressions=", ".join(f"({clause.expression})" for clause in asked),
-            more=", r.*",
-            source=f"cross join lateral pg_catalog.jsonb_populate_record(null::{relation.qualified}, e.v) r",
-            alias=quoted(relation.name),
+            source=f"cross join lateral pg_catalog.jsonb_populate_record(null::{relation.qualified}, {_VALUE}) as {quoted(relation.name)}",
         )
         body = json.dumps([row.row for row in rows])
         try:
@@ -132,9 +132,9 @@ class Asker:
         listed = ", ".join(f"{quoted(c.name)} {c.type}" for c in columns)
         statement = _STATEMENT.format(
             expressions=", ".join(f"({clause.expression})" for clause in asked),
-            more=", r.*" if columns else "",
-            source=f"cross join lateral pg_catalog.jsonb_to_record(e.v) r({listed})" if columns else "",
-            alias=quoted(relation.name),
+            source=f"cross join lateral pg_catalog.jsonb_to_record({_VALUE}) as {quoted(relation.name)}({listed})"
+            if columns
+            else "",
         )
         body = json.dumps([row.row for row in rows])
         prepare = f"prepare compliancectl_probe(pg_catalog.jsonb) as {statement}"

@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.collectors.postgres import redact
-from compliancectl.collectors.postgres.isolation import forged, predicates, reasons, rows, variants
-from compliancectl.collectors.postgres.isolation.model import Facts, Relation
+from compliancectl.collectors.postgres.isolation import forged, predicates, rows, through, variants
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Relation
 from compliancectl.collectors.postgres.isolation.variants import Person, Row
 from compliancectl.errors import Denied
 
@@ -67,6 +69,10 @@ class Probe:
             self._role(role)
         return self.found
 
+    @cached_property
+    def _ways(self) -> list[through.Way]:
+        return through.ways(self.facts)
+
     @property
     def _people(self) -> list[Person]:
         return people(self.database)
@@ -82,14 +88,8 @@ class Probe:
         ]
 
     def _through(self, role: str) -> list[Relation]:
-        """Tables that the role reaches through views alone, whose owners are bound by policies of their own."""
-        tables = {
-            table
-            for view in self.facts.relations.values()
-            if view.kind == "v" and view.reachable(role)
-            for owner, table in reasons.readers_as(self.facts, view.qualified)
-            if owner != role and self.facts.holds_tenants(table) and self.facts.binds(owner, table)
-        }
+        """Tables that the role reaches only through what works with an owner's rights, and that owner is bound there."""
+        tables = {way.table for way in self._ways if role in way.roles and way.owner != role}
         return [self.facts.relations[name] for name in sorted(tables) if not self.facts.relations[name].reachable(role)]
 
     def _role(self, role: str) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from compliancectl.collectors.postgres.isolation import repairs
-from compliancectl.collectors.postgres.isolation.model import Facts, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Policy, Relation
 from compliancectl.collectors.postgres.isolation.predicates import UNNAMED
 from compliancectl.collectors.postgres.purge import quoted
 
@@ -164,7 +165,7 @@ def _rule(
     if constant:
         return _constant_rule(facts, relation, role, operation, constant)
     if record["kind"] != "tenant":
-        return "policy.role_identity" if all(_by_role(p) for p in policies) else "policy.fail_open"
+        return "policy.role_identity" if all(by_role(p) for p in policies) else "policy.fail_open"
     text = " ".join(f"{p.using} {p.check}" for p in policies)
     named = set(facts.declared.get("names_a_tenant", ()))
     if kinds <= {"hard-coded"} or (
@@ -206,7 +207,8 @@ _BY_KIND = {
 }
 
 
-def _by_role(policy: Policy) -> bool:
+def by_role(policy: Policy) -> bool:
+    """Whether a policy asks for the database role."""
     return _asks_role(f"{policy.using} {policy.check}")
 
 

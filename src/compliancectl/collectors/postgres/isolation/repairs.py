@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from compliancectl.collectors.postgres.isolation.model import Channel, Facts, Key, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Channel, Key, Policy, Relation
 from compliancectl.collectors.postgres.purge import quoted
 from compliancectl.collectors.postgres.redact import GONE
 
@@ -180,13 +181,13 @@ def default_grant(channel: Channel) -> str:
     return f"ALTER DEFAULT PRIVILEGES FOR ROLE {quoted(owner)}{where} REVOKE {privilege} ON TABLES FROM {whom};"
 
 
-def unpublish(channel: Channel) -> str:
+def unpublish(channel: Channel, table: str) -> str:
     """SQL that takes a table out of a publication, as far as the publication was made of tables."""
     name = quoted(channel.name)
     if channel.role == "schema":
-        return f"ALTER PUBLICATION {name} DROP TABLES IN SCHEMA {channel.detail.partition('.')[0]};"
+        return f"ALTER PUBLICATION {name} DROP TABLES IN SCHEMA {table.partition('.')[0]};"
     if channel.role == "table":
-        return f"ALTER PUBLICATION {name} DROP TABLE {channel.detail};"
+        return f"ALTER PUBLICATION {name} DROP TABLE {table};"
     return f"-- {name} publishes all tables: make one of those that hold nothing of any tenant instead"
 
 

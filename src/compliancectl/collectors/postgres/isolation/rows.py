@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.collectors.postgres.isolation.model import Column, Facts, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Column, Relation
 from compliancectl.collectors.postgres.isolation.variants import Person, Row, relevant
 from compliancectl.collectors.postgres.purge import quoted
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from compliancectl.collectors.postgres.isolation import doors, engine, leaks, repairs
-from compliancectl.collectors.postgres.isolation.model import OPERATIONS, Facts, Finding, Relation, Role
+from compliancectl.collectors.postgres.isolation.model import Facts, Finding
+from compliancectl.collectors.postgres.isolation.objects import OPERATIONS, Relation, Role
 from compliancectl.collectors.postgres.purge import quoted
 
 Rule = Callable[[Facts], Iterator[Finding]]
@@ -195,6 +196,7 @@ def grants(facts: Facts) -> Iterator[Finding]:
 _BEYOND: tuple[tuple[str, str, Literal["gap", "weakness"], str], ...] = (
     ("TRUNCATE", "rls.truncate_granted", "gap", "it removes every tenant's rows, and no policy is asked"),
     ("REFERENCES", "rls.can_reference", "weakness", "a foreign key tells which rows of others exist"),
+    ("MAINTAIN", "rls.can_maintain", "weakness", "it can lock the table against the sessions of every other tenant"),
     ("TRIGGER", "rls.can_trigger", "weakness", "a trigger sees the rows that other sessions write"),
 )
 
@@ -214,6 +216,45 @@ def contexts(facts: Facts) -> Iterator[Finding]:
             f"{name} is preset for {', '.join(f'role {r} in database {d}' for r, d in found)}: a session that says nothing is somebody.",
             repair=" ".join(f"ALTER ROLE {'ALL' if r == '*' else quoted(r)} RESET {name};" for r, _ in found),
         )
+
+
+def presets(facts: Facts) -> Iterator[Finding]:
+    """No function that touches tenants' rows makes its caller somebody while it runs."""
+    settings = {name for context in facts.declared["contexts"].values() for name in context["settings"]}
+    fired = {trigger.function for trigger in facts.triggers}
+    for function in facts.functions.values():
+        usable = function.callers or function.signature in fired
+        for name in sorted(function.presets & settings):
+            yield Finding(
+                "context.preset",
+                "gap",
+                f"{name} in {function.signature}",
+                bool(usable and (doors.reached(facts, function) or function.dynamic)),
+                f"{function.signature} sets {name} for itself: whoever calls it is another tenant while it runs.",
+                repair=f"ALTER ROUTINE {function.signature} RESET {name};",
+            )
+
+
+def owned_helpers(facts: Facts) -> Iterator[Finding]:
+    """No policy believes a function that an application role owns, or can become the owner of, and so may redefine."""
+    for policies in facts.policies.values():
+        for policy in policies:
+            for function in facts.called(policy.functions):
+                owners = [
+                    role
+                    for role in facts.declared["declared_roles"]
+                    if function.owner in {role} | facts.reach(role, "inherit") | facts.reach(role, "set")
+                ]
+                yield Finding(
+                    "policy.trusts_own_function",
+                    "gap",
+                    f"{policy.relation}/{policy.name}/{function.signature}",
+                    bool(owners),
+                    f"Policy {policy.name} on {policy.relation} believes {function.signature}, which {', '.join(owners)} owns or "
+                    "can become the owner of, and so may redefine.",
+                    policy.text,
+                    f"ALTER ROUTINE {function.signature} OWNER TO {repairs.keeper(facts)};",
+                )
 
 
 def immutable(facts: Facts) -> Iterator[Finding]:
@@ -258,6 +299,8 @@ RULES: tuple[Rule, ...] = (
     powers,
     grants,
     contexts,
+    presets,
+    owned_helpers,
     immutable,
     metadata,
     unreachable,
@@ -267,6 +310,7 @@ RULES: tuple[Rule, ...] = (
     doors.rules,
     doors.lookups,
     leaks.references,
+    leaks.cascades,
     leaks.uniqueness,
     leaks.channels,
     leaks.notifications,

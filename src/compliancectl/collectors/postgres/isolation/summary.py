@@ -113,8 +113,8 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
     summary.cells = [row for row in seen if row["context_kind"] not in ("switch", "forged")]
     summary.contexts = list(dict.fromkeys(row["context"] for row in summary.cells))
     summary.gaps += [g for g in _grouped(seen, "open") if (g.rule, g.object) not in known]
-    explained = {gap.object.partition(" for ")[0] for gap in summary.gaps if gap.rule != "rows.visible"}
-    summary.gaps = [gap for gap in summary.gaps if gap.rule != "rows.visible" or gap.object not in explained]
+    reasons = [gap for gap in summary.gaps if not _is_effect(gap)]
+    summary.gaps = [gap for gap in summary.gaps if not _is_effect(gap) or not _explained(gap, reasons)]
     failed = [row for row in summary.cells if row["level"] != "rows" or row["sqlstate"]]
     summary.unsettled = [
         g for g in _grouped(failed, "inconclusive") if g.object not in {gap.object for gap in summary.gaps}
@@ -128,6 +128,24 @@ def sum_up(summary: Summary, rules: Iterable[Row], probes: Iterable[Row]) -> Sum
         *(g for g in summary.weaknesses if g.rule != "fk.existence_oracle" or g.object not in accepted),
     ]
     return summary
+
+
+_WHOLE = ("rows.visible", "write.definer_call")
+"""Effects that any reason of the same object explains."""
+
+
+def _is_effect(gap: Gap) -> bool:
+    """Whether it says what was seen, and not why."""
+    return gap.rule == "rows.visible" or gap.rule.startswith("write.")
+
+
+def _explained(effect: Gap, reasons: Iterable[Gap]) -> bool:
+    """Whether a gap of the same object and operation says why; its cells stay."""
+    return any(
+        gap.object.partition(" for ")[0] == effect.object
+        and (effect.rule in _WHOLE or not gap.operations or set(gap.operations) & set(effect.operations))
+        for gap in reasons
+    )
 
 
 _PRIVILEGES = ("rls.truncate_granted", "rls.can_reference", "rls.can_trigger")

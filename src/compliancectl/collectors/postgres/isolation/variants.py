@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from compliancectl.collectors.postgres.isolation.apart import apart
-from compliancectl.collectors.postgres.isolation.model import WHOLE, Column, Facts, Key, Policy, Relation
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import WHOLE, Column, Key, Policy, Relation
 from compliancectl.collectors.postgres.isolation.openings import openings
 
 Row = dict[str, Any]
@@ -181,7 +182,7 @@ class _Maker:
         column, values = self.relation.columns[name], self.open_columns[name]
         if column.category == "B":
             return values is not None and "true" not in values
-        known = column.labels or [c for c in self.constants if column.fits(c)]
+        known = (column.labels if column.category == "E" else ()) or [c for c in self.constants if column.fits(c)]
         return next((c for c in known if c not in (values or ())), None) if values is not None else None
 
     def _all(self) -> Iterator[Variant]:

@@ -1,25 +1,27 @@
 """L3: writes across tenants, tried for real and rolled back. Only for a database that the scope calls a clone.
 
 One transaction per table and session, each statement in a savepoint, never committed: what stays is dead rows for the
-next vacuum. No number is drawn from a sequence, for a rollback would not give it back. A write counts as a breach by its
-effect: the other tenant's own session looks at its rows before and after. Each write is tried blindly, because a WHERE or
-RETURNING would apply the SELECT policies too and hide an open policy for UPDATE or DELETE.
+next vacuum. No number is drawn from a sequence, for a rollback would not give it back: what would draw one is not tried,
+and says so. A write counts as a breach by its effect: the other tenant's own session looks at its rows before and after.
+Each write is tried blindly, because a WHERE or RETURNING would apply the SELECT policies too and hide an open policy for
+UPDATE or DELETE.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.collectors.postgres.isolation.cells import refuses
-from compliancectl.collectors.postgres.isolation.model import Facts, Relation
+from compliancectl.collectors.postgres.isolation.attempts import Attempt, Known, Row, attempts
+from compliancectl.collectors.postgres.isolation.calls import Call, arguments, calls, stranger
+from compliancectl.collectors.postgres.isolation.model import Facts
+from compliancectl.collectors.postgres.isolation.objects import Relation
 from compliancectl.collectors.postgres.isolation.predicates import STALLED
 from compliancectl.collectors.postgres.isolation.probe import State, become, people
 from compliancectl.collectors.postgres.isolation.variants import Person
+from compliancectl.collectors.postgres.isolation.written import Effect, Look, of_attempt, of_call
 from compliancectl.collectors.postgres.purge import quoted
 from compliancectl.errors import Missing
 
@@ -28,21 +30,6 @@ if TYPE_CHECKING:
 
     from compliancectl.collectors.postgres.config import Database
     from compliancectl.collectors.postgres.session import PostgresSession
-
-Look = tuple[int, str | None]
-"""How many rows a tenant has, and a digest of where they lie and who wrote them."""
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One write to try."""
-
-    name: str
-    operation: str
-    statement: str
-    values: tuple[Any, ...] = ()
-    needs_rows: bool = True
-    """Whether it can only harm rows that are there."""
 
 
 @dataclass
@@ -73,205 +60,186 @@ class WriteProbe:
             for mine in (person for person in everybody if person.role in (None, role)):
                 other = next(person for person in everybody if person.tenant != mine.tenant)
                 with self.session.door.connect(self.database, writable=True) as connection:
+                    session = _Session(self, connection, role, mine, other)
                     for relation in self._tables(role):
-                        yield from self._table(connection, relation, role, mine, other)
+                        yield from session.table(relation)
+                    for call in calls(self.facts, role):
+                        yield session.call(call)
 
     def _tables(self, role: str) -> list[Relation]:
         return [
             relation
             for relation in self.facts.relations.values()
-            if relation.is_table
-            and relation.tenant_key
-            and self.facts.holds_tenants(relation.qualified)
+            if _has_owners(self.facts, relation)
             and any(relation.allows(role, operation) for operation in ("INSERT", "UPDATE", "DELETE"))
         ]
 
-    def _table(
-        self, connection: psycopg.Connection[Any], relation: Relation, role: str, mine: Person, other: Person
-    ) -> Iterator[dict[str, Any]]:
-        if not relation.columns[relation.tenant_key or ""].fits(other.tenant):
+    def stalled(self, relation: str) -> str | None:
+        """The SQLSTATE with which a table once ran out of time."""
+        return self._stalled.get(relation)
+
+    def note(self, relation: str, state: str | None) -> None:
+        """Remember a table that ran out of time."""
+        if state in STALLED:
+            self._stalled[relation] = state
+
+
+@dataclass(frozen=True)
+class _Session:
+    """One tenant's session, with another tenant to harm."""
+
+    probe: WriteProbe
+    connection: psycopg.Connection[Any]
+    role: str
+    mine: Person
+    other: Person
+
+    @property
+    def facts(self) -> Facts:
+        return self.probe.facts
+
+    def table(self, relation: Relation) -> Iterator[dict[str, Any]]:
+        """Try every write on a table."""
+        if not relation.columns[relation.tenant_key or ""].fits(self.other.tenant):
             return
         try:
-            self._become(connection, role, mine, other)
-            row = self._row(connection, relation, role, other)
-            for attempt in attempts(relation, role, mine, other, row):
-                known = self._stalled.get(relation.qualified) if attempt.operation != "INSERT" else None
-                if known is not None:
-                    yield _row_of(self.database.name, relation, role, mine, other, attempt, None, None, known)
-                    continue
-                found = self._try(connection, relation, role, mine, other, attempt)
-                if found["sqlstate"] in STALLED:
-                    self._stalled[relation.qualified] = found["sqlstate"]
-                yield found
+            self._become(self.mine, self.other)
+            known = self._known(relation)
+            for attempt in attempts(self.facts, relation, self.role, self.mine, self.other, known):
+                yield of_attempt(self.facts, relation, self._names(), attempt, self._tried(relation, attempt))
         finally:
-            if not connection.closed and not connection.broken:
-                connection.rollback()
+            self._leave()
 
-    def _become(self, connection: psycopg.Connection[Any], role: str, who: Person, not_who: Person) -> None:
+    def _names(self) -> tuple[str, str, Person, Person]:
+        return self.probe.database.name, self.role, self.mine, self.other
+
+    def _tried(self, relation: Relation, attempt: Attempt) -> Effect:
+        if attempt.why_not is not None:
+            return Effect()
+        known = self.probe.stalled(relation.qualified)
+        if known is not None and attempt.meets_rows:
+            return Effect(state=known)
+        watched = [relation.qualified, *_hanging(self.facts, relation.qualified)]
+        found = self._try(watched, attempt.statement, attempt.values)
+        self.probe.note(relation.qualified, found.state)
+        return found
+
+    def call(self, call: Call) -> dict[str, Any]:
+        """Call a function with each of the other tenant's keys; the worst that came of it."""
+        found: list[Effect] = []
+        same = True
+        try:
+            self._become(self.mine, self.other)
+            if call.why_not is None:
+                last = [self.other.tenant] if call.reads else []
+                for given in arguments(call.types, self._keys(call)):
+                    found.append(self._try(call.tables, call.statement, [*given, *last]))
+                if call.reads and call.types and found:
+                    nobody = self._try(call.tables, call.statement, [*stranger(call.types), *last])
+                    same = all(effect.answer == nobody.answer for effect in found if effect.state is None)
+        finally:
+            self._leave()
+        return of_call(self.facts, self._names(), call, found, same=same)
+
+    def _keys(self, call: Call) -> list[str]:
+        keys = [self.other.tenant, *self.other.identities]
+        for name in call.tables:
+            relation = self.facts.relations[name]
+            if _has_owners(self.facts, relation):
+                row = self._row(relation, self.other)
+                keys += [str(value) for value in row.values() if isinstance(value, (str, int))]
+        return keys
+
+    def _leave(self) -> None:
+        if not self.connection.closed and not self.connection.broken:
+            self.connection.rollback()
+
+    def _become(self, who: Person, not_who: Person) -> None:
         settings = {**dict.fromkeys(not_who.settings, ""), **who.settings}
         state = State(who.name, "tenant", settings, who.tenant)
-        become(connection, self.database, self.paths, who.role or role, state)
+        become(self.connection, self.probe.database, self.probe.paths, who.role or self.role, state)
 
-    def _row(self, connection: psycopg.Connection[Any], relation: Relation, role: str, other: Person) -> dict[str, Any]:
-        """A row like the other tenant's, to be written in its name; empty when it has none or nobody may look."""
+    def _known(self, relation: Relation) -> Known:
+        parents = {}
+        for key in self.facts.keys:
+            parent = self.facts.relations.get(key.parent or "")
+            if key.relation != relation.qualified or parent is None or not _has_owners(self.facts, parent):
+                continue
+            if parent.qualified != self.facts.declared["tenant_root"]:
+                parents[parent.qualified] = self._row(parent, self.other)
+        return Known(self._row(relation, self.mine), self._row(relation, self.other), parents)
+
+    def _row(self, relation: Relation, person: Person) -> Row:
+        """A row of a tenant, to make rows of; empty when it has none or nobody may look."""
         import psycopg
 
         key = relation.columns[relation.tenant_key or ""]
+        if not key.fits(person.tenant):
+            return {}
         statement = (
             f"select pg_catalog.to_jsonb(t)::pg_catalog.text from {relation.qualified} t "
             f"where {quoted(key.name)} = $1::pg_catalog.text::{key.type} limit 1"
         )
         try:
-            with connection.transaction(force_rollback=True):
-                self._become(connection, role, other, other)
-                with psycopg.RawCursor(connection) as cursor:
-                    found = cursor.execute(statement.encode(), [other.tenant]).fetchone()
+            with self.connection.transaction(force_rollback=True):
+                self._become(person, self.other if person is self.mine else self.mine)
+                with psycopg.RawCursor(self.connection) as cursor:
+                    found = cursor.execute(statement.encode(), [person.tenant]).fetchone()
         except psycopg.Error as error:
-            if connection.broken or error.sqlstate is None:
+            if self.connection.broken or error.sqlstate is None:
                 raise
             return {}
         return dict(json.loads(found[0])) if found else {}
 
-    def _try(
-        self,
-        connection: psycopg.Connection[Any],
-        relation: Relation,
-        role: str,
-        mine: Person,
-        other: Person,
-        attempt: Attempt,
-    ) -> dict[str, Any]:
+    def _try(self, watched: Sequence[str], statement: str, values: Iterable[Any]) -> Effect:
         import psycopg
 
-        before = after = None
-        state: str | None = None
+        effect = Effect()
         try:
-            with connection.transaction(force_rollback=True):
-                before = self._look(connection, relation, role, other, mine)
-                self._become(connection, role, mine, other)
-                with psycopg.RawCursor(connection) as cursor:
-                    cursor.execute(attempt.statement.encode(), list(attempt.values))
-                after = self._look(connection, relation, role, other, mine)
+            with self.connection.transaction(force_rollback=True):
+                effect.before = self._look(watched)
+                self._become(self.mine, self.other)
+                # What is put off to the end of the transaction would never be asked.
+                self.connection.execute("set constraints all immediate")
+                with psycopg.RawCursor(self.connection) as cursor:
+                    cursor.execute(statement.encode(), list(values))
+                    effect.wrote = max(cursor.rowcount, 0)
+                    effect.answer = cursor.fetchall() if cursor.description else None
+                effect.after = self._look(watched)
         except psycopg.Error as error:
-            if connection.broken or error.sqlstate is None:
+            if self.connection.broken or error.sqlstate is None:
                 raise
-            state = error.sqlstate
-        return _row_of(self.database.name, relation, role, mine, other, attempt, before, after, state)
+            effect.state = error.sqlstate
+        return effect
 
-    def _look(
-        self, connection: psycopg.Connection[Any], relation: Relation, role: str, other: Person, mine: Person
-    ) -> Look:
-        """What the other tenant's own session sees of its rows."""
+    def _look(self, watched: Sequence[str]) -> tuple[Look, ...]:
+        """What the other tenant's own session sees of its rows, table by table."""
         import psycopg
 
-        self._become(connection, role, other, mine)
-        key = quoted(relation.tenant_key or "")
-        statement = (
-            "select pg_catalog.count(*), pg_catalog.md5(pg_catalog.string_agg(ctid::pg_catalog.text || xmin::pg_catalog.text, ',' order by ctid)) "
-            f"from {relation.qualified} where {key}::pg_catalog.text = $1"
-        )
-        with psycopg.RawCursor(connection) as cursor:
-            count, digest = cursor.execute(statement.encode(), [other.tenant]).fetchone() or (0, None)
-        return int(count), digest
+        self._become(self.other, self.mine)
+        looks = []
+        for name in watched:
+            relation, role = self.facts.relations[name], self.other.role or self.role
+            if not _has_owners(self.facts, relation) or not relation.allows(role, "SELECT"):
+                continue
+            if relation.tenant_key in relation.access[role]["hidden"]:
+                continue
+            statement = (
+                "select pg_catalog.count(*), pg_catalog.md5(pg_catalog.string_agg(ctid::pg_catalog.text || xmin::pg_catalog.text, ',' order by ctid)) "
+                f"from {name} where {quoted(relation.tenant_key or '')}::pg_catalog.text = $1"
+            )
+            with psycopg.RawCursor(self.connection) as cursor:
+                count, digest = cursor.execute(statement.encode(), [self.other.tenant]).fetchone() or (0, None)
+            looks.append(Look(name, int(count), digest))
+        return tuple(looks)
 
 
-def attempts(relation: Relation, role: str, mine: Person, other: Person, row: dict[str, Any]) -> Iterator[Attempt]:
-    """The writes to try on a table, as far as the role has the privilege."""
-    table, key = relation.qualified, relation.columns[relation.tenant_key or ""]
-    name, cast = quoted(key.name), f"$1::pg_catalog.text::{key.type}"
-    access = relation.access[role]
-    updatable = [c for c in access["updatable"] if relation.columns[c].made not in ("generated", "identity")]
-    if relation.allows(role, "UPDATE") and updatable:
-        column = quoted(key.name if key.name in updatable else updatable[0])
-        # To name a column on the right is to read it, and whoever reads meets the SELECT policies: DEFAULT reads nothing.
-        blind = next((c for c in updatable if _resets(relation, c)), None)
-        if blind is not None:
-            yield Attempt("blind update", "UPDATE", f"update {table} set {quoted(blind)} = default")
-        yield Attempt(
-            "keyed update", "UPDATE", f"update {table} set {column} = {column} where {name} = {cast}", (other.tenant,)
-        )
-        if key.name in updatable:
-            take = f"update {table} set {name} = {cast}"
-            yield Attempt("take over", "UPDATE", take, (mine.tenant,))
-            yield Attempt("move", "UPDATE", take, (other.tenant,), needs_rows=False)
-    if relation.allows(role, "DELETE"):
-        yield Attempt("blind delete", "DELETE", f"delete from {table}")
-        yield Attempt("keyed delete", "DELETE", f"delete from {table} where {name} = {cast}", (other.tenant,))
-    if relation.allows(role, "INSERT") and row and not _counts(relation, access["insertable"]):
-        columns = [c for c in access["insertable"] if relation.columns[c].made != "generated"]
-        listed = ", ".join(map(quoted, columns))
-        statement = (
-            f"insert into {table} ({listed}) overriding system value "
-            f"select {listed} from pg_catalog.jsonb_populate_record(null::{table}, $1::pg_catalog.jsonb)"
-        )
-        yield Attempt("insert", "INSERT", statement, (json.dumps({**row, **_fresh(relation)}),), needs_rows=False)
+def _has_owners(facts: Facts, relation: Relation) -> bool:
+    """Whether each of a table's rows says whose it is."""
+    return bool(relation.is_table and relation.tenant_key and facts.holds_tenants(relation.qualified))
 
 
-def _resets(relation: Relation, name: str) -> bool:
-    """Whether a column can be set to its default without a number from a sequence and without breaking NOT NULL."""
-    column = relation.columns[name]
-    return name != relation.tenant_key and (column.made == "default" or (column.made is None and not column.not_null))
-
-
-def _counts(relation: Relation, insertable: list[str]) -> bool:
-    """Whether an insert would draw a number from a sequence, which no rollback gives back."""
-    own = [c for c in relation.columns.values() if c.made in ("identity", "random") and c.type != "uuid"]
-    return any(column.name not in insertable for column in own)
-
-
-def _fresh(relation: Relation) -> dict[str, Any]:
-    """Values of its own for columns that fill themselves, so that a copy is not refused for being one."""
-    made = [c for c in relation.columns.values() if c.made in ("identity", "random") and c.name != relation.tenant_key]
-    return {c.name: str(uuid.uuid4()) if c.type == "uuid" else -1 - secrets.randbelow(30_000) for c in made}
-
-
-def _row_of(
-    database: str,
-    relation: Relation,
-    role: str,
-    mine: Person,
-    other: Person,
-    attempt: Attempt,
-    before: Look | None,
-    after: Look | None,
-    state: str | None,
-) -> dict[str, Any]:
-    rows = before[0] if before else 0
-    if state is not None:
-        refused = refuses(state) and before is not None
-        verdict, observed = "isolated" if refused else "inconclusive", f"error {state}"
-    elif before != after:
-        verdict, observed = (
-            "open",
-            f"rows of {other.name} were changed: {rows} before, {after[0] if after else 0} after",
-        )
-    elif attempt.needs_rows and not rows:
-        verdict, observed = "inconclusive", f"{other.name} has no row that could be changed"
-    else:
-        verdict, observed = "isolated", f"the {rows} rows of {other.name} are as before"
-    broken = verdict == "open"
-    return {
-        "database": database,
-        "resource": f"{database}/write:{role}/{mine.name}/{relation.qualified}/{attempt.name}",
-        "level": "write",
-        "relation": relation.qualified,
-        "operation": attempt.operation,
-        "role": role,
-        "context": mine.name,
-        "context_kind": "tenant",
-        "statement": attempt.statement,
-        "expected": f"no row of {other.name} changes",
-        "observed": observed,
-        "sqlstate": state,
-        "own_rows": None,
-        "foreign_rows": None,
-        "denominator": rows,
-        "verdict": verdict,
-        "rule": f"write.{attempt.name.replace(' ', '_')}" if broken else None,
-        "sentence": f"{role} as {mine.name} wrote rows of {other.name} in {relation.qualified} ({attempt.name})."
-        if broken
-        else None,
-        "policies": [],
-        "repair": None,
-        "references_accepted": None,
-    }
+def _hanging(facts: Facts, table: str) -> list[str]:
+    """Tables whose rows are deleted or changed along with those of a table."""
+    found = {k.relation for k in facts.keys if k.parent == table and (k.deletes_along or k.changes_along)}
+    return sorted(found - {table})

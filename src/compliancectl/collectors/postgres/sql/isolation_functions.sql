@@ -4,9 +4,11 @@
 -- parameters: app_roles
 select p.oid::regprocedure::text as signature, n.nspname as schema, p.proname as name, pg_get_userbyid(p.proowner) as owner,
        p.prosecdef as definer, p.provolatile as volatility, p.proleakproof as leakproof, l.lanname as language,
-       format_type(p.prorettype, null) as returns, p.proretset as returns_set, p.prosqlbody is not null as sql_body,
+       format_type(p.prorettype, null) as returns, p.proretset as returns_set, p.prosqlbody is not null as sql_body, p.prokind = 'p' as procedure, p.pronargs - p.pronargdefaults as required,
        (select coalesce(json_agg(format_type(t.type, null) order by t.place), '[]') from unnest(p.proargtypes::oid[]) with ordinality t(type, place)) as arguments,
        (select substr(s.line, 13) from unnest(p.proconfig) s(line) where s.line like 'search\_path=%') as search_path,
+       -- Settings that it makes for itself while it runs; one that it empties says nobody.
+       (select coalesce(json_agg(split_part(s.line, '=', 1) order by s.line), '[]') from unnest(p.proconfig) s(line) where s.line not like '%=' and s.line not like '%=""') as presets,
        (select coalesce(json_agg(r.rolname order by r.rolname), '[]') from pg_roles r
          where r.rolname = any ($1::text[]) and has_function_privilege(r.oid, p.oid, 'EXECUTE') and has_schema_privilege(r.oid, n.oid, 'USAGE')) as callers,
        -- What a policy calls needs EXECUTE alone: its schema was looked up when the policy was made.
