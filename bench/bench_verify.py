@@ -2,12 +2,14 @@
 
     python bench/bench_verify.py [ITEMS] [MEGABYTES]
 
-Prints one line per measurement and exits 1 if verifying the folder takes more than one and a half times as long as `sha256sum`.
+Prints one line per measurement and exits 1 if verifying the folder takes more than one and a half times as long as `sha256sum`:
+in a process that has everything loaded, or as people call it, with the start of Python and of all libraries.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -26,7 +28,7 @@ sys.path.insert(0, str(ROOT / "tests" / "seal"))  # the tests' maker of run fold
 from conftest import OPERATOR, Run  # noqa: E402
 
 TARGET = 1.5
-REPEATS = 3
+REPEATS = 5
 
 
 def generate(folder: Path, items: int, megabytes: int) -> Path:
@@ -42,14 +44,18 @@ def generate(folder: Path, items: int, megabytes: int) -> Path:
     return folder
 
 
-def best(measure: Callable[[], object], repeats: int = REPEATS) -> float:
-    """The shortest of some repetitions, in seconds: the one that other processes disturbed least."""
-    found = []
+def best(*measures: Callable[[], object], repeats: int = REPEATS) -> list[float]:
+    """The shortest of some repetitions of each, in seconds: the ones that other processes disturbed least.
+
+    They take turns, so that a busy moment of the machine falls on all of them.
+    """
+    found: list[list[float]] = [[] for _ in measures]
     for _ in range(repeats):
-        start = time.perf_counter()
-        measure()
-        found.append(time.perf_counter() - start)
-    return min(found)
+        for measure, taken in zip(measures, found, strict=True):
+            start = time.perf_counter()
+            measure()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in found]
 
 
 def verified(path: Path, public: Path) -> None:
@@ -63,16 +69,22 @@ def main(items: int = 1000, megabytes: int = 100) -> int:
         run = generate(place / "run", items, megabytes)
         key = keys.new_key(place / "key")
         out, packed = place / "bundle", place / "bundle.zip"
-        seal = best(lambda: bundle(run, out, key=key.private, operator=OPERATOR), 1)
-        both = best(lambda: bundle(run, place / "b", key=key.private, archive=packed, operator=OPERATOR), 1)
+        (seal,) = best(lambda: bundle(run, out, key=key.private, operator=OPERATOR), repeats=1)
+        (both,) = best(lambda: bundle(run, place / "b", key=key.private, archive=packed, operator=OPERATOR), repeats=1)
         check = ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"]
-        coreutils = best(lambda: subprocess.run(check, cwd=out, check=True))
         program = [sys.executable, "-m", "compliancectl", "verify", out, "--key", key.public]
-        process = best(lambda: subprocess.run(program, check=True, stdout=subprocess.DEVNULL))
-        inside = best(lambda: verified(out, key.public))
-        archive = best(lambda: verified(packed, key.public))
+        # As it is installed: with its modules compiled, which this variable would prevent in a checkout.
+        installed = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         recipe = ROOT / "src/compliancectl/seal/verify-by-hand.sh"
-        by_hand = best(lambda: subprocess.run(["sh", recipe, out, key.public], check=True, stdout=subprocess.DEVNULL))
+        coreutils, process, inside = best(
+            lambda: subprocess.run(check, cwd=out, check=True),
+            lambda: subprocess.run(program, check=True, stdout=subprocess.DEVNULL, env=installed),
+            lambda: verified(out, key.public),
+        )
+        archive, by_hand = best(
+            lambda: verified(packed, key.public),
+            lambda: subprocess.run(["sh", recipe, out, key.public], check=True, stdout=subprocess.DEVNULL),
+        )
         size = packed.stat().st_size / 1e6
     print(f"{items} items, {megabytes} MB; archive {size:.1f} MB")
     print(f"seal a folder            {seal:6.2f} s   with the archive {both:.2f} s")
@@ -81,10 +93,13 @@ def main(items: int = 1000, megabytes: int = 100) -> int:
     print(f"  as people call it       {process:5.2f} s   ratio {process / coreutils:.2f}")
     print(f"verify in the archive    {archive:6.2f} s")
     print(f"verify by hand           {by_hand:6.2f} s")
-    detail = f"{items} items, {megabytes} MB: {inside:.2f} s against {coreutils:.2f} s"
-    line = {"name": "verify against sha256sum --check", "ratio": inside / coreutils, "limit": TARGET, "detail": detail}
-    print(json.dumps(line))
-    return 0 if inside <= TARGET * coreutils else 1
+    held = True
+    for name, taken in (("verify", inside), ("the command verify", process)):
+        detail = f"{items} items, {megabytes} MB: {taken:.2f} s against {coreutils:.2f} s"
+        ratio = taken / coreutils
+        print(json.dumps({"name": f"{name} against sha256sum", "ratio": ratio, "limit": TARGET, "detail": detail}))
+        held = held and ratio <= TARGET
+    return 0 if held else 1
 
 
 if __name__ == "__main__":

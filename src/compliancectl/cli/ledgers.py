@@ -253,19 +253,30 @@ def _show(found: Coverage) -> None:
     out = console.out()
     covered = [slot for slot in found.slots if slot.covered]
     opened, sealed, late = (sum(getattr(s, name) for s in found.slots) for name in ("opened", "sealed", "late"))
-    out.print(f"{len(covered)} of {len(found.slots)} spans ({found.cadence}) have a complete run, sealed in time")
+    out.print(f"{len(covered)} of {len(found.slots)} {found.cadence} spans have a complete run, sealed in time")
     out.print(f"{opened} runs opened, {sealed} sealed in time, {late} late, {len(found.dropped)} dropped")
     for slot in found.slots:
         if not slot.covered:
-            counts = f"{slot.opened} opened, {slot.sealed} sealed, {slot.late} late"
-            out.print(f"  [yellow]○[/yellow] {slot.start:%Y-%m-%d %H:%M} to {slot.end:%Y-%m-%d %H:%M}: {counts}")
-    for title, entries in (("dropped", found.dropped), ("partial", found.partial)):
+            counts = f"{slot.opened} opened, {slot.sealed} sealed in time, {slot.late} late"
+            said = counts if slot.opened or slot.sealed or slot.late else "no run was opened"
+            out.print(f"  [yellow]○[/yellow] {_span(slot.start, slot.end)}: {said}")
+    for title, entries in (("dropped: opened, never sealed", found.dropped), ("partial", found.partial)):
         for entry in entries:
             out.print(f"  [yellow]○ {title}[/yellow] {console.safe(_line(entry))}")
     for gap in found.gaps:
-        out.print(f"  [yellow]○ not observed[/yellow] {gap.start:%Y-%m-%d %H:%M} to {gap.end:%Y-%m-%d %H:%M}")
+        out.print(f"  [yellow]○ not observed by any run[/yellow] {_span(gap.start, gap.end)}")
     for change in found.changes:
         out.print(f"  changed: {console.safe(change)}")
+    if found.exit_code == 0:
+        out.print("\n[green]● covered[/green]: nothing was due that is not there, and nothing was dropped.")
+    else:
+        out.print(
+            "\n[yellow]○ not covered[/yellow]: ask the owner of the ledger about each line above that begins with ○."
+        )
+
+
+def _span(start: datetime, end: datetime) -> str:
+    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
 
 
 def _line(entry: Entry) -> str:

@@ -53,11 +53,16 @@ def list_(bundle: BundlePath, format: OutputFormat = Format.text) -> int:
     if format is Format.json:
         typer.echo(json.dumps({"by_class": counts, "pseudonyms": names}, indent=2, sort_keys=True))
         return 0
+    typer.echo("Removed or replaced before hashing, per class:" if counts else "Nothing was removed or replaced.")
     for kind in sorted(counts):
         typer.echo(f"{counts[kind]:>8}  {console.printable(kind)}")
     known = {entry.pseudonym for item in found.items for entry in item.pseudonyms if entry.commitment}
+    if names:
+        typer.echo("Pseudonyms, and how often each occurs; `redactions open` proves whom one stands for:")
     for name in sorted(names):
-        typer.echo(f"{names[name]:>8}  {name}" + ("" if name in known else "  (without a commitment)"))
+        typer.echo(
+            f"{names[name]:>8}  {name}" + ("" if name in known else "  (without a commitment: it cannot be opened)")
+        )
     return 0
 
 

@@ -150,3 +150,5 @@ def _show(found: Reperformance) -> None:
         f"\n{len(found.items)} of {found.frame} evidence items, seed {console.safe(repr(found.seed))}: "
         f"{counts['same']} the same, {counts['differs']} differ, {counts['not fetched']} not fetched"
     )
+    if counts["differs"]:
+        out.print("What differs is what to ask about: the source may have changed since.")
