@@ -14,10 +14,8 @@ from typing import Any
 
 import compliancectl
 from compliancectl import canonical, disk
-from compliancectl.collectors.base import Reply
+from compliancectl.collectors.base import Context, Reply
 from compliancectl.collectors.flat import flat, unflat
-from compliancectl.collectors.gcp.identity import subject
-from compliancectl.collectors.gcp.session import GcpSession
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Kept:
 
     reply: Reply
     token: str
-    """Of the page after it; empty: it is the last."""
+    """Of the page after it, in the source's own terms; empty: it is the last."""
     data: Any = None
     """What the reply says, if that is at hand."""
 
@@ -70,10 +68,17 @@ class Shelf:
             return None
 
 
-def shelf_of(session: GcpSession, question: Any) -> Shelf | None:
-    """Where the pages of the answer to a question are kept; None: this run keeps none."""
-    if session.context.unfinished is None:
+def shelf_of(context: Context, source: str, asker: str, question: Any) -> Shelf | None:
+    """Where the pages of the answer to a question are kept; None: this run keeps none.
+
+    Args:
+        context: of the run.
+        source: name of the collector.
+        asker: tells one principal from another.
+        question: everything that the answer depends on, ready for JSON.
+    """
+    if context.unfinished is None:
         return None
-    asker = [subject(session.credentials()), compliancectl.__version__, session.context.people is not None]
-    name = canonical.sha256(canonical.to_bytes([asker, json.loads(json.dumps(question))]))
-    return Shelf(session.context.unfinished / "gcp" / name[:32])
+    asked = [asker, compliancectl.__version__, context.people is not None]
+    name = canonical.sha256(canonical.to_bytes([asked, json.loads(json.dumps(question))]))
+    return Shelf(context.unfinished / source / name[:32])
