@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
+import threading
 
 import duckdb
 import pytest
@@ -54,3 +57,12 @@ def test_each_statement_is_stopped_at_its_own_time_and_no_other() -> None:
                 hasty.execute("SELECT count(*) FROM range(1000000000000)").fetchall()
         assert patient.execute("SELECT 1").fetchall() == [(1,)]
     assert hasty.execute("SELECT 2").fetchall() == [(2,)]
+
+
+def test_ctrl_c_in_the_middle_of_a_statement_is_ctrl_c_and_no_bug() -> None:
+    hand = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    hand.start()
+    database = duckdb.connect()
+    with pytest.raises(KeyboardInterrupt), within(Limits(), database):
+        database.execute("SELECT count(*) FROM range(1000000000000)").fetchall()
+    hand.join()

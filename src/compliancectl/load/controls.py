@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from compliancectl import clock
 from compliancectl.errors import FileError
-from compliancectl.load.document import Document, read
+from compliancectl.load.document import Document, content, parse
 from compliancectl.load.documents import documents_test
 from compliancectl.load.forms import ControlForm, ExampleForm, TestForm, fill, kind
 from compliancectl.load.problems import FileErrors, Problems, raise_all, suggestion
@@ -67,7 +68,13 @@ def load_control(path: Path, *, topic: str | None = None) -> Control:
     Raises:
         FileError: with file and line, for the one mistake (`FileErrors` for several).
     """
-    document, problems = read(path), Problems(path)
+    return _control(path, topic or path.resolve().parent.name, content(path))
+
+
+@lru_cache(maxsize=512)
+def _control(path: Path, topic: str, raw: bytes) -> Control:
+    """A control never changes, and the same file is read again by each stage of a run and for each bundle of a period."""
+    document, problems = parse(path, raw), Problems(path)
     form = fill(ControlForm, document, problems)
     if form is not None:
         _check_form(form, path, document, problems)
@@ -89,7 +96,7 @@ def load_control(path: Path, *, topic: str | None = None) -> Control:
         tests=tuple(tests),
         evidence=needs,
         file=str(path),
-        topic=topic or path.resolve().parent.name,
+        topic=topic,
         sha256=document.sha256,
         lines={"/".join(map(str, place)): line for place, line in document.lines.items() if place},
     )

@@ -68,7 +68,15 @@ def read(path: Path) -> Document:
     Raises:
         FileError: if it cannot be read, or is not the strict YAML described above.
     """
-    raw = _bytes(path)
+    return parse(path, content(path))
+
+
+def parse(path: Path, raw: bytes) -> Document:
+    """Read the bytes of a YAML file; `path` is only named.
+
+    Raises:
+        FileError: if they are not the strict YAML described above.
+    """
     reader = _Reader(path)
     node = _compose(path, _text(path, raw))
     if node is None:
@@ -77,7 +85,12 @@ def read(path: Path) -> Document:
     return Document(path, data, canonical.sha256(raw), reader.lines, reader.text_lines)
 
 
-def _bytes(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """The bytes of a file of a size that is read.
+
+    Raises:
+        FileError: if it cannot be read, or is too large.
+    """
     try:
         if not path.is_file():
             what = "is a folder, not a file" if path.is_dir() else "does not exist"

@@ -82,6 +82,9 @@ class within:  # noqa: N801 - it reads as a word: `with within(limits, connectio
                 raise KeyboardInterrupt from error
             seconds = f"{self._limits.seconds:g} seconds"
             raise Stopped(f"The SQL took longer than {seconds} and was stopped.") from error
+        # A signal that comes while DuckDB works (Ctrl-C) is no KeyboardInterrupt of Python's, nor an error of DuckDB's.
+        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
         if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
             raise Stopped(f"The SQL needed more memory than {self._limits.memory} and was stopped.") from error
 
