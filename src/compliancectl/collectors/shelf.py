@@ -38,7 +38,7 @@ class Shelf:
     def pages(self) -> list[Kept]:
         """Those that are there without a gap, from the first on."""
         found: list[Kept] = []
-        while (page := self._read(len(found) + 1)) is not None:
+        while (page := self.page(len(found) + 1)) is not None:
             found.append(page)
         return found
 
@@ -60,7 +60,8 @@ class Shelf:
     def _file(self, number: int) -> Path:
         return self.folder / f"page-{number:05d}.json"
 
-    def _read(self, number: int) -> Kept | None:
+    def page(self, number: int) -> Kept | None:
+        """A page by its number from one on; None if it is not there, or damaged."""
         try:
             said: dict[str, Any] = json.loads(self._file(number).read_bytes())
             return Kept(unflat(said["reply"]), said["token"])

@@ -7,10 +7,11 @@ nothing is concluded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from compliancectl import clock
@@ -97,8 +98,8 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
         )
     with _without_cache(session) as asking:
         shelf = shelf_of(session.context, "github", session.client.asker, [path_of(session), facts])
-        known, kept = _earlier(asking, facts, shelf, tally)
-        if not known:
+        kept, following = _earlier(asking, facts, shelf, tally)
+        if not kept:
             first = _first(asking, facts, tally)
             if first.status == 404:
                 shown = without(
@@ -108,7 +109,8 @@ def _fetch(session: GitHubSession, target: Target) -> Fetched:
                 yield replace(first.reply, context={**first.reply.context, "facts": "{}"})
                 yield shown.reply
                 return tally.result()
-            known = [_page(asking, first)]
+            following = [_page(asking, first)]
+        known = chain(_on_shelf(shelf, kept), following)
         for number, page in enumerate(_pages(asking, known, facts, tally), 1):
             events = data_of(page.reply)
             _check(events, facts, tally)
@@ -144,17 +146,33 @@ def without(session: GitHubSession, tally: Tally) -> Got:
     )
 
 
-def _pages(session: GitHubSession, known: list[Kept], facts: Mapping[str, str], tally: Tally) -> Iterator[Kept]:
-    """The pages that are known, and those that follow."""
+def _pages(session: GitHubSession, known: Iterable[Kept], facts: Mapping[str, str], tally: Tally) -> Iterator[Kept]:
+    """The pages that are known, at least one, and those that follow."""
     seen: set[str] = set()
-    page, number = known[0], 1
-    while True:
+    token = ""
+    for page in known:
         yield page
-        if not page.token:
-            return
+        token = _checked(session, page, seen)
+    while token:
+        page = _page(session, _next(session, token, facts, tally))
+        yield page
+        token = _checked(session, page, seen)
+
+
+def _checked(session: GitHubSession, page: Kept, seen: set[str]) -> str:
+    """Where the next page is, if it can lead to an end."""
+    if page.token:
         check_page(page.token, seen, session.config.page_limit, f"GET {path_of(session)}")
-        page = known[number] if number < len(known) else _page(session, _next(session, page.token, facts, tally))
-        number += 1
+    return page.token
+
+
+def _on_shelf(shelf: Shelf | None, count: int) -> Iterator[Kept]:
+    """The first pages, one after the other: all of a long log at once would fill the memory."""
+    for number in range(1, count + 1):
+        page = shelf.page(number) if shelf is not None else None
+        if page is None:
+            raise Garbage("a page of the audit log that an earlier try had read is gone", hint="Begin a new run.")
+        yield page
 
 
 def _next(session: GitHubSession, token: str, facts: Mapping[str, str], tally: Tally) -> Got:
@@ -173,26 +191,24 @@ def _following(session: GitHubSession, reply: Reply) -> Reply:
 
 def _earlier(
     session: GitHubSession, facts: Mapping[str, str], shelf: Shelf | None, tally: Tally
-) -> tuple[list[Kept], int]:
-    """What an earlier try of this run had read, with the page after it; nothing if GitHub does not go on after it.
-
-    Returns:
-        The pages, and how many of them are kept already.
-    """
-    found = shelf.pages() if shelf is not None else []
-    if shelf is None or not found:
-        return [], 0
-    count = len(found)
-    if found[-1].token:
+) -> tuple[int, list[Kept]]:
+    """How many pages an earlier try of this run had read, and the page after them; none if GitHub does not go on there."""
+    count, last = 0, None
+    while shelf is not None and (page := shelf.page(count + 1)) is not None:
+        count, last = count + 1, page
+    if shelf is None or last is None:
+        return 0, []
+    following = []
+    if last.token:
         try:
-            found.append(_page(session, _next(session, found[-1].token, facts, tally)))
+            following.append(_page(session, _next(session, last.token, facts, tally)))
         except SourceFailed:
             shelf.clear()
             tally.filters.append(f"begun again: GitHub did not go on after page {count} of an earlier try")
-            return [], 0
+            return 0, []
     tally.pages += count
     tally.filters.append(f"{'page 1' if count == 1 else f'pages 1 to {count}'} read by an earlier try of this run")
-    return found, count
+    return count, following
 
 
 def _check(events: Any, facts: Mapping[str, Any], tally: Tally) -> None:
