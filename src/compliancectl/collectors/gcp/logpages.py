@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl import canonical
 from compliancectl.collectors.base import Reply
+from compliancectl.collectors.gcp.identity import subject
 from compliancectl.collectors.gcp.listing import Page, Tally, check_token
 from compliancectl.collectors.gcp.logclient import NotAccepted, rpc
 from compliancectl.collectors.gcp.redact import Drop, apply
 from compliancectl.collectors.gcp.session import GcpSession
-from compliancectl.collectors.gcp.shelf import Kept, Shelf, shelf_of
 from compliancectl.collectors.gcp.verdict import Asked
+from compliancectl.collectors.shelf import Kept, Shelf, shelf_of
 from compliancectl.errors import Garbage
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def log_pages(
         reply, data = _keep(answered, record, message, {**fields, "page_token": token}, drops, context)
         return Kept(reply, answered.next_page_token, data)
 
-    shelf = shelf_of(session, (message, fields, [drop.path for drop in drops], dict(context))) if kept else None
+    shelf = _shelf(session, (message, fields, [drop.path for drop in drops], dict(context))) if kept else None
     seen: set[str] = set()
     tally.listings += 1
     for page in _one_after_the_other(ask, shelf, tally):
@@ -61,6 +62,12 @@ def log_pages(
         yield Page(page.reply, found)
         if page.token:
             check_token(page.token, seen, session.config.page_limit, asked.api.title)
+
+
+def _shelf(session: GcpSession, question: Any) -> Shelf | None:
+    if session.context.unfinished is None:
+        return None
+    return shelf_of(session.context, "gcp", subject(session.credentials()), question)
 
 
 def _one_after_the_other(ask: Callable[[str], Kept], shelf: Shelf | None, tally: Tally) -> Iterator[Kept]:

@@ -15,6 +15,7 @@ from compliancectl.collectors.github import (
     access_tokens,
     actions,
     alerts,
+    audit_log,
     changes,
     code,
     contents,
@@ -42,6 +43,7 @@ class GitHubCollector(Collector[GitHubConfig, GitHubSession]):
     config = GitHubConfig
     feeds = (
         *organization.FEEDS,
+        *audit_log.FEEDS,
         *invitations.FEEDS,
         *actions.FEEDS,
         *runners.FEEDS,

@@ -25,6 +25,10 @@ ACCESS_TOKENS = (
 RUNNERS = "Organization permission `Self-hosted runners`: read"
 MEMBERS = "Organization permission `Members`: read"
 ORGANIZATION = "Organization permission `Administration`: read"
+AUDIT_LOG = (
+    "an organisation owner's token with the organization permission `Administration`: read, or an App with it, on GitHub "
+    "Enterprise Cloud (GitHub has the audit log over the API on no other plan)"
+)
 RULESETS = "Organization permission `Administration`: read and write (GitHub shows rulesets to nothing less)"
 RULE_HISTORY = "Repository permission `Administration`: read and write (GitHub shows histories, bypass lists and bypasses to nothing less)"
 

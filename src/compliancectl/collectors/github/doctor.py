@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from compliancectl.collectors.base import Diagnosis
-from compliancectl.collectors.github import access_tokens, columns
+from compliancectl.collectors.github import access_tokens, audit_log, columns
 from compliancectl.collectors.github.content_documents import COLLABORATORS, LAST_DEPLOYMENTS
 from compliancectl.collectors.github.documents import CHECKED, PROPOSALS
 from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at
@@ -19,6 +19,7 @@ NEEDED_FOR: Mapping[str, str] = {
     "organisation": "organization",
     "members": "member",
     "second factors": "member",
+    "audit log": "audit_log audit_event",
     "outside collaborators": "member",
     "pending invitations": "invitation",
     "groups of runners": "runner_group runner_group_repository",
@@ -61,6 +62,7 @@ def examine(session: GitHubSession) -> Iterator[Diagnosis]:
             yield _failed(subject, error, needs, _without(subject))
             continue
         yield Diagnosis(subject, "ok", needs) if got.status == 200 else _hidden(subject, got, needs)
+    yield _audit_log(session)
 
 
 def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
@@ -106,6 +108,20 @@ def _probes(session: GitHubSession) -> Iterator[tuple[str, str, Read]]:
         yield f"webhooks of {name}", columns.HOOKS, many(f"/repos/{name}/hooks")
         yield f"deploy keys of {name}", columns.ADMINISTRATION, many(f"/repos/{name}/keys")
         yield f"bill of materials of {name}", columns.CONTENTS, one(f"/repos/{name}/dependency-graph/sbom")
+
+
+def _audit_log(session: GitHubSession) -> Diagnosis:
+    """One event of it; that the plan has none is nothing to mend."""
+    subject, tally = "audit log of the organisation", Tally("doctor")
+    try:
+        got = session.get(audit_log.path_of(session), tally, want=list, also_fine=(404,), per_page=1)
+        if got.status == 404:
+            audit_log.without(session, tally)
+            detail = "the plan has none over the API, so that LOG-02 goes by exports alone"
+            return Diagnosis(subject, "ok", detail, audit_log.EXPORTS)
+    except CollectError as error:
+        return _failed(subject, error, columns.AUDIT_LOG, _without(subject))
+    return Diagnosis(subject, "ok", columns.AUDIT_LOG)
 
 
 def _settings(session: GitHubSession, tally: Tally) -> Got:

@@ -23,6 +23,9 @@ Only an owner's token sees the organisation's settings and who has no second fac
 then stay NULL, and the checks are unknown, not passed. A token of an organisation with single sign-on must be authorised
 for it (Settings, Developer settings, the token, Configure SSO).
 
+The audit log is there over the API on GitHub Enterprise Cloud only, for an owner's token or a GitHub App with the organization
+permission Administration: read. Where the plan has none, nothing is to be granted: `github.audit_log` then says so.
+
     export GITHUB_TOKEN=…            # or, in compliancectl.yaml, under sources.github:
     # app: {id: 12345, private_key: app.pem, installation: 678910}
 
@@ -31,8 +34,8 @@ organization permission Personal access tokens: read and nothing else, and name 
 
     # tokens_app: {id: 12346, private_key: tokens-app.pem, installation: 678911}
 
-A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook` and `security_events`, and `admin:org` for
-what is said above of rulesets, for pending invitations to the organisation and for groups of runners; `repo`, `admin:org_hook`
+A classic token needs the scopes `repo`, `read:org`, `read:repo_hook`, `admin:org_hook`, `read:audit_log` and `security_events`, and
+`admin:org` for what is said above of rulesets, for pending invitations to the organisation and for groups of runners; `repo`, `admin:org_hook`
 and `admin:org` can write, and evidence says so.
 
 `compliancectl notify --github-issue OWNER/REPO` is the one thing that writes, and not while evidence is collected: it needs

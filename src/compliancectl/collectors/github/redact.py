@@ -66,7 +66,13 @@ REWRITES: Mapping[str, Callable[[str], str]] = {
     "routing": code_text.routing,
 }
 """Texts of files of which only what matters is kept: the key that our documents give them → what stays."""
-_TELLING = frozenset({"insecure_ssl", "login", *DROPS, *REWRITES})
+EVENT = "_document_id"
+"""The key that an event of the audit log has and nothing else."""
+OF_EVENTS = frozenset(
+    {EVENT, "@timestamp", "created_at", "action", "operation_type", "actor", "user", "org", "repo", "repository"}
+)
+"""What is kept of such an event; addresses, places, tokens, keys and texts are not looked at one by one."""
+_TELLING = frozenset({"insecure_ssl", "login", EVENT, *DROPS, *REWRITES})
 """An object with none of these keys is left as it is."""
 ADDRESS = "e-mail address"
 
@@ -80,6 +86,7 @@ DROPPED_IN_WORDS = (
     "of a CODEOWNERS file: everything but patterns and owners, e-mail addresses of owners; of a security policy: everything but "
     "the addresses that it names; of templates and descriptions of changes: everything but the paths that they name; of code: "
     "everything but how it sets variables of the database, and which hosts and models a router may reach",
+    "of an event of the audit log: everything but its id, time, action, kind, actor, and the person and the repository that it is about",
     "comments on alerts (resolution_comment, dismissed_comment, …_request_comment): free text that may repeat a secret",
 )
 
@@ -111,6 +118,17 @@ def _hook(config: dict[str, Any], counts: Counter[str]) -> None:
     config["secret_is_set"] = bool(config.get("secret"))
 
 
+def _event(value: dict[str, Any], counts: Counter[str], people: People | None) -> None:
+    """Of an event of the audit log what a table needs stays; an account that is named by an address is named no more."""
+    for key in [k for k in value if k not in OF_EVENTS]:
+        del value[key]
+        counts["detail of an event"] += 1
+    for key in ("actor", "user"):
+        if "@" in str(value.get(key)):
+            _take(value, key, people, ADDRESS)
+            counts[ADDRESS] += 1
+
+
 def _rewrite(value: dict[str, Any], key: str, kept: Callable[[str], str], counts: Counter[str]) -> None:
     new = kept(value[key])
     if new != value[key]:
@@ -132,6 +150,8 @@ def _strip(value: Any, counts: Counter[str], people: People | None) -> None:
 def _strip_object(value: dict[str, Any], counts: Counter[str], people: People | None) -> None:
     if "insecure_ssl" in value:
         _hook(value, counts)
+    if EVENT in value:
+        _event(value, counts, people)
     for key, kept in REWRITES.items():
         if isinstance(value.get(key), str):
             _rewrite(value, key, kept, counts)

@@ -10,6 +10,7 @@ from compliancectl import clock
 from compliancectl.sandbox.github import errors
 from compliancectl.sandbox.github.activity import activities
 from compliancectl.sandbox.github.alerts import Alerts
+from compliancectl.sandbox.github.audit import audit_log
 from compliancectl.sandbox.github.contract import Operation
 from compliancectl.sandbox.github.ids import node_id, sha
 from compliancectl.sandbox.github.issues import Issues
@@ -54,6 +55,7 @@ class Rest:
         self.answers: dict[str, Callable[[Call], Any]] = {
             "orgs/get": self.organization,
             **self._actions(),
+            "orgs/get-audit-log": lambda call: audit_log(state, call.query),
             "orgs/list-pending-invitations": self.invitations,
             "repos/list-invitations": self.repository_invitations,
             "orgs/list-members": self.members,

@@ -14,10 +14,8 @@ from typing import Any
 
 import compliancectl
 from compliancectl import canonical, disk
-from compliancectl.collectors.base import Reply
+from compliancectl.collectors.base import Context, Reply
 from compliancectl.collectors.flat import flat, unflat
-from compliancectl.collectors.gcp.identity import subject
-from compliancectl.collectors.gcp.session import GcpSession
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Kept:
 
     reply: Reply
     token: str
-    """Of the page after it; empty: it is the last."""
+    """Of the page after it, in the source's own terms; empty: it is the last."""
     data: Any = None
     """What the reply says, if that is at hand."""
 
@@ -40,7 +38,7 @@ class Shelf:
     def pages(self) -> list[Kept]:
         """Those that are there without a gap, from the first on."""
         found: list[Kept] = []
-        while (page := self._read(len(found) + 1)) is not None:
+        while (page := self.page(len(found) + 1)) is not None:
             found.append(page)
         return found
 
@@ -62,7 +60,8 @@ class Shelf:
     def _file(self, number: int) -> Path:
         return self.folder / f"page-{number:05d}.json"
 
-    def _read(self, number: int) -> Kept | None:
+    def page(self, number: int) -> Kept | None:
+        """A page by its number from one on; None if it is not there, or damaged."""
         try:
             said: dict[str, Any] = json.loads(self._file(number).read_bytes())
             return Kept(unflat(said["reply"]), said["token"])
@@ -70,10 +69,17 @@ class Shelf:
             return None
 
 
-def shelf_of(session: GcpSession, question: Any) -> Shelf | None:
-    """Where the pages of the answer to a question are kept; None: this run keeps none."""
-    if session.context.unfinished is None:
+def shelf_of(context: Context, source: str, asker: str, question: Any) -> Shelf | None:
+    """Where the pages of the answer to a question are kept; None: this run keeps none.
+
+    Args:
+        context: of the run.
+        source: name of the collector.
+        asker: tells one principal from another.
+        question: everything that the answer depends on, ready for JSON.
+    """
+    if context.unfinished is None:
         return None
-    asker = [subject(session.credentials()), compliancectl.__version__, session.context.people is not None]
-    name = canonical.sha256(canonical.to_bytes([asker, json.loads(json.dumps(question))]))
-    return Shelf(session.context.unfinished / "gcp" / name[:32])
+    asked = [asker, compliancectl.__version__, context.people is not None]
+    name = canonical.sha256(canonical.to_bytes([asked, json.loads(json.dumps(question))]))
+    return Shelf(context.unfinished / source / name[:32])
