@@ -10,19 +10,8 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-LONGEST = (
-    "system",
-    "cli",
-    "report",
-    "postgres",
-    "controls",
-    "github",
-    "google",
-    "period",
-    "capture",
-    "engine",
-    "replay",
-)
+_LONGEST = "system postgres controls cli report github seal lake period google engine depot capture replay"
+LONGEST = tuple(_LONGEST.split())
 """Folders that take more than 20 seconds of CPU time, the longest first."""
 
 
