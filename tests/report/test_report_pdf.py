@@ -170,7 +170,7 @@ def test_all_fonts_are_embedded_and_are_the_shipped_ones(mixed) -> None:
                 names.add(str(inner.FontDescriptor.FontName).partition("+")[2])
     assert names
     assert all(any(name.startswith(family) for family in FONTS) for name in names), names
-    assert len(BUNDLED) == 11
+    assert len(BUNDLED) == 12
 
 
 def test_the_seal_and_the_results_are_enclosed_byte_for_byte(mixed) -> None:
@@ -266,6 +266,7 @@ def test_hostile_text_stays_text(build, tmp_path) -> None:
         "zero\\u{200b}width\\u{0}nul\\u{1b}[31mred",
         "x" * 200,
         "\\u{1f680}",
+        *(HOSTILE[script] for script in ("chinese", "japanese", "korean")),
         "&lt;b&gt;&#x202e;",
     ):
         assert shown.replace(" ", "") in squeezed, shown

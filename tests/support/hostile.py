@@ -13,6 +13,8 @@ HOSTILE = {
     "hebrew": "מסד נתונים",
     "arabic": "قاعدة البيانات",
     "chinese": "生产数据库",
+    "japanese": "本番データベース",
+    "korean": "운영 데이터베이스",
     "emoji": "database 🚀",
     "surrogate": "broken \ufffe name",
     "entities": "&lt;b&gt; &#x202e; &amp;",
