@@ -105,8 +105,7 @@ def diff(old: Path, new: Path, progress: Callable[[str], None] = lambda text: No
 
 def _open(path: Path, stack: ExitStack) -> _Run:
     try:
-        members: container.Container = archive.Archive(path) if path.is_file() else container.Folder(path)
-        stack.enter_context(members)
+        members = stack.enter_context(archive.opened(path))
     except Problem as problem:
         raise FileError(problem.message, file=path, hint=problem.hint or _AGAIN) from problem
     for name, hint in ((records.RUN, "collect"), (records.RESULTS, "evaluate")):

@@ -59,7 +59,7 @@ def unpack(path: Path, into: Path) -> None:
         VerifyError: if it is no bundle, a file is missing, or one is not what SHA256SUMS lists.
     """
     try:
-        with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
+        with archive.opened(path) as members:
             listed = sums.parse(container.read(members, sums.NAME, limit=_SUMS_LIMIT))
             for name, digest in listed.items():
                 if name not in members.sizes:

@@ -317,6 +317,12 @@ def test_a_lake_that_is_none_is_said(lake: Lake, tmp_path: Path, capsys: pytest.
     assert app.run(["verify", str(lake.place), "--tables", str(lake.place)]) == 2
 
 
+def test_a_record_that_says_something_else_is_no_bug(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    (lake.place / f"runs/{RUN}.json").write_text('{"run_id": 7}')
+    assert lake.verify() == 4 and f"runs/{RUN}.json is not the record of a run" in capsys.readouterr().out
+    assert app.run(["tables", "list", str(lake.place)]) == 4 and "is not the record of a run" in capsys.readouterr().err
+
+
 # -- older evidence ---------------------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,7 @@ def identity(bundle: Path) -> tuple[str, str]:
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     member = "seal/statement.json"
     try:
-        with archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle) as members:
+        with archive.opened(bundle) as members:
             data = container.read(members, member, limit=16 * 1024**2)
         return statement.parse(data, member=member).predicate.run.id, canonical.sha256(data)
     except Problem as problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,6 @@ from compliancectl.cli.options import Format, OutputFormat
 from compliancectl.depot.places import open_place
 from compliancectl.errors import UsageError
 from compliancectl.numbers import counted
-
-if TYPE_CHECKING:
-    from compliancectl.seal.container import Container
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -50,6 +47,7 @@ def publish(
     from compliancectl.cli.verification import check_first
     from compliancectl.lake.publish import publish as lay_out
     from compliancectl.replay import unpack
+    from compliancectl.seal import archive
 
     if not bundle.exists():
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
@@ -58,18 +56,12 @@ def publish(
     with tempfile.TemporaryDirectory(prefix="compliancectl-publish-") as folder:
         with console.step("reading the bundle"):
             unpack(bundle, Path(folder))
-        with console.step("laying the tables out"), _opened(bundle) as sealed:
+        with console.step("laying the tables out"), archive.opened(bundle) as sealed:
             found = lay_out(where, sealed, Path(folder))
     rows = sum(table.rows for table in found.record.tables.values())
     said = f"{found.record.run_id}  {counted(len(found.record.tables), 'table')}, {rows:,} rows"
     typer.echo(console.printable(said + ("" if found.new else "  (was there already)")))
     return 0
-
-
-def _opened(bundle: Path) -> Container:
-    from compliancectl.seal import archive, container
-
-    return archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle)
 
 
 @app.command("list", epilog="Example: compliancectl tables list gs://larkspur-lake/prod")

@@ -187,7 +187,7 @@ def _read(bundle: Path) -> _Found:
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     member, limit = "seal/statement.json", 256 * 1024**2
     try:
-        with archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle) as members:
+        with archive.opened(bundle) as members:
             data = container.read(members, member, limit=limit)
             run_id = statement.parse(data, member=member).predicate.run.id
             kept = {

@@ -117,7 +117,7 @@ def _made_with(path: Path, inputs: Inputs) -> Tool:
     from compliancectl.model.replay import Tool
     from compliancectl.seal import archive, container, statement
 
-    with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
+    with archive.opened(path) as members:
         member = "seal/statement.json"
         said = statement.parse(container.read(members, member, limit=16 * 1024**2), member=member).predicate.producer
     return Tool(version=inputs.results.tool_version, engine=said.engine, source_digest=said.source_digest.sha256)

@@ -111,7 +111,7 @@ def sigstore(
     """  # noqa: D301 - the \\b keeps click from filling the example's lines
     from compliancectl import disk
     from compliancectl.errors import FileError, UsageError
-    from compliancectl.seal import Problem, additions, container, dsse, identity
+    from compliancectl.seal import Problem, additions, dsse, identity
     from compliancectl.seal import archive as zip_archive
     from compliancectl.seal import sigstore as form
 
@@ -119,7 +119,7 @@ def sigstore(
         raise UsageError(f"{bundle} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     disk.refuse_sealed(output)
     try:
-        with zip_archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle) as members:
+        with zip_archive.opened(bundle) as members:
             envelope = dsse.parse(_read(members, "seal/evidence.intoto.jsonl"), member="seal/evidence.intoto.jsonl")
             stamps = [_read(members, name) for name in additions.timestamps(members.sizes)]
             if by is not None and by != envelope.key_id:
@@ -144,7 +144,7 @@ def _extend(
 ) -> int:
     from compliancectl.cli.verification import check_first
     from compliancectl.errors import FileError, NotReadyError, UsageError
-    from compliancectl.seal import Problem, additions, container, statement
+    from compliancectl.seal import Problem, additions, statement
     from compliancectl.seal import archive as zip_archive
 
     if not bundle.exists():
@@ -155,7 +155,7 @@ def _extend(
     if code and (key or trust):
         raise NotReadyError(f"{bundle} is not fully verified", hint="`compliancectl verify` says what is missing.")
     try:
-        with zip_archive.Archive(bundle) if bundle.is_file() else container.Folder(bundle) as members:
+        with zip_archive.opened(bundle) as members:
             added = make(members, _read(members, "seal/statement.sig"))
             said = statement.parse(_read(members, "seal/statement.json"), member="seal/statement.json")
         with console.step("writing the new bundle"):

@@ -173,7 +173,7 @@ def put(place: Place, file: Path, kept: Kept) -> bool:
         with file.open("rb") as stream:
             place.create(f"{folder}/{BUNDLE}", stream, kept.bytes, kept.retain_until)
     except Taken:  # storing it was interrupted before its record was made
-        if _digest(place, f"{folder}/{BUNDLE}") != kept.archive_sha256:
+        if digest(place, f"{folder}/{BUNDLE}") != kept.archive_sha256:
             raise OutputError(f"something else lies at {folder}/{BUNDLE}", hint="Have it looked at.") from None
     _write(place, f"{folder}/{RECORD}", kept, kept.retain_until)
     return True
@@ -190,7 +190,7 @@ def get(place: Place, entry: Entry, out: BinaryIO) -> None:
         raise NotReadyError(f"{entry.folder} is not there: {why_gone(entry.tombstone)}", hint=None)
     if entry.kept is None or not entry.present:
         raise NotReadyError(f"{entry.folder} is not whole", hint="Storing it was interrupted; store it again.")
-    if _digest(place, f"{entry.folder}/{BUNDLE}", out) != entry.kept.archive_sha256:
+    if digest(place, f"{entry.folder}/{BUNDLE}", out) != entry.kept.archive_sha256:
         raise VerifyError(f"{entry.folder}/{BUNDLE} is not what was stored", step=0, hint="Use another copy.")
 
 
@@ -263,7 +263,12 @@ def _read(place: Place, model: type[M], name: str) -> M:
         raise VerifyError(f"{name} is not what the depot writes", step=0, hint="Have it looked at.") from error
 
 
-def _digest(place: Place, name: str, out: BinaryIO | None = None) -> str:
+def digest(place: Place, name: str, out: BinaryIO | None = None) -> str:
+    """The SHA-256 of an object, copied to `out` meanwhile if there is one.
+
+    Raises:
+        CollectError: it cannot be read, or is not there.
+    """
     import hashlib
 
     found = hashlib.sha256()

@@ -104,7 +104,7 @@ def opened(path: Path) -> Iterator[Bundle]:
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
     try:
-        with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
+        with archive.opened(path) as members:
             yield _bundle(path, members)
     except Problem as problem:
         file = f"{path}/{problem.member}" if problem.member else path

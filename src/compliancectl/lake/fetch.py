@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from compliancectl import lake, store
 from compliancectl.depot import Place
 from compliancectl.errors import UsageError, VerifyError
+from compliancectl.lake.reading import record
 from compliancectl.model.lake import LakeRun
 from compliancectl.seal import Problem, archive, names
 
@@ -22,13 +24,7 @@ def runs(place: Place) -> Iterator[LakeRun]:
     """
     for name in sorted(place.objects(lake.RUNS)):
         if name.endswith(".json"):
-            with place.open(name) as stream:
-                data = stream.read()
-            try:
-                yield LakeRun.model_validate_json(data)
-            except ValueError as error:
-                hint = "Have it looked at."
-                raise VerifyError(f"{name} is not the record of a run", step=0, hint=hint) from error
+            yield record(place, name)
 
 
 def fetch(place: Place, wanted: str, folder: Path) -> None:
@@ -48,8 +44,7 @@ def fetch(place: Place, wanted: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="compliancectl-lake-") as scratch:
         packed = Path(scratch) / "bundle.zip"
         with place.open(name) as stream, packed.open("wb") as out:
-            while piece := stream.read(1024**2):
-                out.write(piece)
+            shutil.copyfileobj(stream, out, 1024**2)
         try:
             with archive.Archive(packed) as members:
                 for member in members.sizes:

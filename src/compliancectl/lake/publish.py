@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from compliancectl import canonical, lake, store
-from compliancectl.depot import Place, Taken
+from compliancectl.depot import Place, Taken, digest
 from compliancectl.errors import NotReadyError, OutputError
 from compliancectl.lake.reading import content_of
 from compliancectl.model.evidence import EvidenceItem, RunRecord, TableRows
@@ -189,14 +189,14 @@ def _replies(place: Place, bundle: Path, run: str, items: Sequence[EvidenceItem]
         for reply in item.replies:
             name = lake.reply(run, f"{item.id}/{reply.path}")
             if name in present:
-                if _digest(place, name) != reply.sha256:
+                if digest(place, name) != reply.sha256:
                     raise _else(name)
                 continue
             with (bundle / store.EVIDENCE / item.id / reply.path).open("rb") as stream:
                 try:
                     place.create(name, stream, reply.bytes, None)
                 except Taken:
-                    if _digest(place, name) != reply.sha256:
+                    if digest(place, name) != reply.sha256:
                         raise _else(name) from None
 
 
@@ -240,16 +240,6 @@ def _create(place: Place, name: str, data: bytes) -> bool:
 def _read(place: Place, name: str) -> bytes:
     with place.open(name) as stream:
         return stream.read()
-
-
-def _digest(place: Place, name: str) -> str:
-    import hashlib
-
-    found = hashlib.sha256()
-    with place.open(name) as stream:
-        while piece := stream.read(1024**2):
-            found.update(piece)
-    return found.hexdigest()
 
 
 def _fetch(place: Place, name: str, file: Path) -> None:

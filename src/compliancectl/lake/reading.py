@@ -6,15 +6,14 @@ network, and DuckDB here reads no bucket.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compliancectl import lake
-from compliancectl.depot import Place
+from compliancectl.depot import Place, digest
 from compliancectl.depot.local import LocalPlace
-from compliancectl.errors import CollectError
+from compliancectl.errors import CollectError, VerifyError
 from compliancectl.model.evidence import TableRows
 from compliancectl.model.lake import ITEM, LakeRun
 from compliancectl.model.table import Table
@@ -28,6 +27,21 @@ def content_of(files: Sequence[Path]) -> dict[str, content.Content] | None:
         return content.by_item(files, ITEM) if files else {}
     except content.NoDigest:
         return None
+
+
+def record(place: Place, name: str) -> LakeRun:
+    """What is recorded of a run under a name.
+
+    Raises:
+        VerifyError: it is not what a lake has.
+        CollectError: the storage cannot be read.
+    """
+    with place.open(name) as stream:
+        data = stream.read()
+    try:
+        return LakeRun.model_validate_json(data)
+    except ValueError as error:
+        raise VerifyError(f"{name} is not the record of a run", step=0, hint="Have it looked at.") from error
 
 
 @dataclass(frozen=True)
@@ -70,13 +84,11 @@ class RunTables:
         """What is recorded of the run; None if it was not laid out here, or not to the end.
 
         Raises:
+            VerifyError: it is not what a lake has.
             CollectError: the storage cannot be read.
         """
         name = lake.record(self.run)
-        if name not in self.place.objects(name):
-            return None
-        with self.place.open(name) as stream:
-            return LakeRun.model_validate_json(stream.read())
+        return record(self.place, name) if name in self.place.objects(name) else None
 
     def held(self, table: str, rows: Mapping[str, TableRows]) -> Held:
         """The rows of a table, held to what was sealed of each item.
@@ -135,11 +147,7 @@ class RunTables:
         Raises:
             CollectError: it cannot be read, or is not there.
         """
-        found = hashlib.sha256()
-        with self.place.open(lake.reply(self.run, path)) as stream:
-            while piece := stream.read(1024**2):
-                found.update(piece)
-        return found.hexdigest()
+        return digest(self.place, lake.reply(self.run, path))
 
 
 def _is_rows(name: str) -> bool:

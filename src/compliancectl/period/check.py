@@ -5,7 +5,6 @@ The last bundle that is enclosed is a bundle like any other; whoever verifies a 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -25,20 +24,10 @@ from compliancectl.model.trust import Trust
 from compliancectl.period.kind import PERIOD
 from compliancectl.period.package import LAST
 from compliancectl.period.populations import file_name
-from compliancectl.seal import Problem, Skipped, additions, container, dsse, keys, names, policy, sums
-from compliancectl.seal.archive import Archive
-from compliancectl.seal.container import Container, Folder
+from compliancectl.seal import Problem, Skipped, additions, archive, container, dsse, keys, names, policy, sums
 
 SEAL = ("evidence.intoto.jsonl", "signer.pub.pem", "statement.json", "statement.pae", "statement.sig")
 _LIMIT = 256 * 1024**2
-_PIECE = 1024**2
-
-
-@contextmanager
-def members(path: Path) -> Iterator[Container]:
-    """The files of a package."""
-    with Archive(path) if path.is_file() else Folder(path) as found:
-        yield found
 
 
 @contextmanager
@@ -46,7 +35,7 @@ def last_bundle(path: Path) -> Iterator[Path]:
     """The enclosed bundle, laid out as a ZIP file meanwhile."""
     with tempfile.TemporaryDirectory(prefix="compliancectl-period-") as scratch:
         file = Path(scratch) / LAST
-        with members(path) as found, found.open(LAST) as source, file.open("wb") as target:
+        with archive.opened(path) as found, found.open(LAST) as source, file.open("wb") as target:
             shutil.copyfileobj(source, target)
         yield file
 
@@ -119,11 +108,11 @@ class _Checker:
         )
 
     def _read(self, name: str) -> bytes:
-        with members(self.path) as found:
+        with archive.opened(self.path) as found:
             return container.read(found, name, limit=_LIMIT)
 
     def _container(self) -> str:
-        with members(self.path) as found:
+        with archive.opened(self.path) as found:
             self.sizes = set(found.sizes)
         return f"{len(self.sizes)} plain files."
 
@@ -179,7 +168,7 @@ class _Checker:
         return f"Made with the key {self.envelope.key_id}."
 
     def _signer(self) -> str:
-        with members(self.path) as found:
+        with archive.opened(self.path) as found:
             self.signer, said = policy.signed(found, self.envelope, self.trust, self.statement.predicate.period.end)
         return said
 
@@ -190,14 +179,11 @@ class _Checker:
         return f"SHA256SUMS has the digest that was signed, {subject.digest.sha256}."
 
     def _digests(self) -> str:
-        with members(self.path) as found:
-            for name, expected in self.listed.items():
-                digest = hashlib.sha256()
-                with found.open(name) as stream:
-                    while piece := stream.read(_PIECE):
-                        digest.update(piece)
-                if digest.hexdigest() != expected:
-                    raise Problem("was altered", member=name)
+        with archive.opened(self.path) as found:
+            digests = {name: digest for name, digest, _ in found.digests(self.listed)}
+        for name, expected in self.listed.items():
+            if digests[name] != expected:
+                raise Problem("was altered", member=name)
         return f"{len(self.listed)} files have the digests that are listed."
 
     def _records(self) -> str:
@@ -222,7 +208,7 @@ class _Checker:
                 self._population(file_name(control.id, test.id), test.population.model_dump())
         if LAST not in self.listed:
             raise Problem("is missing", member=LAST)
-        with last_bundle(self.path) as file, members(file) as enclosed:
+        with last_bundle(self.path) as file, archive.opened(file) as enclosed:
             if canonical.sha256(container.read(enclosed, sums.NAME, limit=_LIMIT)) != said.last_bundle.sha256:
                 raise Problem("is not the bundle with which the period ended", member=LAST)
         return f"{clock.text(period.start)} to {clock.text(period.end)}, {len(counted)} captures; counts agree."
@@ -255,7 +241,7 @@ class _Checker:
         words = {"pass": "passed", "fail": "failed"}
         counts = dict.fromkeys(stated, 0)
         last = None
-        with members(self.path) as found:
+        with archive.opened(self.path) as found:
             if name not in found.sizes:
                 raise Problem("is missing", member=name)
             with found.open(name) as stream:

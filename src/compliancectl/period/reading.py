@@ -12,10 +12,10 @@ from compliancectl.export.source import Bundle, opened
 from compliancectl.model.evidence import Window
 from compliancectl.model.period import Period, PeriodControl, PeriodTest
 from compliancectl.model.result import ControlOutcome, ControlResult, Counts, Results, TestResult
-from compliancectl.period.check import last_bundle, members
+from compliancectl.period.check import last_bundle
 from compliancectl.period.kind import PERIOD
 from compliancectl.period.populations import file_name
-from compliancectl.seal import container, dsse, sums
+from compliancectl.seal import archive, container, dsse, sums
 
 _LIMIT = 256 * 1024**2
 
@@ -44,7 +44,7 @@ class Package:
 
 def read(path: Path) -> Package:
     """Read a package that has been verified."""
-    with members(path) as found:
+    with archive.opened(path) as found:
         line = container.read(found, "seal/evidence.intoto.jsonl", limit=_LIMIT)
         return Package(
             name=path.resolve().name,
@@ -57,7 +57,7 @@ def read(path: Path) -> Package:
 
 def member(path: Path, name: str) -> bytes:
     """One file of a package."""
-    with members(path) as found:
+    with archive.opened(path) as found:
         return container.read(found, name, limit=_LIMIT)
 
 
@@ -68,7 +68,7 @@ def as_bundle(path: Path) -> Iterator[Bundle]:
     Tests that the last bundle no longer has are left out: there is no text to print beside them.
     """
     package = read(path)
-    with last_bundle(path) as file, opened(file) as last, members(path) as found:
+    with last_bundle(path) as file, opened(file) as last, archive.opened(path) as found:
         yield replace(
             last,
             name=package.name,

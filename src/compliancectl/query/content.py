@@ -16,6 +16,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compliancectl.model.table import ListOf, Struct, Table, Type
+from compliancectl.query.syntax import quote, text_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -151,7 +153,7 @@ def by_item(files: Sequence[Path], item: str) -> dict[str, Content]:
             raise NoDigest(f"there is no column {item}, which says which evidence a row came from")
         kinds = _kinds(columns)
         found = {}
-        for name, rows in groupby(_digests(db, files, columns, _quoted(item)), key=lambda row: row[0]):
+        for name, rows in groupby(_digests(db, files, columns, quote(item)), key=lambda row: row[0]):
             if name is None:
                 raise NoDigest(f"a row does not say in {item} which evidence it came from")
             found[name] = _total(kinds, (digest for _, digest in rows))
@@ -186,20 +188,16 @@ def _kinds(columns: _Columns) -> list[tuple[str, str]]:
 
 def _kind_of(kind: Any) -> str:
     if kind.id == "list":
-        return f"list({_kind_of(_children(kind)[0][1])})"
+        return f"list({_kind_of(kind.children[0][1])})"
     if kind.id == "struct":
-        return f"struct({', '.join(f'{_name(name)} {_kind_of(inner)}' for name, inner in sorted(_fields(kind)))})"
+        return f"struct({', '.join(f'{_name(name)} {_kind_of(inner)}' for name, inner in _fields(kind))})"
     if kind.id not in _OF_DUCKDB:
         raise NoDigest(f"it holds values of the type {kind}, and no evidence does")
     return _OF_DUCKDB[kind.id]
 
 
-def _children(kind: Any) -> list[tuple[str, Any]]:
-    return list(kind.children)
-
-
 def _fields(kind: Any) -> list[tuple[str, Any]]:
-    return sorted(_children(kind), key=lambda field: field[0])
+    return sorted(kind.children, key=lambda field: field[0])
 
 
 def _name(name: str) -> str:
@@ -214,7 +212,7 @@ def _digests(
     """Item and digest of every row, sorted."""
     if not files:
         return
-    written = " || ".join(_sql(_quoted(name), kind, 0) for name, kind in sorted(columns.items()))
+    written = " || ".join(_sql(quote(name), kind, 0) for name, kind in sorted(columns.items()))
     cursor = _ask(db, f"SELECT {item}, sha256({written}) FROM {parquet(files)} ORDER BY ALL")
     while rows := _fetched(cursor):
         for name, digest in rows:
@@ -232,10 +230,10 @@ def _sql_of_value(value: str, kind: Any, depth: int) -> str:
     word = _OF_DUCKDB.get(kind.id, kind.id)
     if word == "list":
         entry = f"e{depth}"
-        entries = f"list_transform({value}, lambda {entry}: {_sql(entry, _children(kind)[0][1], depth + 1)})"
+        entries = f"list_transform({value}, lambda {entry}: {_sql(entry, kind.children[0][1], depth + 1)})"
         return f"'[' || len({value}) || ':' || array_to_string({entries}, '')"
     if word == "struct":
-        fields = (_sql(f"{value}.{_quoted(name)}", inner, depth) for name, inner in _fields(kind))
+        fields = (_sql(f"{value}.{quote(name)}", inner, depth) for name, inner in _fields(kind))
         return " || ".join(["'('", *fields])
     if word == "text":
         return f"strlen({value}) || ':' || {value}"
@@ -253,46 +251,40 @@ def _sql_of_value(value: str, kind: Any, depth: int) -> str:
 
 def parquet(files: Sequence[Path]) -> str:
     """Parquet files as a table of SQL, with the columns that are in the files and none from the names of folders."""
-    listed = ", ".join("'{}'".format(str(file.resolve()).replace("'", "''")) for file in files)
+    listed = ", ".join(text_literal(str(file.resolve())) for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
-def _quoted(name: str) -> str:
-    return '"{}"'.format(name.replace('"', '""'))
-
-
 def _ask(db: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    try:
+    with _reading():
         return db.execute(sql)
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        raise NoDigest(f"it cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _fetched(cursor: duckdb.DuckDBPyConnection) -> list[Any]:
+    with _reading():
+        return cursor.fetchmany(_FETCH)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """What keeps files from being read is no digest; too little memory says nothing about them."""
     import duckdb
 
     try:
-        return cursor.fetchmany(_FETCH)
+        yield
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
         raise NoDigest(f"it cannot be read: {str(error).splitlines()[0]}") from error
 
 
-class _database:  # noqa: N801  # used as a function
+@contextmanager
+def _database() -> Iterator[duckdb.DuckDBPyConnection]:
     """A database of its own, which may use the disk."""
+    import duckdb
 
-    def __enter__(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        self._spill = tempfile.TemporaryDirectory(prefix="compliancectl-content-")
-        self._db = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": self._spill.name})
-        return self._db
-
-    def __exit__(self, *error: object) -> None:
-        self._db.close()
-        self._spill.cleanup()
+    with (
+        tempfile.TemporaryDirectory(prefix="compliancectl-content-") as spill,
+        duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": spill}) as db,
+    ):
+        yield db

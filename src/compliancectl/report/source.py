@@ -118,7 +118,7 @@ def load(path: Path, *, screen: bool = False, tables: Sequence[str] = ()) -> Sou
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle (folder or .zip) or a run folder.")
     try:
-        with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
+        with archive.opened(path) as members:
             return _Reader(path, members, screen, tables).source()
     except Problem as problem:
         file = f"{path}/{problem.member}" if problem.member else path

@@ -109,7 +109,7 @@ def extend(path: Path, added: Mapping[str, bytes], root: str, *, folder: Path | 
 
 
 def _copy(path: Path, work: Path, added: Mapping[str, bytes]) -> None:
-    with archive.Archive(path) if path.is_file() else container.Folder(path) as members:
+    with archive.opened(path) as members:
         for name in members.sizes:
             if name in added or names.problem(name):
                 raise Problem("is there already" if name in added else "has an unsafe name", member=name)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 from compliancectl.seal import Problem, names
-from compliancectl.seal.container import PIECE, Container
+from compliancectl.seal.container import PIECE, Container, Folder
 
 MAX_MEMBERS = 500_000
 MAX_TOTAL = 64 * 1024**3
@@ -55,6 +55,15 @@ def write(container: Container, root: str, stream: BinaryIO) -> None:
             with container.open(name) as source, target.open(info, "w") as member:
                 while piece := source.read(_PIECE):
                     member.write(piece)
+
+
+def opened(path: Path) -> Container:
+    """What is at a path: a ZIP file, or a folder.
+
+    Raises:
+        Problem: if it is neither in a form that is read.
+    """
+    return Archive(path) if path.is_file() else Folder(path)
 
 
 class Archive:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from compliancectl.collectors.postgres.isolation import doors
 from compliancectl.collectors.postgres.isolation.attempts import numbers
 from compliancectl.collectors.postgres.isolation.model import Facts
-from compliancectl.collectors.postgres.isolation.objects import WHOLE, Function
+from compliancectl.collectors.postgres.isolation.objects import UUID, WHOLE, Function
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 MOST = 5
 """So many different keys of the other tenant are tried in one function at the most."""
 _OUTSIDE = (
@@ -124,7 +123,7 @@ def stranger(types: Sequence[str]) -> list[str]:
 
 def _takes(kind: str, key: str) -> bool:
     if kind == "uuid":
-        return bool(_UUID.fullmatch(key))
+        return bool(UUID.fullmatch(key))
     if kind in WHOLE:
         return key.isdigit() and len(key) < (5 if kind == "smallint" else 10)
     return kind in ("text", "character varying", "name")

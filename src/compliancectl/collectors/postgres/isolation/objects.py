@@ -10,7 +10,7 @@ from typing import Any
 from compliancectl.collectors.postgres.purge import quoted
 
 WHOLE = ("integer", "bigint", "smallint", "numeric")
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 
@@ -31,7 +31,7 @@ class Column:
     def fits(self, value: str) -> bool:
         """Whether a text can be a value of it."""
         if self.type == "uuid":
-            return bool(_UUID.fullmatch(value))
+            return bool(UUID.fullmatch(value))
         if self.type in (*WHOLE, "real", "double precision"):
             return value.lstrip("-").isdigit() and len(value) < 10
         return self.category == "S"

@@ -6,7 +6,6 @@ stays as an empty string), made empty, made for a tenant that does not exist, an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from compliancectl.collectors.postgres import redact
 from compliancectl.collectors.postgres.isolation import forged, predicates, rows, through, variants
 from compliancectl.collectors.postgres.isolation.model import Facts
-from compliancectl.collectors.postgres.isolation.objects import Relation
+from compliancectl.collectors.postgres.isolation.objects import UUID, Relation
 from compliancectl.collectors.postgres.isolation.variants import Person, Row
 from compliancectl.errors import Denied
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from compliancectl.collectors.postgres.config import Database
     from compliancectl.collectors.postgres.session import PostgresSession
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SWITCHED_ON = ("on", "true", "1", "admin", "system", "service_role", "*")
 """What is tried for a setting that policies read and the scope does not declare."""
 
@@ -317,7 +315,7 @@ def become(
 
 def unknown(value: str, tenant: str) -> str:
     """A setting's value for a tenant and a user that do not exist, of the same form."""
-    stranger = _UUID.sub("ffffffff-ffff-4fff-bfff-ffffffffffff", value)
+    stranger = UUID.sub("ffffffff-ffff-4fff-bfff-ffffffffffff", value)
     if stranger != value:
         return stranger
     return "2147480001" if value.isdigit() else value.replace(tenant, "no-such-tenant")
