@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-_LONGEST = "system postgres controls cli report github seal lake period google engine depot capture replay"
+_LONGEST = "system postgres controls cli report github seal architecture lake period google engine depot capture replay"
 LONGEST = tuple(_LONGEST.split())
 """Folders that take more than 20 seconds of CPU time, the longest first."""
 

@@ -21,9 +21,9 @@ from typing import Any, Literal
 import pydantic
 
 import compliancectl
-from compliancectl import clock, disk, redaction, shards, store
+from compliancectl import canonical, clock, disk, redaction, shards, store
 from compliancectl.collectors.base import Context, Feed, Session, Target
-from compliancectl.errors import CollectError, OutputError, Truncated, UsageError
+from compliancectl.errors import CollectError, OutputError, Status, Truncated, UsageError
 from compliancectl.item_writer import ItemWriter
 from compliancectl.model.evidence import EvidenceItem, Principal, RunRecord, Window
 from compliancectl.model.scope import Scope
@@ -52,6 +52,8 @@ class _Run:
     tell: Callable[[Event], None]
     stop: threading.Event = field(default_factory=threading.Event)
     principals: dict[str, Principal | None] = field(default_factory=dict)
+    ended: dict[str, Status] = field(default_factory=dict)
+    """Id → status of the items that were made or kept here: of a long one, the record is not read again to know it."""
     current: threading.local = field(default_factory=threading.local)
 
 
@@ -297,6 +299,7 @@ def _one(run: _Run, task: Task) -> None:
     """Collect one feed from one target into one evidence item."""
     kept = _kept(run, task)
     if kept is not None:
+        run.ended[kept.id] = kept.status
         run.tell(Event("kept", *task.label, item=kept))
         return
     run.current.label = task.label
@@ -316,6 +319,7 @@ def _one(run: _Run, task: Task) -> None:
             problem=problem,
             skipped=task.skipped,
         )
+    run.ended[item.id] = item.status
     run.tell(Event("finished", *task.label, item=item))
 
 
@@ -353,13 +357,18 @@ def _kept(run: _Run, task: Task) -> EvidenceItem | None:
 
 
 def _close(run: _Run) -> RunRecord:
-    items = store.digested_items(run.folder)
-    whole = all(item.status == "collected" for item, _ in items)
+    digests: dict[str, str] = {}
+    for file in store.item_files(run.folder):
+        id = file.parent.relative_to(run.folder / store.EVIDENCE).as_posix()
+        if id not in run.ended:  # made by an earlier try, of a feed that this one was not asked for
+            run.ended[id] = store.read_item(file).status
+        digests[id] = canonical.sha256_file(file)
+    whole = all(run.ended[id] == "collected" for id in digests)
     record = run.record.model_copy(
         update={
             "finished_at": clock.now(),
             "status": "complete" if whole else "partial",
-            "evidence": {item.id: digest for item, digest in items},
+            "evidence": dict(sorted(digests.items())),
         }
     )
     with store.writing(run.folder):

@@ -205,7 +205,9 @@ class ItemWriter:
         )
         with store.writing(self.run):
             shutil.rmtree(self.scratch)
-            (self.folder / store.ITEM_FILE).write_bytes(canonical.to_bytes(item.to_json()) + b"\n")
+            with (self.folder / store.ITEM_FILE).open("wb") as stream:
+                canonical.write(item.to_json(), stream)
+                stream.write(b"\n")
             if self.final.exists():
                 shutil.rmtree(self.final)
             self.folder.rename(self.final)

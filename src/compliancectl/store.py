@@ -91,7 +91,7 @@ def read_run(folder: Path) -> RunRecord:
         raise NotReadyError(
             f"{folder} holds no run (there is no {RUN_FILE})", hint="Run `compliancectl collect` first."
         )
-    return _read(RunRecord, file)[0]
+    return _read(RunRecord, file)
 
 
 def item_id(source: str, feed: str, target: str) -> str:
@@ -110,19 +110,21 @@ def read_items(run: Path) -> tuple[EvidenceItem, ...]:
     Raises:
         FileError: if one is damaged.
     """
-    return tuple(item for item, _ in digested_items(run))
+    return tuple(sorted((read_item(file) for file in item_files(run)), key=lambda item: item.id))
 
 
-def digested_items(run: Path) -> tuple[tuple[EvidenceItem, str], ...]:
-    """All whole evidence items of a run, sorted by id, each with the SHA-256 of its `item.json`.
+def item_files(run: Path) -> Iterator[Path]:
+    """The records of all whole evidence items of a run, in any order. Each has the digests of every other file of its item."""
+    return (run / EVIDENCE).glob(f"[!.]*/[!.]*/[!.]*/{ITEM_FILE}")
 
-    That file in turn has the digest of every other file of the item.
+
+def read_item(file: Path) -> EvidenceItem:
+    """One evidence item.
 
     Raises:
-        FileError: if one is damaged.
+        FileError: if it is damaged.
     """
-    found = [_read(EvidenceItem, file) for file in (run / EVIDENCE).glob(f"[!.]*/[!.]*/[!.]*/{ITEM_FILE}")]
-    return tuple(sorted(found, key=lambda pair: pair[0].id))
+    return _read(EvidenceItem, file)
 
 
 def is_intact(run: Path, item: EvidenceItem) -> bool:
@@ -143,13 +145,11 @@ def remove_unfinished(run: Path) -> int:
 M = TypeVar("M", RunRecord, EvidenceItem)
 
 
-def _read(model: type[M], file: Path) -> tuple[M, str]:
-    """A record, and the SHA-256 of its file."""
+def _read(model: type[M], file: Path) -> M:
     from pydantic import ValidationError
 
     try:
-        data = file.read_bytes()
-        return model.model_validate_json(data), canonical.sha256(data)
+        return model.model_validate_json(file.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

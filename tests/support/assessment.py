@@ -37,14 +37,11 @@ class Assessment:
     """Controls that were judged on this evidence; the others were judged before, on the same."""
 
 
-def assess(company: definition.Company, folder: Path) -> Assessment:
-    """Collect the whole company and judge it by every control."""
-    run = folder / "run"
-    with running(company, folder / "company") as sandbox, environment(sandbox.env):
-        project = open_project(sandbox.scope_file)
-        tables = tables_of(project.selected, project.catalogue.tables)
-        collect(project.scope, project.collectors, tables, run)
-    results = judge(project, run, project.selected)
+def assessed(company: definition.Company, scope_file: Path, run: Path) -> Assessment:
+    """A company that was collected and judged whole by the command line."""
+    project = open_project(scope_file)
+    results = Results.model_validate_json((run / "results" / "results.json").read_bytes())
+    tables = tables_of(project.selected, project.catalogue.tables)
     return Assessment(company, project, tables, run, results, frozenset(c.id for c in project.selected))
 
 
@@ -80,16 +77,24 @@ def _affected(project: Project, run: Path, base: Assessment) -> tuple[Control, .
     assert [c.sha256 for c in project.selected] == [c.sha256 for c in base.project.selected]
     reading = [t.population for c in project.selected for t in c.tests if ATTESTATION in t.population]
     assert not any(name in sql for sql in reading for name in MEASURED)
-    if project.scope.controls != base.project.scope.controls or _said(project) != _said(base.project):
+    if _apart_from_params(project) != _apart_from_params(base.project):
         return project.selected
     before, after = _evidence(base.run), _evidence(run)
     changed = {table for table in before.keys() | after.keys() if before.get(table) != after.get(table)}
     reads = {c.id: {use.table for test in c.tests for use in test.tables} for c in base.results.controls}
-    return tuple(control for control in project.selected if reads[control.id] & changed)
+    told = {c.id for c in project.selected if _said_of(project, c.id) != _said_of(base.project, c.id)}
+    return tuple(control for control in project.selected if reads[control.id] & changed or control.id in told)
 
 
-def _said(project: Project) -> list[Any]:
-    return [waiver.model_copy(update={"file": ""}) for waiver in project.waivers]
+def _apart_from_params(project: Project) -> Any:
+    """What the scope says about controls, but for their parameters, each of which is about one control."""
+    return project.scope.controls.model_copy(update={"params": {}})
+
+
+def _said_of(project: Project, control: str) -> list[Any]:
+    """What people declare about one control: its parameters, and its waivers wherever they were read."""
+    waivers = [waiver.model_copy(update={"file": ""}) for waiver in project.waivers if waiver.control == control]
+    return [project.scope.controls.params.get(control), *waivers]
 
 
 def _evidence(run: Path) -> dict[str, list[Any]]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pikepdf
-import pytest
 
 from compliancectl.cli import app
 from compliancectl.query.rows import read_rows
@@ -30,14 +29,6 @@ def texts(name: str, data: bytes) -> Iterator[tuple[str, str]]:
             for number, thing in enumerate(pdf.objects):
                 if isinstance(thing, pikepdf.Stream):
                     yield f"{name}!{number}", thing.read_bytes().decode("utf-8", "replace").lower()
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A demo with its output, as the command line leaves it."""
-    folder = tmp_path_factory.mktemp("demo") / "out"
-    assert app.run(["demo", "--output", str(folder)]) == 0
-    return folder
 
 
 def test_the_seeds_are_really_in_the_sources() -> None:

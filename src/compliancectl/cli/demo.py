@@ -48,7 +48,7 @@ def demo(
         _list(definition.faults().values())
         return 0
     company = definition.load(fault or (), projects=projects)
-    _make_room(output)
+    _make_room(output, company)
     return _run(company, output, paper)
 
 
@@ -121,9 +121,9 @@ def _assess(sandbox: Sandbox, output: Path, paper: Paper) -> int:
     )
 
 
-def _make_room(output: Path) -> None:
+def _make_room(output: Path, company: Company) -> None:
     """Replace the folder of an earlier demo; leave anything else alone."""
-    from compliancectl import disk
+    from compliancectl import clock, disk
     from compliancectl.errors import OutputError
 
     disk.refuse_sealed(output)
@@ -135,4 +135,8 @@ def _make_room(output: Path) -> None:
                 )
             shutil.rmtree(output)
         output.mkdir(parents=True, exist_ok=True)
-        (output / MARKER).write_text("Made by `compliancectl demo`; the next demo replaces this folder.\n")
+        faults = ", ".join(fault.id for fault in company.faults) or "none"
+        (output / MARKER).write_text(
+            "Made by `compliancectl demo`; the next demo replaces this folder.\n"
+            f"The company as it was at {clock.text(company.now)}. Faults: {faults}.\n"
+        )
