@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -257,6 +258,45 @@ def test_a_host_that_is_not_reached_has_failed(call, tmp_path: Path) -> None:
     scope = tmp_path / "compliancectl.yaml"
     scope.write_text(ONLY_PG % f"host=127.0.0.1 port={closed_port()} dbname=app user=reader")
     not_looked(call, scope, tmp_path / "run", "RLS-01", "failed", "postgres.relations app", "unreachable", "Check host")
+
+
+ONLY_GITHUB = "organization: A\nsystem: B\nsources:\n  github: {organization: acme, base_url: 'http://127.0.0.1:%d', production: {app: []}}\n"
+ONLY_CLOUD_SQL = """\
+organization: A
+system: B
+sources:
+  postgres:
+    databases:
+      - {name: app, cloud_sql: {instance: "p:r:i", user: u, database: d}, app_roles: [app], tenant_keys: [organization_id]}
+"""
+
+
+@pytest.mark.parametrize("source", ["github", "gcp", "postgres"])
+def test_an_address_that_nobody_listens_at_is_named(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    port, scope = closed_port(), tmp_path / "compliancectl.yaml"
+    monkeypatch.setenv("GITHUB_TOKEN", "x")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    write_google_key(tmp_path / "key.json", f"http://127.0.0.1:{port}/token")
+    scope.write_text({"github": ONLY_GITHUB % port, "gcp": ONLY_GCP, "postgres": ONLY_CLOUD_SQL}[source])
+    only = {"github": "SDL-07", "gcp": "BCP-05", "postgres": "RLS-01"}[source]
+    said = call("collect", "--scope", scope, "--only", only, "--deadline", "1", "-o", tmp_path / "run")
+    assert said.code == 3 and "Traceback" not in said.err
+    for part in (f"failed    {source}.", "unreachable: ", f"(127.0.0.1:{port}): Connection refused", "Check the "):
+        assert part in said.err, said.err
+    assert source != "github" or "If the scope file sets this address, correct it there" in said.err
+
+
+def write_google_key(file: Path, token_uri: str) -> None:
+    """The key file of a service account whose tokens come from `token_uri`."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key = rsa.generate_private_key(65537, 2048).private_bytes(*form).decode()
+    said = {"type": "service_account", "private_key": key, "client_email": "a@p.iam", "token_uri": token_uri}
+    file.write_text(json.dumps(said))
 
 
 def test_a_port_that_answers_with_garbage_has_failed(call, tmp_path: Path) -> None:
