@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -429,6 +430,21 @@ def test_the_scope_may_override_a_control_that_is_not_selected(call, mine) -> No
     text = mine.scope.read_text().replace("only: [VUL-04]", "only: [VUL-04]\n  params: {BCP-02: {retention_days: 35}}")
     mine.scope.write_text(text)
     assert call("evaluate", mine.run, "--scope", mine.scope).code == 0
+
+
+@pytest.mark.parametrize("place", ["nowhere", "file"])
+@pytest.mark.parametrize("command", ["store list {}", "store hold {} x --reason y", "tables list {}"])
+def test_a_store_that_is_not_there_is_no_empty_one(call, tmp_path: Path, place: str, command: str) -> None:
+    (tmp_path / "file").touch()
+    call(*command.format(tmp_path / place).split()).refused(2, f"{tmp_path / place} is no folder")
+
+
+@pytest.mark.parametrize("command", ["export junit", "report gaps", "summary"])
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(call, finished, tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    said = call(*command.split(), finished.bundle, "-o", tmp_path / "pipe")
+    assert said.code == 2 and "pipe" in said.err and "file" in said.hint
+    assert (tmp_path / "pipe").is_fifo() and list(tmp_path.iterdir()) == [tmp_path / "pipe"]
 
 
 def test_an_instant_that_is_none_is_refused(call, finished) -> None:
