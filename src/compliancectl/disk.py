@@ -57,6 +57,16 @@ def refuse_sealed(place: Path) -> None:
             )
 
 
+def refuse_special(place: Path) -> None:
+    """Refuse to put a file in the place of a device or a pipe: what is written whole is renamed, and would take its name.
+
+    Raises:
+        OutputError: naming it.
+    """
+    if place.exists() and not place.is_file() and not place.is_dir():
+        raise OutputError("this is no file", file=place, hint="Name a file to write to.")
+
+
 def write_whole(file: Path, data: bytes) -> None:
     """Write a file so that it is absent (or as it was before) or whole, and on the disk."""
     file.parent.mkdir(parents=True, exist_ok=True)

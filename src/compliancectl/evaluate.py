@@ -109,7 +109,7 @@ def evaluate(
     bound = _bind(controls, tables, uses, instant, (run.period.start, run.period.end))
     if engine is not None:
         _admit(engine, controls, bound, tables)
-    evidence = snapshots.read_snapshots(run_folder, tables, away)
+    evidence = snapshots.read_snapshots(run_folder, run, tables, away)
     other = engine[0] if engine is not None else None
     work = _Work(controls, bound, evidence, instant, waivers, limits or Limits(), progress, other)
     scratch = scratch_folder(run_folder)

@@ -194,12 +194,19 @@ def read_run(folder: Path) -> RunRecord:
     return run
 
 
-def read_snapshots(folder: Path, tables: Mapping[str, Table], away: RunTables | None = None) -> Snapshots:
+def read_snapshots(
+    folder: Path, run: RunRecord, tables: Mapping[str, Table], away: RunTables | None = None
+) -> Snapshots:
     """Read every evidence item of a run; `away` has the rows, if they are not beside the items.
 
+    Args:
+        folder: of the run.
+        run: its record, as `read_run` gives it.
+        tables: every declared table, by name.
+        away: where the rows lie, if not beside the items.
+
     Raises:
-        NotReadyError: as `read_run`.
-        FileError: if one is damaged, or stands in another folder than its own.
+        FileError: if an item is damaged, or stands in another folder than its own.
     """
     items: list[EvidenceItem] = []
     for path in sorted((folder / "evidence").glob("*/*/*/item.json")):
@@ -209,7 +216,7 @@ def read_snapshots(folder: Path, tables: Mapping[str, Table], away: RunTables | 
                 f"This evidence calls itself {item.id}, but lies elsewhere.", hint="Collect again.", file=path
             )
         items.append(item)
-    sources = frozenset(use.name for use in read_run(folder).collectors)
+    sources = frozenset(use.name for use in run.collectors)
     return Snapshots(folder, tables, tuple(sorted(items, key=lambda item: item.id)), sources, away)
 
 

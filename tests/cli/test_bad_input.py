@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -259,6 +261,45 @@ def test_a_host_that_is_not_reached_has_failed(call, tmp_path: Path) -> None:
     not_looked(call, scope, tmp_path / "run", "RLS-01", "failed", "postgres.relations app", "unreachable", "Check host")
 
 
+ONLY_GITHUB = "organization: A\nsystem: B\nsources:\n  github: {organization: acme, base_url: 'http://127.0.0.1:%d', production: {app: []}}\n"
+ONLY_CLOUD_SQL = """\
+organization: A
+system: B
+sources:
+  postgres:
+    databases:
+      - {name: app, cloud_sql: {instance: "p:r:i", user: u, database: d}, app_roles: [app], tenant_keys: [organization_id]}
+"""
+
+
+@pytest.mark.parametrize("source", ["github", "gcp", "postgres"])
+def test_an_address_that_nobody_listens_at_is_named(
+    call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    port, scope = closed_port(), tmp_path / "compliancectl.yaml"
+    monkeypatch.setenv("GITHUB_TOKEN", "x")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    write_google_key(tmp_path / "key.json", f"http://127.0.0.1:{port}/token")
+    scope.write_text({"github": ONLY_GITHUB % port, "gcp": ONLY_GCP, "postgres": ONLY_CLOUD_SQL}[source])
+    only = {"github": "SDL-07", "gcp": "BCP-05", "postgres": "RLS-01"}[source]
+    said = call("collect", "--scope", scope, "--only", only, "--deadline", "1", "-o", tmp_path / "run")
+    assert said.code == 3 and "Traceback" not in said.err
+    for part in (f"failed    {source}.", "unreachable: ", f"(127.0.0.1:{port}): Connection refused", "Check the "):
+        assert part in said.err, said.err
+    assert source != "github" or "If the scope file sets this address, correct it there" in said.err
+
+
+def write_google_key(file: Path, token_uri: str) -> None:
+    """The key file of a service account whose tokens come from `token_uri`."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key = rsa.generate_private_key(65537, 2048).private_bytes(*form).decode()
+    said = {"type": "service_account", "private_key": key, "client_email": "a@p.iam", "token_uri": token_uri}
+    file.write_text(json.dumps(said))
+
+
 def test_a_port_that_answers_with_garbage_has_failed(call, tmp_path: Path) -> None:
     scope = tmp_path / "compliancectl.yaml"
     with port_that_answers(b"SSH-2.0-OpenSSH_9.9\r\n") as port:
@@ -389,6 +430,21 @@ def test_the_scope_may_override_a_control_that_is_not_selected(call, mine) -> No
     text = mine.scope.read_text().replace("only: [VUL-04]", "only: [VUL-04]\n  params: {BCP-02: {retention_days: 35}}")
     mine.scope.write_text(text)
     assert call("evaluate", mine.run, "--scope", mine.scope).code == 0
+
+
+@pytest.mark.parametrize("place", ["nowhere", "file"])
+@pytest.mark.parametrize("command", ["store list {}", "store hold {} x --reason y", "tables list {}"])
+def test_a_store_that_is_not_there_is_no_empty_one(call, tmp_path: Path, place: str, command: str) -> None:
+    (tmp_path / "file").touch()
+    call(*command.format(tmp_path / place).split()).refused(2, f"{tmp_path / place} is no folder")
+
+
+@pytest.mark.parametrize("command", ["export junit", "report gaps", "summary"])
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(call, finished, tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    said = call(*command.split(), finished.bundle, "-o", tmp_path / "pipe")
+    assert said.code == 2 and "pipe" in said.err and "file" in said.hint
+    assert (tmp_path / "pipe").is_fifo() and list(tmp_path.iterdir()) == [tmp_path / "pipe"]
 
 
 def test_an_instant_that_is_none_is_refused(call, finished) -> None:

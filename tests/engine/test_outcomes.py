@@ -92,19 +92,19 @@ def test_findings_say_the_sentence_with_the_values_of_the_item(world: World) -> 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (0, "kept for 0 seconds in 0 tables, 0 rows"),
-        (1, "kept for 1 second in 1 table, 1 rows"),
-        (61, "kept for 61 seconds in 61 tables, 61 rows"),
-        (120, "kept for 2 minutes in 120 tables, 120 rows"),
-        (3600, "kept for 1 hour in 3600 tables, 3600 rows"),
-        (86_400, "kept for 1 day in 86400 tables, 86400 rows"),
-        (7_776_000, "kept for 90 days in 7776000 tables, 7776000 rows"),
-        (None, "kept for not known seconds in not known tables, not known rows"),
+        (0, "kept for 0 seconds in 0 tables, 0 deleted rows"),
+        (1, "kept for 1 second in 1 table, 1 deleted row"),
+        (61, "kept for 61 seconds in 61 tables, 61 deleted rows"),
+        (120, "kept for 2 minutes in 120 tables, 120 deleted rows"),
+        (3600, "kept for 1 hour in 3600 tables, 3600 deleted rows"),
+        (86_400, "kept for 1 day in 86400 tables, 86400 deleted rows"),
+        (7_776_000, "kept for 90 days in 7776000 tables, 7776000 deleted rows"),
+        (None, "kept for not known seconds in not known tables, not known deleted rows"),
     ],
 )
 def test_a_number_before_a_unit_reads_as_people_say_it(value: int | None, said: str, world: World) -> None:
     world.run.add("test.database", [{"resource": "a", "days": value}])
-    sentence = "kept for {days} seconds in {days} tables, {days} rows"
+    sentence = "kept for {days} seconds in {days} tables, {days} deleted rows"
     test = world.test("SELECT d.resource, d.days FROM test.database AS d", {"never": ("resource = 'b'", sentence)})
     assert [finding.sentence for finding in test.deviations[0].findings] == [said]
 

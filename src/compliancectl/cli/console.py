@@ -162,7 +162,9 @@ class CollectView:
                 self.progress.console.print(f"            {safe(item.hint)}")
         elif not self.live:
             rows = sum(table.rows for table in item.tables)
-            self.progress.console.print(f"● {'kept' if event.kind == 'kept' else 'collected':<9} {label}  {rows} rows")
+            self.progress.console.print(
+                f"● {'kept' if event.kind == 'kept' else 'collected':<9} {label}  {rows} {'row' if rows == 1 else 'rows'}"
+            )
 
 
 @contextmanager

@@ -103,7 +103,12 @@ def _run(company: Company, output: Path, paper: Paper) -> int:
         talk.print(f"The company runs: {', '.join(sorted(sandbox.parts))}. Its scope file: {scope_file}")
         for fault in company.faults:
             talk.print(f"Fault: {fault.says}")
-        return _assess(sandbox, output, paper)
+        code = _assess(sandbox, output, paper)
+    talk.print(
+        f"The company has stopped. `compliancectl evaluate {output / 'run'} --scope {scope_file}` judges its evidence again;"
+        " `collect`, `run` and `doctor` reach nobody any more. Begin with your own systems: `compliancectl init`."
+    )
+    return code
 
 
 def _assess(sandbox: Sandbox, output: Path, paper: Paper) -> int:

@@ -80,7 +80,7 @@ def list_(place: Where, format: OutputFormat = Format.text) -> int:
     from compliancectl import clock, depot
 
     now = clock.now()
-    found = list(depot.entries(open_place(place)))
+    found = list(depot.entries(open_place(place, filled=True)))
     if format is Format.json:
         typer.echo(json.dumps([_json(entry) for entry in found], indent=2, ensure_ascii=False))
         return 0
@@ -101,7 +101,7 @@ def get(
     from compliancectl.errors import OutputError
     from compliancectl.seal import staging
 
-    where = open_place(place)
+    where = open_place(place, filled=True)
     entry = depot.find(where, name)
     disk.refuse_sealed(output)
     if output.exists():
@@ -120,7 +120,7 @@ def hold(place: Where, name: Name, reason: Reason) -> int:
     """Keep a bundle beyond its time: a legal hold."""
     from compliancectl import depot
 
-    where = open_place(place)
+    where = open_place(place, filled=True)
     entry = depot.find(where, name)
     depot.hold(where, entry, _event(reason))
     typer.echo(f"{entry.folder}  held: {console.printable(reason)}")
@@ -132,7 +132,7 @@ def release(place: Where, name: Name, reason: Reason) -> int:
     """End the hold that was made for a reason."""
     from compliancectl import depot
 
-    where = open_place(place)
+    where = open_place(place, filled=True)
     entry = depot.find(where, name)
     depot.release(where, entry, _event(reason))
     typer.echo(f"{entry.folder}  released: {console.printable(reason)}")
@@ -158,7 +158,7 @@ def purge(
     """
     from compliancectl import clock, depot
 
-    where, now = open_place(place), clock.now()
+    where, now = open_place(place, filled=True), clock.now()
     found = [depot.find(where, one) for one in name] if name else list(depot.entries(where))
     gone = 0
     for entry in found:

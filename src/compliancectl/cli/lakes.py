@@ -70,7 +70,7 @@ def list_(place: Where, format: OutputFormat = Format.text) -> int:
     from compliancectl import clock
     from compliancectl.lake.fetch import runs
 
-    found = list(runs(open_place(place, read_only=True)))
+    found = list(runs(open_place(place, read_only=True, filled=True)))
     if format is Format.json:
         typer.echo(json.dumps([run.to_json() for run in found], indent=2, ensure_ascii=False))
         return 0
@@ -96,7 +96,7 @@ def get(
     from compliancectl.lake.fetch import fetch
     from compliancectl.seal import staging
 
-    where = open_place(place, read_only=True)
+    where = open_place(place, read_only=True, filled=True)
     disk.refuse_sealed(output)
     if output.exists():
         raise OutputError(

@@ -139,7 +139,8 @@ def _snapshot(run: Path) -> Campaign:
 
     if not run.is_dir():
         raise UsageError(f"{run} is no folder", hint="Name a run folder, or unpack the bundle first.")
-    record, evidence = snapshots.read_run(run), snapshots.read_snapshots(run, plugins.all_tables())
+    record = snapshots.read_run(run)
+    evidence = snapshots.read_snapshots(run, record, plugins.all_tables())
     rows: dict[str, list[dict[str, Any]]] = {}
     digests, moments = {}, []
     for table in [s.table for s in SOURCES if evidence.giving(s.table)]:

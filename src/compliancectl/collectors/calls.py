@@ -150,21 +150,33 @@ def _send(send: Callable[[], requests.Response]) -> requests.Response:
 
 
 _ENDPOINT = "Check the endpoint: a proxy or another service may be answering."
+_NOBODY = (
+    "Check the host, the port and the network. If the scope file sets this address, correct it there, or take it out."
+)
 
 
 def _unconnected(error: requests.exceptions.ConnectionError) -> TryAgain | Garbage:
     """Nobody answers, or somebody who does not speak HTTP."""
     if not speaks_http(error):
         return Garbage(f"an answer that is not HTTP{_at(error)}", hint=_ENDPOINT)
-    return TryAgain(Unreachable(f"no connection{_at(error)}", hint="Check the host, the port and the network."))
+    return TryAgain(Unreachable(f"no connection{_at(error)}", hint=_NOBODY))
 
 
 def _at(error: requests.exceptions.RequestException) -> str:
     """Where and why: ` (db.example): Connection refused`."""
+    return f"{where(error)}: {why(error)}"
+
+
+def where(error: BaseException) -> str:
+    """Whom the request that failed was for, if that is known: ` (db.example:443)`."""
     from urllib.parse import urlsplit
 
-    url = str(error.request.url) if error.request is not None else ""
-    return f" ({urlsplit(url).netloc}): {why(error)}" if url else f": {why(error)}"
+    found: BaseException | None = error
+    while found is not None:
+        if url := getattr(getattr(found, "request", None), "url", None):
+            return f" ({urlsplit(str(url)).netloc})"
+        found = found.__cause__ or found.__context__
+    return ""
 
 
 def speaks_http(error: BaseException) -> bool:

@@ -53,9 +53,9 @@ class Shelf:
             disk.write_whole(self._file(number), raw)
 
     def clear(self) -> None:
-        """Begin again."""
-        for number in range(len(self.pages()), 0, -1):
-            self._file(number).unlink(missing_ok=True)
+        """Begin again: no page stays, not even one behind a gap, which the next list would take for its own."""
+        for file in sorted(self.folder.glob("page-*.json"), reverse=True):
+            file.unlink(missing_ok=True)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"page-{number:05d}.json"

@@ -30,16 +30,17 @@ def address(text: str) -> tuple[str, str]:
     return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
 
-def open_place(text: str, *, lock: bool = False, read_only: bool = False) -> Place:
+def open_place(text: str, *, lock: bool = False, read_only: bool = False, filled: bool = False) -> Place:
     """Open a folder or the prefix of a bucket.
 
     Args:
         text: the address.
         lock: have the service itself refuse to delete what is kept until a time.
         read_only: ask for no right to write.
+        filled: something was put there before: a folder that is not there is a mistake, and no empty place.
 
     Raises:
-        UsageError: it names no place.
+        UsageError: it names no place, or none that was filled.
         Denied: there are no credentials for it.
     """
     if text.startswith("gs://"):
@@ -56,4 +57,6 @@ def open_place(text: str, *, lock: bool = False, read_only: bool = False) -> Pla
         raise UsageError("a folder cannot lock anything", hint=f"Use a bucket: {FORMS}.")
     from compliancectl.depot.local import LocalPlace
 
+    if filled and not Path(text).is_dir():
+        raise UsageError(f"{text} is no folder", hint=f"Name the folder that was written to, {FORMS}.")
     return LocalPlace(Path(text))

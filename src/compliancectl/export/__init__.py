@@ -94,6 +94,7 @@ def new_file(out: Path) -> Iterator[BinaryIO]:
     """
     if out.is_dir():
         raise OutputError("a folder is here already", file=out, hint="Name a file.")
+    disk.refuse_special(out)
     temporary = out.with_name(f".{out.name}.new")
     try:
         with disk.output_errors(out):

@@ -30,9 +30,14 @@ _INTEGERS = {
 }
 
 
-_UNITS = "second|minute|hour|day|week|month|year|table|user|owner|key|member|time"
-_UNIT = re.compile(rf" ({_UNITS})s\b")
-"""Nouns behind a number in a finding; others would need another verb when there is but one of them."""
+_UNITS = (
+    "second|minute|hour|day|week|month|year|table|user|owner|key|member|time|row|backup|approval|export|hole|version|sentence|"
+    "account|password|change|limit|rule|request|alarm|instance|error|commit|runner|network|character|record|exclusion|way|link|"
+    "page|value|check|column"
+)
+_BEFORE = "automated|deleted|temporary|marked|registered|usable|application|authorised|self-hosted|status"
+_UNIT = re.compile(rf" ((?:(?:{_BEFORE}) )?(?:{_UNITS}))s\b")
+"""Nouns behind a number in a finding. Word a finding so that no verb depends on the number: there may be but one of them."""
 
 _SPANS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 

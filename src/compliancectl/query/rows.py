@@ -19,6 +19,7 @@ from compliancectl.contract import key_reader
 from compliancectl.disk import FULL
 from compliancectl.model.table import Table
 from compliancectl.query import content
+from compliancectl.query.syntax import text_literal
 
 if TYPE_CHECKING:
     import duckdb
@@ -114,7 +115,7 @@ def _write(db: duckdb.DuckDBPyConnection, table: Table, lines: Path, out: Path, 
     columns = ", ".join(f"'{c.name}': '{c.type.sql}'" for c in table)
     db.execute(
         f"COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {{{columns}}}, "
-        f"maximum_object_size = {buffer})) TO '{_quoted(out)}' "
+        f"maximum_object_size = {buffer})) TO {text_literal(str(out))} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})",
         [str(lines)],
     )
@@ -208,7 +209,7 @@ def gather(table: Table, files: Sequence[Path], out: Path) -> int:
     columns = ", ".join(f'"{column.name}"' for column in table)
     with full_disk(), _shared().cursor() as db:
         found = db.execute(
-            f"COPY (SELECT {columns} FROM {content.parquet(files)}) TO '{_quoted(out)}' (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT {columns} FROM {content.parquet(files)}) TO {text_literal(str(out))} (FORMAT parquet, COMPRESSION zstd)"
         ).fetchone()
     assert found is not None
     return int(found[0])
@@ -217,7 +218,7 @@ def gather(table: Table, files: Sequence[Path], out: Path) -> int:
 def read_rows(file: Path) -> list[dict[str, object]]:
     """All rows of a Parquet file as dictionaries, in file order; for small tables and for people."""
     with _shared().cursor() as db:
-        cursor = db.execute(f"SELECT * FROM read_parquet('{_quoted(file)}')")
+        cursor = db.execute(f"SELECT * FROM read_parquet({text_literal(str(file))})")
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -230,7 +231,7 @@ def compare_rows(old: Path, new: Path) -> str | None:
     import duckdb
 
     with duckdb.connect(config={"threads": 1}) as db:
-        files = {"old": f"read_parquet('{_quoted(old)}')", "new": f"read_parquet('{_quoted(new)}')"}
+        files = {"old": f"read_parquet({text_literal(str(old))})", "new": f"read_parquet({text_literal(str(new))})"}
         try:
             columns = [db.execute(f"DESCRIBE SELECT * FROM {file}").fetchall() for file in files.values()]
         except duckdb.Error as error:
@@ -259,7 +260,3 @@ def _only(db: duckdb.DuckDBPyConnection, one: str, other: str) -> tuple[int, str
 def _settings(limit: str, spill: str) -> dict[str, str | bool | int | float | list[str]]:
     # One thread: the order of rows and row groups, and so the bytes, do not depend on the machine.
     return {"threads": 1, "memory_limit": limit, "temp_directory": spill}
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from compliancectl.collectors.calls import TryAgain, speaks_http, why
+from compliancectl.collectors.calls import TryAgain, speaks_http, where, why
 from compliancectl.collectors.gcp.verdict import LOGIN, unauthenticated
 from compliancectl.errors import CollectError, Denied, Garbage, SourceFailed, Unreachable
 from compliancectl.googleapi import token_transport
@@ -131,8 +131,8 @@ def refused(error: GoogleAuthError) -> TryAgain | CollectError:
 
     if isinstance(error, exceptions.TransportError):
         if not speaks_http(error):
-            return Garbage(f"no token: an answer that is not HTTP: {why(error)}", hint=_MISLED)
-        return TryAgain(Unreachable(f"no token: {why(error)}", hint=f"Check the network. {_MISLED}"))
+            return Garbage(f"no token{where(error)}: an answer that is not HTTP: {why(error)}", hint=_MISLED)
+        return TryAgain(Unreachable(f"no token{where(error)}: {why(error)}", hint=f"Check the network. {_MISLED}"))
     if error.retryable:
         return TryAgain(SourceFailed(f"no token: {_first(error)}", hint="Repeat later."))
     return unauthenticated(_first(error))

@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from compliancectl.collectors import calls
 from compliancectl.errors import CollectError, Denied, Garbage, Missing, SourceFailed, Truncated, Unreachable
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ _WHERE = re.compile(r'connection to server (?:on socket "[^"]*"|at "[^"]*"(?: \(
 
 def at_connector(error: Exception, database: Database, where: CloudSql) -> CollectError:
     """What a failure of the Cloud SQL connector means, before any PostgreSQL spoke."""
-    from google.auth.exceptions import DefaultCredentialsError, RefreshError
+    from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
     subject = f"database {database.name} ({where.instance})"
     text = clean(str(error)) or type(error).__name__
@@ -171,6 +172,11 @@ def at_connector(error: Exception, database: Database, where: CloudSql) -> Colle
     if isinstance(error, (DefaultCredentialsError, RefreshError)):
         return Denied(
             f"{subject}: no usable Google credentials: {text}", hint="Run `gcloud auth application-default login`."
+        )
+    if isinstance(error, TransportError):
+        return Unreachable(
+            f"{subject}: no token{calls.where(error)}: {calls.why(error)}",
+            hint="Check the network, and the token_uri of the credentials.",
         )
     if status in (401, 403):
         return Denied(

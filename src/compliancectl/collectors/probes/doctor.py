@@ -57,9 +57,9 @@ def _credentials(session: ProbesSession) -> Iterator[Diagnosis]:
     for canary in session.config.canaries:
         unset = canaries.missing(canary)
         fix = f"Set {unset[0]} to the value of the header {canary.header}." if unset else None
-        detail = "needs no credential"
-        if canary.credential:
-            detail = f"{' and '.join(unset)} not set" if unset else "its credentials are set"
+        detail = f"{' and '.join(unset)} not set" if unset else "its credentials are set"
+        if not unset and not canary.credential:
+            detail = "needs no credential"
         yield Diagnosis(f"canary {canary.name}", "missing" if unset else "ok", detail, fix)
 
 

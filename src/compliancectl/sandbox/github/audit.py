@@ -21,7 +21,7 @@ _CREATED = re.compile(r"created:(\S+?)\.\.(\S+)")
 def audit_log(state: State, asked: Mapping[str, str]) -> list[dict[str, Any]]:
     """The events of a span of time; 404 to who is no owner, and where the plan has none.
 
-    Each of the definition has `action` and `at`, and perhaps `by`, `operation`, `repository`, `user` and `more` (fields of GitHub
+    Each of the definition has `action` and `at`, and perhaps `id`, `by`, `operation`, `repository`, `user` and `more` (fields of GitHub
     that nobody should keep).
     """
     if state.organization["plan"] != "enterprise" or not state.is_owner or state.data["audit_log_hidden"]:
@@ -46,7 +46,7 @@ def _event(state: State, number: int, it: Mapping[str, Any]) -> dict[str, Any]:
     moment = _milliseconds(clock.parse(it["at"]))
     said: dict[str, Any] = {
         "@timestamp": moment,
-        "_document_id": sha("audit", number, it["action"], it["at"])[:22],
+        "_document_id": it.get("id") or sha("audit", number, it["action"], it["at"])[:22],
         "action": it["action"],
         "created_at": moment,
         "org": state.login,

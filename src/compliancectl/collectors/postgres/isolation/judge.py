@@ -293,8 +293,8 @@ def _counted(facts: Facts, record: Record, counts: Mapping[tuple[str, str], int]
     own, foreign = record["own"], record["foreign"]
     base.update(own=own if tenant else None, foreign=foreign)
     if foreign:
-        why = reasons.visible(facts, relation, record)
-        return Cell(**base, observed=f"{foreign} rows of other tenants", verdict="open", **why)
+        why, rows = reasons.visible(facts, relation, record), "row" if foreign == 1 else "rows"
+        return Cell(**base, observed=f"{foreign} {rows} of other tenants", verdict="open", **why)
     if not others or (tenant and not own):
         return Cell(**base, observed="no row of this or of another tenant to tell them apart", verdict="inconclusive")
     return Cell(**base, observed=f"0 of {others} rows", verdict="isolated")

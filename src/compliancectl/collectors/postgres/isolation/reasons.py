@@ -78,7 +78,8 @@ def visible(facts: Facts, relation: Relation, record: Mapping[str, Any]) -> dict
         else "view.materialized"
         if relation.kind == "m"
         else "rows.visible",
-        "sentence": f"{record['role']} as {record['state']} sees {record['foreign']} rows of other tenants in "
+        "sentence": f"{record['role']} as {record['state']} sees {record['foreign']} "
+        f"{'row' if record['foreign'] == 1 else 'rows'} of other tenants in "
         f"{relation.word} {relation.qualified}.",
         "policies": policies,
         "repair": repairs.invoke(facts, [relation.qualified])
@@ -105,7 +106,6 @@ def explain(
     sentence = f"{who}: rows of {relation.qualified} can be {verb}: " + _WORDS[rule].format(
         policies=", ".join(sorted(names)),
         column=(f"by {column} " if column else "") if rule == "policy.open_rows" else column,
-        state=record["state"],
         key=relation.tenant_key,
     )
     return {
@@ -137,10 +137,10 @@ _WORDS = {
     "policy.open_rows": "policy {policies} opens rows {column}to other tenants, and that is not declared shared.",
     "policy.shared_writable": "policy {policies} lets every tenant write rows that are declared shared, and so may be read alone.",
     "policy.trusts_writable_table": "by {column} it opens another tenant's row, whose policies look into this table.",
-    "policy.trusts_writable_column": "policy {policies} believes a column that the session may write ({state}).",
+    "policy.trusts_writable_column": "policy {policies} believes a column that the session may write.",
     "policy.tenant_key_uncovered": "policy {policies} accepts a row whose {key} is another tenant's when the rest is its own.",
-    "policy.fail_open": "policy {policies} accepts rows when no tenant is set ({state}).",
-    "policy.bypass_switch": "policy {policies} is switched off by a setting that every session can make ({state}).",
+    "policy.fail_open": "policy {policies} accepts rows when no tenant is set.",
+    "policy.bypass_switch": "policy {policies} is switched off by a setting that every session can make.",
     "policy.not_for_role": "the restrictive policies of the table do not apply to this role, and policy {policies} lets it through.",
 }
 
