@@ -49,10 +49,19 @@ class Bucket(ThreadingHTTPServer):
         self.composed: set[str] = set()
         """Objects that were composed of others: the service states no MD5 of them."""
 
+        self.uncounted = False
+        """Whether objects are listed without their generation, as the service never does."""
+
     def about(self, name: str) -> dict[str, Any] | None:
         """What the emulator knows of an object."""
         answer = requests.get(f"{self.emulator}/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}", timeout=10)
         return answer.json() if answer.status_code == 200 else None
+
+    def content(self, address: str) -> bytes:
+        """An object by its address, as another service of the same cloud reads it."""
+        name = address.removeprefix(f"gs://{BUCKET}/")
+        where = f"{self.emulator}/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}?alt=media"
+        return requests.get(where, timeout=10).content
 
     @classmethod
     @contextmanager
@@ -125,6 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
                 item["timeCreated"] = self.server.made[item["name"]]
             if item["name"] in self.server.composed:
                 del item["md5Hash"]
+            if self.server.uncounted:
+                del item["generation"]
         return json.dumps(data).encode()
 
     def _answer(self, status: int, body: bytes = b"", location: str | None = None) -> None:

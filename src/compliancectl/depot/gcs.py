@@ -47,9 +47,12 @@ class GcsPlace:
         try:
             return {
                 str(item["name"]).removeprefix(self.prefix): Stated(
-                    int(item["size"]), item.get("md5Hash"), clock.parse(item["timeCreated"])
+                    int(item["size"]),
+                    item.get("md5Hash"),
+                    clock.parse(item["timeCreated"]),
+                    generation=item.get("generation"),
                 )
-                for item in self._listed(under, "name,size,md5Hash,timeCreated")
+                for item in self._listed(under, "name,size,md5Hash,timeCreated,generation")
             }
         except (KeyError, ValueError) as error:
             raise Garbage(f"Cloud Storage lists an object without its {error}", hint="Check the endpoint.") from None
@@ -100,6 +103,10 @@ class GcsPlace:
         answer.raw.decode_content = False
         size = answer.headers.get("Content-Length")
         return cast("BinaryIO", Body(answer.raw, name, int(size) if size else None, (HTTPError, OSError)))
+
+    def address(self, name: str) -> str:
+        """`gs://BUCKET/…`."""
+        return f"gs://{self.bucket}/{self.prefix}{name}"
 
     def protect(self, name: str, held: bool) -> None:
         """Set or end the service's temporary hold."""

@@ -93,6 +93,10 @@ class S3Place:
         body = Body(answer["Body"], name, int(answer["ContentLength"]), (BotoCoreError, HTTPError, OSError))
         return cast("BinaryIO", body)
 
+    def address(self, name: str) -> str:
+        """`s3://BUCKET/…`."""
+        return f"s3://{self.bucket}/{self.prefix}{name}"
+
     def protect(self, name: str, held: bool) -> None:
         """Set or end the service's legal hold; a bucket without Object Lock has none, and the depot's record stands alone."""
         from botocore.exceptions import ClientError
