@@ -28,7 +28,7 @@ year: setup-dev ## simulate a year of nightly runs and judge it (minutes; not pa
 	$(BIN)/python -m pytest tests/period/test_year.py -m year
 
 spark: setup-dev $(VENV)/.spark ## certify Spark for every control, and hold its results against DuckDB's (minutes)
-	$(BIN)/python -m pytest tests/engine/test_spark.py tests/system/test_spark.py -m spark
+	$(BIN)/python -m pytest tests/engine tests/lake tests/system -m spark
 
 $(VENV)/.spark: requirements/spark.lock | $(VENV)/.dev
 	@sh requirements/system.sh java
@@ -36,7 +36,7 @@ $(VENV)/.spark: requirements/spark.lock | $(VENV)/.dev
 	@touch $@
 
 bigquery: setup-dev $(VENV)/.bigquery ## hold BigQuery's SQL and calls against GoogleSQL's reference implementation (minutes)
-	$(BIN)/python -m pytest tests/engine/test_bigquery.py tests/system/test_bigquery.py -m bigquery
+	$(BIN)/python -m pytest tests/engine tests/lake tests/system -m bigquery
 
 $(VENV)/.bigquery: requirements/bigquery.lock | $(VENV)/.dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bigquery.lock

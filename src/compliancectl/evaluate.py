@@ -18,7 +18,6 @@ from compliancectl import canonical, disk, snapshots
 from compliancectl.errors import OutputError
 from compliancectl.freeze import catalog_path, config, freeze, publish, scratch_folder
 from compliancectl.load import check_overrides
-from compliancectl.load.problems import raise_all
 from compliancectl.model.certificate import EngineJobs
 from compliancectl.model.claim import ClaimRegister
 from compliancectl.model.control import Control
@@ -108,7 +107,9 @@ def evaluate(
     uses = {control.id: _params(control, scope) for control in controls}
     bound = _bind(controls, tables, uses, instant, (run.period.start, run.period.end))
     if engine is not None:
-        _admit(engine, controls, bound, tables)
+        from compliancectl.engines.certify import admit
+
+        admit(engine, controls, bound, tables)
     evidence = snapshots.read_snapshots(run_folder, run, tables, away)
     other = engine[0] if engine is not None else None
     work = _Work(controls, bound, evidence, instant, waivers, limits or Limits(), progress, other)
@@ -137,8 +138,9 @@ def evaluate(
         freeze(scratch / "catalog", controls, frameworks, waivers, config(results, scope), claims)
         if engine is not None:
             (scratch / names.CERTIFICATE).write_bytes(canonical.to_bytes(engine[1].to_json()))
-            if jobs := tuple(engine[0].jobs()):
-                (scratch / names.ENGINE_JOBS).write_bytes(canonical.to_bytes(EngineJobs(jobs=jobs).to_json()))
+            objects = away.read_in_place() if away is not None else ()
+            if (ran := engine[0].jobs().model_copy(update={"in_place": objects})) != EngineJobs():
+                (scratch / names.ENGINE_JOBS).write_bytes(canonical.to_bytes(ran.to_json()))
         (scratch / "results" / "results.json").write_bytes(canonical.to_bytes(results.to_json()))
         publish(scratch, run_folder)
     except OSError as error:
@@ -189,20 +191,6 @@ def _bind(
         binder.close()
 
 
-def _admit(
-    engine: tuple[Engine, Certificate],
-    controls: Sequence[Control],
-    bound: Mapping[str, tuple[Bound, ...]],
-    tables: Mapping[str, Table],
-) -> None:
-    """Refuse an engine that is not certified, and SQL that it does not accept, before anything runs."""
-    from compliancectl.engines.certify import refusals, require
-
-    require(engine[1], engine[0], controls, tables)
-    engine[0].declare({name: tables[name] for tests in bound.values() for test in tests for name in test.tables}, {})
-    raise_all([fault for control in controls for fault in refusals(engine[0], control, bound[control.id])])
-
-
 @dataclass
 class _Work:
     """Everything that judging needs, and what became of the waivers."""
@@ -232,7 +220,8 @@ class _Work:
         judged: dict[str, tuple[TestResult, ...]] = {}
         readable_files = [path for paths in files.values() for path in paths]
         if self.engine is not None:
-            self.engine.declare({name: self.evidence.tables[name] for name in readable}, files)
+            lying = {table: self.evidence.addresses(table) or files[table] for table in readable}
+            self.engine.declare({name: self.evidence.tables[name] for name in readable}, lying)
         ours = (scratch / "results" / "items", scratch / _ANSWERS)
         with open_locked(file, readable_files, ours, self.limits) as database:
             for control in _sorted(self.controls):
@@ -299,6 +288,8 @@ class _Work:
             self.engine.answer(bound, folder)
         except EngineFailed as failed:
             raise Stopped(str(failed)) from failed
+        if (changed := self.evidence.changed(bound.tables)) is not None:
+            raise Stopped(changed)
         return folder
 
     def _extra(self, bound: Bound) -> list[UnknownItem]:

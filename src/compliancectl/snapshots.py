@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -74,10 +74,22 @@ class Snapshots:
         return [(item, rows) for item in self.giving(table) for rows in item.tables if rows.table == table]
 
     def files(self, table: str) -> list[Path]:
-        """The paths of the Parquet files of `table`."""
+        """The paths of the Parquet files of `table` on this machine."""
         if self.away is not None:
             return self.away.in_order(self.tables[table], self._held(table, self.away))
         return [self._path(item, rows) for item, rows in self.rows(table)]
+
+    def addresses(self, table: str) -> list[str]:
+        """Where the rows of `table` lie, if the engine that answers reads them there."""
+        if self.away is None:
+            return []
+        return [source for source in self._held(table, self.away).files if isinstance(source, str)]
+
+    def changed(self, tables: Iterable[str]) -> str | None:
+        """Why nothing holds that was just asked about some tables; None if it does."""
+        if self.away is None:
+            return None
+        return next((why for table in tables if (why := self.away.changed(table)) is not None), None)
 
     def rejected(self, table: str) -> list[RejectedRow]:
         """The records that broke the contract of `table`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -21,8 +22,9 @@ from schema import faults
 from compliancectl import canonical, clock, depot
 from compliancectl.cli import app
 from compliancectl.depot import gcs
+from compliancectl.depot import s3 as s3_place
 from compliancectl.depot.places import open_place
-from compliancectl.errors import Denied
+from compliancectl.errors import Denied, OutputError, SourceFailed
 from compliancectl.model.depot import Kept, Tombstone
 from compliancectl.sandbox import company as definition
 from compliancectl.sandbox.run import running
@@ -260,7 +262,7 @@ def test_a_deletion_that_the_service_refuses_leaves_the_bundle_and_says_so(
     assert run("purge", where, "--reason", "tidy") == 0 and f"{entry.folder}/bundle.zip" not in place.names()
 
 
-def test_an_upload_that_was_cut_short_is_not_taken_for_whole(
+def test_an_upload_that_was_altered_on_its_way_is_not_taken_for_whole(
     bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket.break_upload = True
@@ -276,6 +278,45 @@ def test_an_upload_that_was_cut_short_is_not_taken_for_whole(
         bucket.refuse_listing = False
     assert run("list", "gs://") == 2
     assert Tombstone.model_fields.keys() >= {"reason", "by", "at"}
+
+
+BROKEN = {
+    "in three pieces": [],
+    "a piece does not arrive": ["nothing", "piece", "nothing", "piece"],
+    "answers are lost": ["answer", "nothing", "answer"],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_large_upload_goes_on_where_it_broke_off(
+    bucket: Bucket, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gcs, "PIECE", 256 * 1024)
+    bucket.lose = [*BROKEN[name]]
+    data = bytes(range(256)) * 2345  # neither a whole number of pieces, nor any piece like another at its end
+    place, entry = stored(f"gs://{BUCKET}/{tmp_path.name}", "large", data, tmp_path)
+    assert bucket.lose == [] and len([verb for verb, _, _ in bucket.asked if verb == "PUT"]) >= 3
+    with place.open(f"{entry.folder}/bundle.zip") as stream:
+        assert stream.read() == data
+    with pytest.raises(depot.Taken):
+        place.create(f"{entry.folder}/bundle.zip", io.BytesIO(data), len(data), None)
+
+
+def test_an_upload_that_never_goes_on_is_given_up(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gcs, "PIECE", 256 * 1024)
+    bucket.lose = ["nothing", *["piece"] * 9]
+    place = open_place(f"gs://{BUCKET}/{tmp_path.name}")
+    data = b"x" * 600_000
+    try:
+        with pytest.raises(SourceFailed, match="HTTP 503"):
+            place.create("large", io.BytesIO(data), len(data), None)
+    finally:
+        bucket.lose.clear()
+    assert place.names() == [], "a part of it is not there"
+    with pytest.raises(OutputError, match="no longer there"):
+        place.create("shorter", io.BytesIO(data), len(data) + 1, None)
 
 
 # -- what only S3 does ------------------------------------------------------------------------------------------------
@@ -307,6 +348,54 @@ def test_a_purge_leaves_no_version_behind(s3: S3, tmp_path: Path) -> None:
     assert run("purge", where, "--reason", "tidy") == 0
     left = place.client.list_object_versions(Bucket=LAKE, Prefix=f"{tmp_path.name}/{entry.folder}/bundle.zip")
     assert not left.get("Versions") and not left.get("DeleteMarkers")
+
+
+def test_s3_takes_what_is_too_large_for_one_request_in_parts(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_place, "LARGEST", 5 * 1024**2)
+    monkeypatch.setattr(s3_place, "PART", 5 * 1024**2)
+    data = bytes(range(256)) * (11 * 4096 + 1)
+    place = s3_place.S3Place(LAKE, f"{tmp_path.name}/", lock=True)
+    place.create("large", io.BytesIO(data), len(data), NOW + timedelta(days=4000))
+    with place.open("large") as stream:
+        assert stream.read() == data
+    about = {"Bucket": LAKE, "Key": f"{tmp_path.name}/large"}
+    assert place.client.head_object(**about)["ETag"].endswith('-3"')
+    assert s3.locked == ["COMPLIANCE"]
+    s3.asked.clear()
+    with pytest.raises(depot.Taken):
+        place.create("large", io.BytesIO(data), len(data), None)
+    assert {verb for verb, _ in s3.asked} == {"GET"}, "nothing is sent for a name that is taken"
+
+
+def test_s3_refuses_a_name_that_was_taken_while_parts_were_sent(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_place, "LARGEST", 5 * 1024**2)
+    monkeypatch.setattr(s3_place, "PART", 5 * 1024**2)
+    place = open_place(f"s3://{LAKE}/{tmp_path.name}")
+
+    class Meanwhile(io.BytesIO):
+        """Of which somebody makes an object while it is read."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            if not place.names():
+                place.create("large", io.BytesIO(b"first"), 5, None)
+            return super().read(size)
+
+    data = b"x" * (6 * 1024**2)
+    with pytest.raises(depot.Taken):
+        place.create("large", Meanwhile(data), len(data), None)
+    with place.open("large") as stream:
+        assert stream.read() == b"first"
+    with pytest.raises(OutputError, match="no longer there"):
+        place.create("shorter", io.BytesIO(data), len(data) + 1, None)
+    s3.refuse["refused"] = (403, "AccessDenied", "Access Denied")
+    with pytest.raises(Denied):
+        place.create("refused", io.BytesIO(data), len(data), None)
+    assert place.names() == ["large"]
+    assert not place.client.list_multipart_uploads(Bucket=LAKE).get("Uploads"), "no part is left to be paid for"
 
 
 def test_a_bucket_without_locks_is_kept_in_order_by_the_store_alone(

@@ -270,6 +270,21 @@ def write_parquet_of() -> Callable[..., None]:
     return write
 
 
+@pytest.fixture
+def laid_out(tmp_path: Path) -> Callable[[str, Rows], Path]:
+    """Writes rows of a table as they lie in a lake: each of one of three evidence items."""
+
+    def write(table: str, rows: Rows) -> Path:
+        file, out = tmp_path / "rows.parquet", tmp_path / "lake.parquet"
+        write_parquet(TABLES[table], rows, file)
+        with duckdb.connect() as db:
+            item = "'test/databases/' || (hash(resource) % 3)::VARCHAR AS evidence_item"
+            db.execute(f"COPY (SELECT *, {item} FROM '{file}') TO '{out}' (FORMAT parquet)")
+        return out
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def new_run() -> Callable[[Path], Run]:
     """Begins a run in a folder."""

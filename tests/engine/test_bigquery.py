@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,20 @@ def test_no_credentials(service: BigQueryStandIn, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     with pytest.raises(UsageError, match="no credentials for BigQuery"):
         open_engine("bigquery", settings(service))
+
+
+def test_nobody_else_is_asked_about_the_account(service: BigQueryStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """google-auth would look up, in the background, the regions that an account is tied to, at an address of its own."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *more, **named: asked.append(host) or resolve(host, *more, **named)
+    )
+    open_engine("bigquery", settings(service)).close()
+    for thread in threading.enumerate():
+        if type(thread).__module__.startswith("google."):
+            thread.join()
+    assert set(asked) == {"127.0.0.1"}
 
 
 def test_without_its_library_it_says_what_to_install(service: BigQueryStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

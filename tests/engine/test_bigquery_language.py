@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 from bigquery_stand_in import DATASET, PROJECT, BigQueryStandIn
-from everywhere import BACKUP, CHECKS, GOOD, POPULATION
+from everywhere import AWKWARD, BACKUP, CHECKS, GOOD, POPULATION
 from googlesql import GoogleSql
 
 from compliancectl import load
@@ -22,6 +22,8 @@ from compliancectl.engines.certify import certify
 from compliancectl.evaluate import evaluate
 from compliancectl.model.certificate import Certificate
 from compliancectl.model.control import Control
+from compliancectl.model.lake import ITEM
+from compliancectl.query.content import by_item
 
 pytestmark = [pytest.mark.bigquery, pytest.mark.timeout(1800)]
 
@@ -105,6 +107,15 @@ def test_an_answer_that_differs_is_found(bigquery: Engine, control: Callable[...
     found = certify(bigquery, [made], tables)
     assert found.controls[0].differing and found.certified == ()
     assert "on DuckDB" in found.controls[0].differences[0].what
+
+
+def test_googlesql_finds_the_digest_that_was_sealed(
+    bigquery: Engine, service: BigQueryStandIn, tables: Any, laid_out: Any
+) -> None:
+    file = laid_out("test.database", AWKWARD)
+    service.objects = lambda address: file.read_bytes()
+    found = bigquery.contents(tables["test.database"], ["gs://larkspur-lake/part-0001.parquet"])
+    assert found == by_item([file], ITEM) and sum(content.rows for content in found.values()) == len(AWKWARD)
 
 
 # -- the same words, the same meaning -----------------------------------------------------------------------------------

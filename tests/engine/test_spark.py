@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from everywhere import BACKUP, CHECKS, GOOD, POPULATION
+from everywhere import AWKWARD, BACKUP, CHECKS, GOOD, POPULATION
 
 from compliancectl import load
 from compliancectl.engines.base import Engine
@@ -18,6 +18,8 @@ from compliancectl.errors import UsageError
 from compliancectl.evaluate import evaluate
 from compliancectl.model.certificate import Certificate
 from compliancectl.model.control import Control
+from compliancectl.model.lake import ITEM
+from compliancectl.query.content import by_item
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
@@ -151,3 +153,9 @@ def test_documents_are_certified_by_examples_of_the_program(
         certify(spark, [load.load_control(write_control(t))], tables).controls[0] for t in (text, f"{text}\n{needs}")
     )
     assert both.granted and both.worlds >= alone.worlds + 2
+
+
+def test_spark_finds_the_digest_that_was_sealed(spark: Engine, tables: Any, laid_out: Any) -> None:
+    file = laid_out("test.database", AWKWARD)
+    found = spark.contents(tables["test.database"], [str(file)])
+    assert found == by_item([file], ITEM) and sum(content.rows for content in found.values()) == len(AWKWARD)

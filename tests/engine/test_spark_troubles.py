@@ -51,6 +51,26 @@ engine.close()
 """
 
 
+GREEDY = """\
+import json, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from conftest import TABLES
+from compliancectl import load
+from compliancectl.engines import Settings, open_engine
+from compliancectl.engines.certify import certify
+from compliancectl.evaluate import evaluate
+controls = [load.load_control(Path(file)) for file in sys.argv[3:]]
+engine = open_engine("spark", Settings(master="local[2]", brief=True))
+try:
+    certificate = certify(engine, controls, TABLES)
+    found = evaluate(Path(sys.argv[2]), controls, TABLES, engine=(engine, certificate))
+finally:
+    engine.close()
+print(json.dumps(found.to_json()))
+"""
+
+
 def java(place: Path, said: str) -> Path:
     """A folder for JAVA_HOME in which `java` says something and ends."""
     program = place / "bin" / "java"
@@ -113,6 +133,45 @@ def test_java_that_ends_midway() -> None:
     assert failed.startswith("Spark did not finish: the Java process is gone.") and "SPARK_DRIVER_MEMORY" in failed
     assert stopped == f"stopped: {failed.rstrip('.')}"
     assert "Traceback" not in done.stderr
+
+
+def test_too_little_memory_is_said_and_gives_no_verdict(
+    tmp_path: Path, write_control: Callable[..., Path], text_of_control: Callable[..., str], run: Any
+) -> None:
+    """One answer is a list of a gigabyte; after it there is no Java, and the control that comes next is not judged either."""
+    rows = [{"resource": f"r{n}", "region": "x" * 100_000 + str(n), "days": n} for n in range(100)]
+    run.add("test.database", rows)
+    run.finish()
+    greedy = (
+        "SELECT substr(a.region, 1, 1) AS resource, list(b.region || a.resource ORDER BY b.region || a.resource) AS entries "
+        "FROM test.database AS a CROSS JOIN test.database AS b GROUP BY ALL"
+    )
+    plain, examples = "SELECT d.resource, d.days FROM test.database AS d", [{"given": {"test.database": [GOOD]}}]
+    texts = {
+        "TST-01": text_of_control(
+            greedy,
+            {"some": ("array_length(entries) > 0", "{resource}")},
+            examples=json.dumps([{**examples[0], "then": {"e": "pass"}}]),
+        ),
+        "TST-02": text_of_control(
+            plain,
+            {"kept": ("days >= 0", "{resource}")},
+            examples=json.dumps([{**examples[0], "then": {"good": "pass"}}]),
+        ).replace("id: TST-01", "id: TST-02", 1),
+    }
+    files = [str(write_control(text, f"{id}.yaml")) for id, text in texts.items()]
+    done = subprocess.run(
+        [sys.executable, "-c", GREEDY, str(Path(__file__).parent), str(run.folder), *files],
+        env={**os.environ, "SPARK_DRIVER_MEMORY": "512m"}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout.splitlines()[-1])["controls"]
+    for control in (first, second):
+        (test,) = control["tests"]
+        assert control["outcome"] == "inconclusive" and not any(test["counts"].values())
+        assert test["reason"].startswith("Spark did not finish: ") and "SPARK_DRIVER_MEMORY" in test["reason"]
+    left = sorted(path.name for path in run.folder.iterdir())
+    assert left == ["catalog", "evidence", "results", "run.json"] and not list((run.folder / "results/items").iterdir())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ class BigQueryStandIn:
         """How many rows of each loaded file do not arrive."""
         self.lose_answers = 0
         """How many rows of each answer about loaded tables do not arrive."""
+        self.objects: Callable[[str], bytes] = _no_object
+        """Gives an object of Cloud Storage by its address."""
         self.problems: list[str] = []
         self.tokens = TokenService("reader@larkspur-audit.iam.gserviceaccount.com", PROJECT)
         self.web = WebServer(self.handle).start()
@@ -138,7 +140,7 @@ class BigQueryStandIn:
         self._maybe("dryRun" if dry else "query")
         if job.get("jobReference", {}).get("location", PLACE) != PLACE:
             raise Refused(404, "notFound", f"Not found: Dataset {PROJECT}:{DATASET} was not found in that location")
-        text = self._with_tables(config["query"]["query"])
+        text = self._with_tables(self._with_objects(config["query"]))
         try:
             if dry:
                 self.sql.prepare(text)
@@ -160,6 +162,15 @@ class BigQueryStandIn:
             return f"({self.tables[name]['select']})"
 
         return re.sub(rf"`{PROJECT}\.{DATASET}\.(\w+)`", rows, text)
+
+    def _with_objects(self, query: Mapping[str, Any]) -> str:
+        """The query, in which each table that lies in Cloud Storage for this one job stands for its rows."""
+        text = str(query["query"])
+        for name, about in query.get("tableDefinitions", {}).items():
+            assert about["sourceFormat"] == "PARQUET" and not about.get("parquetOptions") and not about.get("schema")
+            selects = [self._rows(self.objects(uri))[0] for uri in about["sourceUris"]]
+            text = text.replace(f"`{name}`", f"({' UNION ALL '.join(selects)})")
+        return text
 
     def _made(self, kind: str, job: Mapping[str, Any], error: Any, columns: Any, rows: Any, loaded: int = 0) -> Any:
         number = job["jobReference"]["jobId"]
@@ -223,7 +234,23 @@ class BigQueryStandIn:
         self._maybe("load")
         load = job["configuration"]["load"]
         assert load["sourceFormat"] == "PARQUET" and not load.get("parquetOptions")
-        name, file = load["destinationTable"]["tableId"], self.folder / "loaded.parquet"
+        name = load["destinationTable"]["tableId"]
+        select, count = self._rows(data)
+        reference = {"projectId": PROJECT, "datasetId": DATASET, "tableId": name}
+        resource = {
+            "kind": "bigquery#table",
+            "tableReference": reference,
+            "id": f"{PROJECT}:{DATASET}.{name}",
+            "etag": "e",
+        }
+        self.tables[name] = {"resource": resource, "select": select}
+        made = self._made("load", job, self._ends("load"), [], [], count)
+        self.problems += document.problems(made, {"$ref": "Job"})
+        return made
+
+    def _rows(self, data: bytes) -> tuple[str, int]:
+        """GoogleSQL that gives the rows of a Parquet file, and how many there are."""
+        file = self.folder / "loaded.parquet"
         file.write_bytes(data)
         rows = duckdb.execute(f"SELECT * FROM read_parquet('{file}')")
         kinds = [(column[0], column[1]) for column in rows.description or ()]
@@ -233,17 +260,7 @@ class BigQueryStandIn:
         written = ", ".join(
             f"{row_type}({', '.join(_stored(v, k) for v, (_, k) in zip(row, kinds, strict=True))})" for row in given
         )
-        reference = {"projectId": PROJECT, "datasetId": DATASET, "tableId": name}
-        resource = {
-            "kind": "bigquery#table",
-            "tableReference": reference,
-            "id": f"{PROJECT}:{DATASET}.{name}",
-            "etag": "e",
-        }
-        self.tables[name] = {"resource": resource, "select": f"SELECT * FROM UNNEST(ARRAY<{row_type}>[{written}])"}
-        made = self._made("load", job, self._ends("load"), [], [], len(given))
-        self.problems += document.problems(made, {"$ref": "Job"})
-        return made
+        return f"SELECT * FROM UNNEST(ARRAY<{row_type}>[{written}])", len(given)
 
     def _maybe(self, kind: str) -> None:
         if kind in self.fail:
@@ -256,6 +273,10 @@ class BigQueryStandIn:
 
 _STATUS = {"accessDenied": 403, "quotaExceeded": 403, "notFound": 404, "bytesBilledLimitExceeded": 400, "stopped": 200}
 _TYPES = {"INT64": "INTEGER", "BOOL": "BOOLEAN", "FLOAT64": "FLOAT"}
+
+
+def _no_object(address: str) -> bytes:
+    raise Refused(404, "notFound", f"Not found: URI {address}")
 
 
 def _error(refused: Refused) -> Response:

@@ -24,7 +24,7 @@ BUCKET = "larkspur-evidence"
 
 
 class Bucket(ThreadingHTTPServer):
-    """The front; `break_upload` has the data of the next upload cut short."""
+    """The front; `break_upload` has the data of uploads arrive with another bit."""
 
     def __init__(self, emulator: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -36,6 +36,10 @@ class Bucket(ThreadingHTTPServer):
         self.holds: set[str] = set()
         self.refuse_listing = False
         self.break_upload = False
+        self.lose: list[str] = []
+        """What becomes of the next pieces of uploads: `piece` does not arrive (503), of `answer` nobody hears."""
+        self.ended: dict[str, requests.Response] = {}
+        """Upload → what was answered to its last piece."""
         self.denied: set[str] = set()
         """Objects that may not be read."""
         self.vanished: set[str] = set()
@@ -49,10 +53,19 @@ class Bucket(ThreadingHTTPServer):
         self.composed: set[str] = set()
         """Objects that were composed of others: the service states no MD5 of them."""
 
+        self.uncounted = False
+        """Whether objects are listed without their generation, as the service never does."""
+
     def about(self, name: str) -> dict[str, Any] | None:
         """What the emulator knows of an object."""
         answer = requests.get(f"{self.emulator}/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}", timeout=10)
         return answer.json() if answer.status_code == 200 else None
+
+    def content(self, address: str) -> bytes:
+        """An object by its address, as another service of the same cloud reads it."""
+        name = address.removeprefix(f"gs://{BUCKET}/")
+        where = f"{self.emulator}/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}?alt=media"
+        return requests.get(where, timeout=10).content
 
     @classmethod
     @contextmanager
@@ -69,6 +82,8 @@ class Bucket(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Bucket
+    came_to: str | None = None
+    """How far an upload is, as the emulator says."""
 
     def _serve(self) -> None:
         bucket, parts = self.server, urlsplit(self.path)
@@ -95,19 +110,32 @@ class _Handler(BaseHTTPRequestHandler):
             if name in bucket.denied or name in bucket.vanished:
                 return self._answer(403 if name in bucket.denied else 404)
         if self.command == "PUT" and bucket.break_upload:
-            body = body[:-1]
+            body = body[:-1] + bytes([body[-1] ^ 1])
+        if self.command == "PUT" and body and bucket.lose and (what := bucket.lose.pop(0)) != "nothing":
+            if what == "piece":
+                return self._answer(503)
+            self._ask(body)
+            self.close_connection = True
+            return None
         return self._forward(body)
 
     def _kept(self, name: str) -> bool:
         until = self.server.locks.get(name)
         return name in self.server.holds or (until is not None and datetime.fromisoformat(until) > datetime.now(UTC))
 
-    def _forward(self, body: bytes) -> None:
-        kept = ("Content-Type", "X-Upload-Content-Length", "X-Upload-Content-Type")
+    def _ask(self, body: bytes) -> requests.Response:
+        kept = ("Content-Type", "Content-Range", "X-Upload-Content-Length", "X-Upload-Content-Type")
         headers = {name: self.headers[name] for name in kept if name in self.headers}
-        answer = requests.request(
-            self.command, self.server.emulator + self.path, data=body, headers=headers, timeout=10
-        )
+        where, ended = self.server.emulator + self.path, self.server.ended
+        answer = requests.request(self.command, where, data=body, headers=headers, timeout=10, allow_redirects=False)
+        # The emulator forgets an upload that is whole, and says that one byte is there when there is none.
+        if self.command == "PUT" and answer.status_code == 200:
+            ended[self.path] = answer
+        self.came_to = None if not body and answer.headers.get("Range") == "bytes=0-0" else answer.headers.get("Range")
+        return ended[self.path] if answer.status_code == 404 and self.path in ended else answer
+
+    def _forward(self, body: bytes) -> None:
+        answer = self._ask(body)
         location = answer.headers.get("Location")
         body = self._listed(answer.json()) if self._lists() and answer.status_code == 200 else answer.content
         self._answer(answer.status_code, body, location and self.server.url + "/" + location.split("/", 3)[3])
@@ -125,12 +153,16 @@ class _Handler(BaseHTTPRequestHandler):
                 item["timeCreated"] = self.server.made[item["name"]]
             if item["name"] in self.server.composed:
                 del item["md5Hash"]
+            if self.server.uncounted:
+                del item["generation"]
         return json.dumps(data).encode()
 
     def _answer(self, status: int, body: bytes = b"", location: str | None = None) -> None:
         self.send_response(status)
         if location:
             self.send_header("Location", location)
+        if self.command == "PUT" and status == 308 and self.came_to:
+            self.send_header("Range", self.came_to)
         if status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -8,6 +8,25 @@ SELECT d.resource, d.region, d.public, d.days, d.owners, d.settings, d.networks,
 FROM test.database AS d
 LEFT JOIN test.backup AS b ON b.database = d.resource AND b.ended > d.created
 GROUP BY ALL"""
+AWKWARD = [
+    {
+        "resource": f"r{n}",
+        "region": ("é€'x\n", None, "", "中😀")[n % 4],
+        "public": (True, False, None)[n % 3],
+        "days": (None, 0, -5, 2**62)[n % 4],
+        "created": (None, "2026-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z")[n % 3],
+        "networks": (
+            None,
+            [],
+            [{"name": None, "value": "x"}, {"name": "b", "value": None}],
+            [{"name": "a", "value": "1"}],
+        )[n % 4],
+        "owners": (None, [], ["a", None, ""], ["p"])[n % 4],
+        "settings": (None, {"tls": None, "seen": None}, {"tls": "X", "seen": "2026-07-31T23:59:59.250Z"})[n % 3],
+    }
+    for n in range(120)
+]
+"""Rows of `test.database` in which every kind of value is missing, empty, negative or not of this alphabet."""
 CHECKS = {
     "owned": ("list_contains(owners, 'platform')", "{resource} is not platform's."),
     "near": ("regexp_full_match(region, 'europe-.*')", "{resource} is in {region}."),

@@ -30,6 +30,8 @@ class S3:
         self.url = ""
         self.asked: list[tuple[str, str]] = []
         """Method and key of each request since the list was cleared."""
+        self.locked: list[str] = []
+        """How objects are to be locked that begin with a request for parts; the server forgets it then."""
         self.refuse: dict[str, tuple[int, str, str]] = {}
         """End of an object's name → status, code and message with which each request about it is answered."""
         self.always: tuple[int, str, str] | None = None
@@ -50,6 +52,8 @@ class S3:
         """One request."""
         name = about["PATH_INFO"].removeprefix(f"/{BUCKET}").lstrip("/")
         self.asked.append((about["REQUEST_METHOD"], name))
+        if about["QUERY_STRING"] == "uploads" and "HTTP_X_AMZ_OBJECT_LOCK_MODE" in about:
+            self.locked.append(about["HTTP_X_AMZ_OBJECT_LOCK_MODE"])
         answer = self.always or next((said for end, said in self.refuse.items() if name.endswith(end)), None)
         if f"Credential={KEY_ID}/" not in about.get("HTTP_AUTHORIZATION", ""):
             answer = (403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist.")

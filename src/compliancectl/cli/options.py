@@ -65,6 +65,13 @@ TablesPlace = Annotated[
     ),
 ]
 
+CopyTables = Annotated[
+    bool,
+    typer.Option(
+        "--copy-tables", help="Copy the tables of a bucket, even if the engine could read them where they lie."
+    ),
+]
+
 EngineName = Annotated[
     str, typer.Option("--engine", help="What answers the SQL; others than duckdb need a certificate.", metavar="NAME")
 ]

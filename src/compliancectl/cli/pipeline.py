@@ -99,8 +99,13 @@ def evaluate_stage(
     as_of: datetime | None,
     engine: tuple[Engine, Certificate] | None = None,
     tables: str | None = None,
+    *,
+    copy: bool = False,
 ) -> Results:
-    """Judge a run folder, with its tables where `tables` says, if they are not in it."""
+    """Judge a run folder, with its tables where `tables` says, if they are not in it.
+
+    With `copy`, tables of a bucket are copied even if the engine could read them there.
+    """
     from compliancectl import store
     from compliancectl.cli import places
     from compliancectl.evaluate import evaluate
@@ -109,7 +114,8 @@ def evaluate_stage(
     if run.status == "open":
         hint = "Continue it: `compliancectl collect --resume --output FOLDER`."
         raise NotReadyError(f"the collection in {folder} did not finish", hint=hint)
-    with places.run_tables(tables) as away, console.step("evaluating"):
+    reader = (engine[0], project.catalogue.tables) if engine is not None and not copy else None
+    with places.run_tables(tables, reader) as away, console.step("evaluating"):
         return evaluate(
             folder,
             project.selected,

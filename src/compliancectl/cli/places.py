@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +16,12 @@ import typer
 from compliancectl.errors import NotReadyError, UsageError
 
 if TYPE_CHECKING:
+    from compliancectl.engines.base import Engine
     from compliancectl.lake.reading import RunTables
     from compliancectl.model.period import LedgerEntry, Verdict
+    from compliancectl.model.table import Table
+
+    Reader = tuple[Engine, Mapping[str, Table]]
 
 MARGIN = timedelta(days=1)
 """How far the clocks of a bucket and of a run may be apart."""
@@ -39,10 +43,14 @@ def kept(name: str) -> Path:
 
 
 @contextmanager
-def run_tables(where: str | None) -> Iterator[Callable[[str], RunTables] | None]:
+def run_tables(where: str | None, reader: Reader | None = None) -> Iterator[Callable[[str], RunTables] | None]:
     """What gives the tables of a run in a lake, by the run's id; None if no lake is named.
 
     Copies from a bucket stay in the cache. Those that are made of a folder's files go when this ends.
+
+    Args:
+        where: the lake.
+        reader: an engine that may read a bucket itself, with the tables as they are declared.
     """
     if where is None:
         yield None
@@ -53,10 +61,28 @@ def run_tables(where: str | None) -> Iterator[Callable[[str], RunTables] | None]
     place = open_place(where, read_only=True)
     if not is_bucket(where) and not Path(where).is_dir():
         raise UsageError(f"{where} is not a folder", hint="Name where `compliancectl tables publish` laid them out.")
+    in_place = _reads(reader, where) if is_bucket(where) else None
     with tempfile.TemporaryDirectory(prefix="compliancectl-tables-") as folder:
         scheme, _, rest = where.partition("://")
         copies = kept("tables") / scheme / rest.strip("/") if is_bucket(where) else Path(folder)
-        yield lambda run: RunTables(place, where, run, copies=copies, scratch=Path(folder))
+        if in_place is not None:
+            from compliancectl.lake.in_place import TablesInPlace
+
+            yield lambda run: TablesInPlace(place, where, run, copies, Path(folder), *in_place)
+        else:
+            yield lambda run: RunTables(place, where, run, copies=copies, scratch=Path(folder))
+
+
+def _reads(reader: Reader | None, where: str) -> Reader | None:
+    """The engine, if it reads such a bucket; says which way the tables go."""
+    from compliancectl.cli import console
+
+    if reader is None:
+        return None
+    name, reads = reader[0].name, reader[0].reads(where)
+    way = "reads the tables there, and nothing is copied" if reads else "cannot read that itself: the tables are copied"
+    typer.echo(console.printable(f"{where}: {name} {way}"), err=True)
+    return reader if reads else None
 
 
 def bundles_of(where: str, since: datetime, cache: Path | None) -> Bundles:

@@ -17,6 +17,7 @@ from compliancectl.cli.options import (
     BigQueryLocation,
     BigQueryMaxBytes,
     CertificateFile,
+    CopyTables,
     Deadline,
     EngineName,
     Format,
@@ -153,19 +154,20 @@ def evaluate(
     bigquery_endpoint: BigQueryEndpoint = None,
     bigquery_max_bytes: BigQueryMaxBytes = 10 * 2**30,
     tables: TablesPlace = None,
+    copy_tables: CopyTables = False,
 ) -> int:
     """Judge the evidence of a run by the controls. Needs no network and no credentials, unless --tables names a bucket.
 
     With --tables, the tables are read where `compliancectl tables publish` laid them out, and held to what was collected
     before any SQL runs: a table that differs or cannot be read leaves its controls inconclusive. What lies in a bucket is
-    copied first, each object once (below XDG_CACHE_HOME).
+    copied first, each object once (below XDG_CACHE_HOME), unless the engine reads it there itself.
     """
     from compliancectl.cli.project import open_project
 
     project = open_project(scope, only, framework)
     bigquery = (bigquery_dataset, bigquery_location, bigquery_endpoint, bigquery_max_bytes)
     with chosen_engine.other_engine(engine, certificate, spark_master, *bigquery) as other:
-        results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of), other, tables)
+        results = pipeline.evaluate_stage(project, run, pipeline.instant(as_of), other, tables, copy=copy_tables)
     if format is Format.json:
         typer.echo(json.dumps(results.to_json(), indent=2, ensure_ascii=False))
     else:

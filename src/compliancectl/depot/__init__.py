@@ -41,6 +41,8 @@ class Stated:
     made: datetime
     tag: str | None = None
     """Changes whenever the object does, where that is all that the storage states."""
+    generation: str | None = None
+    """A number that the storage gives to each object of a name once and never again, where it counts them."""
 
 
 class Place(Protocol):
@@ -57,6 +59,9 @@ class Place(Protocol):
 
     def open(self, name: str) -> BinaryIO:
         """Read an object."""
+
+    def address(self, name: str) -> str:
+        """Where an object lies, as other programs name it: `gs://…`, `s3://…` or a path."""
 
     def protect(self, name: str, held: bool) -> None:
         """Have the storage itself refuse to delete an object, or no longer, if it can."""

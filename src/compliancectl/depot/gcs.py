@@ -11,15 +11,23 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from compliancectl import clock, googleapi
 from compliancectl.depot import Stated, Taken
 from compliancectl.depot.streams import Body
-from compliancectl.errors import Garbage
+from compliancectl.errors import Garbage, OutputError, SourceFailed, Unreachable
+
+if TYPE_CHECKING:
+    import requests
 
 ENDPOINT_VARIABLE = "COMPLIANCECTL_ENDPOINT_STORAGE"
+PIECE = 32 * 1024**2
+"""Bytes that are sent in one request; a multiple of 256 KiB, as the service wants it."""
+_TRIES = 3
+"""How often a piece is sent again that did not arrive."""
+_GOES_ON = 308
 _SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
 _ROLE = "roles/storage.objectAdmin on the bucket"
 _READ_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
@@ -47,9 +55,12 @@ class GcsPlace:
         try:
             return {
                 str(item["name"]).removeprefix(self.prefix): Stated(
-                    int(item["size"]), item.get("md5Hash"), clock.parse(item["timeCreated"])
+                    int(item["size"]),
+                    item.get("md5Hash"),
+                    clock.parse(item["timeCreated"]),
+                    generation=item.get("generation"),
                 )
-                for item in self._listed(under, "name,size,md5Hash,timeCreated")
+                for item in self._listed(under, "name,size,md5Hash,timeCreated,generation")
             }
         except (KeyError, ValueError) as error:
             raise Garbage(f"Cloud Storage lists an object without its {error}", hint="Check the endpoint.") from None
@@ -81,16 +92,50 @@ class GcsPlace:
         )
         if began.status_code == 412:
             raise Taken(name)
-        digest = hashlib.md5(usedforsecurity=False)
         session = began.headers.get("Location", "")
         if not session:
             raise Garbage("Cloud Storage opened no session to upload in", hint="Check the endpoint.")
-        sent = self.api.send("PUT", session, data=_Hashed(data, size, digest), allowed=(200, 201, 412))
+        sent, md5 = self._sent(session, data, size)
         if sent.status_code == 412:
             raise Taken(name)
         said = sent.json()
-        if int(said.get("size", -1)) != size or said.get("md5Hash") != base64.b64encode(digest.digest()).decode():
+        if int(said.get("size", -1)) != size or said.get("md5Hash") != md5:
             raise Garbage(f"Cloud Storage did not receive {name} whole", hint="Have the object removed, and repeat.")
+
+    def _sent(self, session: str, data: BinaryIO, size: int) -> tuple[requests.Response, str]:
+        """Send all of it, piece by piece; what broke off goes on where the service says that it has come to.
+
+        Returns:
+            The service's last word (200, 201 or 412), and the MD5 of what was sent, in base64.
+        """
+        digest, hashed, at, tries = hashlib.md5(usedforsecurity=False), 0, 0, 0
+        start, furthest, fault = data.tell(), 0, None
+        while True:
+            data.seek(start + at)
+            piece = data.read(min(PIECE, size - at))
+            if not piece and at < size:
+                raise OutputError(
+                    f"{size - at:,} of {size:,} bytes are no longer there", hint="Let nothing write to it."
+                )
+            digest.update(piece[max(hashed - at, 0) :])
+            hashed = max(hashed, at + len(piece))
+            try:
+                answer = self._put(session, piece, f"{at}-{at + len(piece) - 1}" if piece else "*", size)
+            except (Unreachable, SourceFailed) as error:
+                fault = error
+                answer = self._put(session, b"", "*", size)  # how much did arrive?
+            if answer.status_code != _GOES_ON:
+                return answer, base64.b64encode(digest.digest()).decode()
+            said = answer.headers.get("Range")
+            at = int(said.rpartition("-")[2]) + 1 if said else 0
+            if at > furthest:
+                furthest, tries = at, 0
+            elif (tries := tries + 1) > _TRIES:
+                raise fault or SourceFailed("Cloud Storage takes no more of an upload", hint="Run it again later.")
+
+    def _put(self, session: str, piece: bytes, what: str, size: int) -> requests.Response:
+        head = {"Content-Range": f"bytes {what}/{size}"}
+        return self.api.send("PUT", session, data=piece, headers=head, allowed=(200, 201, _GOES_ON, 412))
 
     def open(self, name: str) -> BinaryIO:
         """Read an object as a stream."""
@@ -100,6 +145,10 @@ class GcsPlace:
         answer.raw.decode_content = False
         size = answer.headers.get("Content-Length")
         return cast("BinaryIO", Body(answer.raw, name, int(size) if size else None, (HTTPError, OSError)))
+
+    def address(self, name: str) -> str:
+        """`gs://BUCKET/…`."""
+        return f"gs://{self.bucket}/{self.prefix}{name}"
 
     def protect(self, name: str, held: bool) -> None:
         """Set or end the service's temporary hold."""
@@ -111,19 +160,3 @@ class GcsPlace:
 
     def _object(self, name: str) -> str:
         return f"storage/v1/b/{self.bucket}/o/{quote(self.prefix + name, safe='')}"
-
-
-class _Hashed:
-    """A stream of known length that is hashed while it is sent."""
-
-    def __init__(self, data: BinaryIO, size: int, digest: Any) -> None:
-        self._data, self._size, self._digest = data, size, digest
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        piece = self._data.read(size)
-        self._digest.update(piece)
-        return piece

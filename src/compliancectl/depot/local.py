@@ -86,6 +86,10 @@ class LocalPlace:
         except OSError as error:
             raise Denied(f"{self.root / name} cannot be read: {error.strerror}", hint="Check permissions.") from error
 
+    def address(self, name: str) -> str:
+        """The path of a file."""
+        return str(self.root / name)
+
     def protect(self, name: str, held: bool) -> None:
         """A folder cannot; the depot refuses."""
 

@@ -1,6 +1,7 @@
 """A depot in a bucket of S3, or of what speaks its protocol with conditional writes, through boto3 (the extra `s3`).
 
-Every object is put with `If-None-Match: *`: the service itself refuses a name that is taken. Where the bucket has Object
+Every object is put with `If-None-Match: *`: the service itself refuses a name that is taken. What is too large for one request
+goes in parts, and the request that makes an object of them says the same. Where the bucket has Object
 Lock, an object is locked until its time in compliance mode, and nobody can delete it before, the holder of these credentials
 included; a legal hold is the service's own besides the depot's record. Credentials, region and endpoint are found as boto3
 finds them (`AWS_…`, `~/.aws`).
@@ -9,7 +10,7 @@ finds them (`AWS_…`, `~/.aws`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 
@@ -28,7 +29,10 @@ from compliancectl.errors import (
 )
 
 LARGEST = 5 * 1024**3
-"""Bytes that S3 takes in one request; only a single request is conditional as a whole."""
+"""Bytes that S3 takes in one request."""
+PART = 64 * 1024**2
+"""Bytes of a part, of which an object has at most `_PARTS`; each is held in memory while it is sent."""
+_PARTS = 10_000
 _WRITE = "s3:ListBucket on the bucket, s3:GetObject, s3:PutObject and s3:DeleteObject on its objects"
 _READ = "s3:ListBucket on the bucket, and s3:GetObject on its objects"
 _REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301")
@@ -70,18 +74,55 @@ class S3Place:
         return dict(sorted(found.items()))
 
     def create(self, name: str, data: BinaryIO, size: int, retain_until: datetime | None) -> None:
-        """Put an object in one request, only if nothing has this name; the service checks the SHA-256 of what it gets."""
-        if size > LARGEST:
-            raise OutputError(
-                f"{name} has {size:,} bytes, and S3 takes {LARGEST:,} at once",
-                hint="Keep it in a folder or in a bucket of Cloud Storage.",
-            )
-        about: dict[str, Any] = {"IfNoneMatch": "*", "ChecksumAlgorithm": "SHA256"}
+        """Put an object, only if nothing has this name; the service checks the SHA-256 of all that it gets."""
+        lock: dict[str, Any] = {}
         if self.lock and retain_until is not None:
             whole = (retain_until + timedelta(seconds=1, microseconds=-1)).replace(microsecond=0)
-            about |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": whole}
+            lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": whole}
+        about: dict[str, Any] = {"Bucket": self.bucket, "Key": self.prefix + name}
+        if size > LARGEST:
+            self._create_of_parts(name, data, size, about, lock)
+            return
         with self._asking(name, taken=True):
-            self.client.put_object(Bucket=self.bucket, Key=self.prefix + name, Body=data, ContentLength=size, **about)
+            once = {"IfNoneMatch": "*", "ChecksumAlgorithm": "SHA256"}
+            self.client.put_object(**about, Body=data, ContentLength=size, **once, **lock)
+
+    def _create_of_parts(
+        self, name: str, data: BinaryIO, size: int, about: dict[str, Any], lock: dict[str, Any]
+    ) -> None:
+        if name in self.objects(name):
+            raise Taken(name)  # the last request would say so too, after all the others
+        with self._asking(name):
+            began = self.client.create_multipart_upload(**about, ChecksumAlgorithm="SHA256", **lock)
+        upload = {**about, "UploadId": began["UploadId"]}
+        try:
+            parts = self._parts(name, data, size, upload)
+            with self._asking(name, taken=True):
+                self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        except BaseException:
+            with suppress(Taken, CollectError):  # what is left of it is no object, but is paid for
+                self._abandon(name, upload)
+            raise
+
+    def _parts(self, name: str, data: BinaryIO, size: int, upload: dict[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        left, step = size, max(PART, -(-size // _PARTS))
+        while left:
+            piece = data.read(min(step, left))
+            if not piece:
+                said = f"{name} had {size:,} bytes, and {left:,} of them are no longer there"
+                raise OutputError(said, hint="Let nothing write to it meanwhile.")
+            number = len(found) + 1
+            with self._asking(name):
+                sent = self.client.upload_part(**upload, PartNumber=number, Body=piece, ChecksumAlgorithm="SHA256")
+            told = {key: sent[key] for key in ("ETag", "ChecksumSHA256") if key in sent}
+            found.append({"PartNumber": number, **told})
+            left -= len(piece)
+        return found
+
+    def _abandon(self, name: str, upload: dict[str, Any]) -> None:
+        with self._asking(name):
+            self.client.abort_multipart_upload(**upload)
 
     def open(self, name: str) -> BinaryIO:
         """Read an object as a stream."""
@@ -92,6 +133,10 @@ class S3Place:
             answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + name, ChecksumMode="ENABLED")
         body = Body(answer["Body"], name, int(answer["ContentLength"]), (BotoCoreError, HTTPError, OSError))
         return cast("BinaryIO", body)
+
+    def address(self, name: str) -> str:
+        """`s3://BUCKET/…`."""
+        return f"s3://{self.bucket}/{self.prefix}{name}"
 
     def protect(self, name: str, held: bool) -> None:
         """Set or end the service's legal hold; a bucket without Object Lock has none, and the depot's record stands alone."""

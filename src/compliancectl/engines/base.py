@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from compliancectl.model.certificate import EngineJob
+from compliancectl.model.certificate import EngineJobs
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Bound
+from compliancectl.query.content import Content
 
 
 class EngineFailed(Exception):
@@ -47,6 +48,9 @@ class World:
     """Table → rows as typed Python values."""
 
 
+Source = Path | str
+"""A Parquet file on this machine, or the address of one that the engine itself reads."""
+
 Answer = list[tuple[Any, ...]]
 """Rows of the population's columns followed by one boolean (or None) per check, in no order."""
 
@@ -69,8 +73,18 @@ class Engine(Protocol):
             Refused: it leaves what can be translated.
         """
 
-    def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Path]]) -> None:
-        """Make the evidence tables known, read in place; a table without files is empty."""
+    def reads(self, place: str) -> bool:
+        """Whether it can read for itself what lies below an address, such as `gs://bucket/prefix`."""
+
+    def contents(self, table: Table, addresses: Sequence[str]) -> Mapping[str, Content]:
+        """What the rows of objects say, by the evidence item that each row names; read where they lie.
+
+        Raises:
+            EngineFailed: it did not finish, or rows do not say of which item they are.
+        """
+
+    def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Source]]) -> None:
+        """Make the evidence tables known; a table without files is empty. Objects are read where they lie."""
 
     def prepare(self, bound: Bound) -> None:
         """Hold a test's SQL against the declared tables without running it.
@@ -89,8 +103,8 @@ class Engine(Protocol):
     def worlds(self, bound: Bound, tables: Mapping[str, Table], worlds: Sequence[World]) -> list[Answer | EngineFailed]:
         """Answer a test once for each world."""
 
-    def jobs(self) -> Sequence[EngineJob]:
-        """What the engine ran for its answers, if it keeps count of it; kept beside the certificate."""
+    def jobs(self) -> EngineJobs:
+        """What the engine ran, if it keeps count of it; kept beside the certificate."""
 
     def close(self) -> None:
         """Release what the engine holds."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl.engines.base import EngineFailed, Settings
 from compliancectl.errors import UsageError
+from compliancectl.googleapi import token_transport
 from compliancectl.query.syntax import Refused
 
 if TYPE_CHECKING:
@@ -86,8 +87,12 @@ class Client:
             )
         return int(job.total_bytes_processed or 0)
 
-    def run(self, sql: str) -> Done:
+    def run(self, sql: str, objects: Mapping[str, Sequence[str]] | None = None) -> Done:
         """Run a query to its end, and read the whole answer.
+
+        Args:
+            sql: the query.
+            objects: table of the query → the Parquet files in Cloud Storage that it is, for this one job.
 
         Raises:
             EngineFailed: it did not finish, or not all of its rows arrived.
@@ -100,6 +105,7 @@ class Client:
             job_timeout_ms=int(self.settings.timeout_s * 1000),
             labels=LABELS,
         )
+        config.table_definitions = {name: _lying(addresses) for name, addresses in (objects or {}).items()}
         with _failures():
             job = self.client.query(
                 sql,
@@ -167,12 +173,28 @@ class Client:
         return place
 
 
+def _lying(addresses: Sequence[str]) -> bigquery.ExternalConfig:
+    """Exactly these objects. No pattern: what lies beside them was not held to anything."""
+    from google.cloud import bigquery
+
+    found = bigquery.ExternalConfig("PARQUET")
+    found.source_uris = list(addresses)
+    return found
+
+
 def _client(bigquery_module: Any, project: str, settings: Settings) -> bigquery.Client:
+    import google.auth
     from google.auth.exceptions import GoogleAuthError
+    from google.auth.transport.requests import AuthorizedSession
 
     options: Mapping[str, Any] | None = {"api_endpoint": settings.endpoint} if settings.endpoint else None
     try:
-        made: bigquery.Client = bigquery_module.Client(project=project, client_options=options)
+        credentials, _ = google.auth.default(scopes=bigquery_module.Client.SCOPE)
+        session = AuthorizedSession(credentials, auth_request=token_transport())  # type: ignore[no-untyped-call]
+        session.configure_mtls_channel()  # type: ignore[no-untyped-call]
+        made: bigquery.Client = bigquery_module.Client(
+            project=project, credentials=credentials, client_options=options, _http=session
+        )
         return made
     except GoogleAuthError as error:
         hint = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."

@@ -8,10 +8,11 @@ records `element`, and lists in answers travel as JSON text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from compliancectl.engines.digests import Words
 from compliancectl.model.table import ListOf, Struct, Table, Type
 from compliancectl.query.bind import Bound
 from compliancectl.query.syntax import Refused
@@ -95,6 +96,29 @@ def _stored(value: str, kind: Type, depth: int) -> str:
         parts = ", ".join(f"{_stored(f'{value}.{name(n)}', child, depth)} AS {name(n)}" for n, child in kind.fields)
         return f"IF({value} IS NULL, NULL, STRUCT({parts}))"
     return f"CAST({value} AS DATETIME)" if kind.sql == "TIMESTAMP" else value
+
+
+def _entries(value: str, depth: int, write: Callable[[str], str]) -> str:
+    entry, place = f"__e{depth}", f"__o{depth}"
+    each = f"UNNEST({value}.list) AS {entry} WITH OFFSET AS {place}"
+    texts = f"(SELECT STRING_AGG({write(f'{entry}.element')}, '' ORDER BY {place}) FROM {each})"
+    return f"FORMAT('%d:', ARRAY_LENGTH({value}.list)), IFNULL({texts}, '')"
+
+
+WORDS = Words(
+    name=name,
+    scalar={
+        "VARCHAR": "CONCAT(FORMAT('%d:', BYTE_LENGTH({value})), {value})",
+        "BOOLEAN": "IF({value}, 't', 'f')",
+        "BIGINT": "FORMAT('%d;', {value})",  # which takes nothing but a whole number
+        "TIMESTAMP": "FORMAT('%d;', DATETIME_DIFF(CAST({value} AS DATETIME), DATETIME '1970-01-01', MICROSECOND))",
+        "DATE": "FORMAT('%d;', UNIX_DATE({value}))",
+    },
+    list=_entries,
+    sha256="TO_HEX(SHA256({text}))",
+    together="STRING_AGG(digest, '' ORDER BY digest)",
+)
+"""Of rows as Parquet files hold them; lists are still a record `list` of records `element`."""
 
 
 def answered(column: str, kind: Any) -> str:

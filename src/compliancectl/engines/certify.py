@@ -7,13 +7,14 @@ author expects is shown by `controls test`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import compliancectl
 from compliancectl import canonical
 from compliancectl.engines.base import Answer, Engine, EngineFailed, World
 from compliancectl.errors import FileError, UsageError
+from compliancectl.load.problems import raise_all
 from compliancectl.model.certificate import Certificate, CertifiedControl, Difference
 from compliancectl.model.control import Control
 from compliancectl.model.table import Table
@@ -176,6 +177,23 @@ def _contract(control: Control, tables: Mapping[str, Table]) -> str:
     texts = " ".join(test.population.lower() for test in control.tests)
     named = {name: [(c.name, c.type.sql, c.required) for c in tables[name]] for name in sorted(tables) if name in texts}
     return canonical.sha256(canonical.to_bytes(named))
+
+
+def admit(
+    engine: tuple[Engine, Certificate],
+    controls: Sequence[Control],
+    bound: Mapping[str, tuple[Bound, ...]],
+    tables: Mapping[str, Table],
+) -> None:
+    """Refuse an engine that is not certified, and SQL that it does not accept, before anything runs.
+
+    Raises:
+        UsageError: it is not certified for what is about to be judged.
+        FileErrors: it does not accept some SQL.
+    """
+    require(engine[1], engine[0], controls, tables)
+    engine[0].declare({name: tables[name] for tests in bound.values() for test in tests for name in test.tables}, {})
+    raise_all([fault for control in controls for fault in refusals(engine[0], control, bound[control.id])])
 
 
 def refusals(engine: Engine, control: Control, bound: Iterable[Bound]) -> list[FileError]:

@@ -12,20 +12,27 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compliancectl.engines import spark_session, spark_worlds
+from compliancectl.engines import digests, spark_session, spark_worlds
 from compliancectl.engines import translate as sql
-from compliancectl.engines.base import Answer, EngineFailed, Settings, World
+from compliancectl.engines.base import Answer, EngineFailed, Settings, Source, World
 from compliancectl.engines.spark_rules import rules
 from compliancectl.engines.spark_session import failures, sentence
-from compliancectl.engines.spark_types import ddl, of_duckdb
+from compliancectl.engines.spark_types import WORDS, ddl, of_duckdb
 from compliancectl.errors import UsageError
+from compliancectl.model.certificate import EngineJobs
+from compliancectl.model.lake import ITEM
 from compliancectl.model.table import Table
 from compliancectl.query.answers import answer_sql, count_answer
 from compliancectl.query.bind import Bound
+from compliancectl.query.content import Content
 from compliancectl.query.syntax import Refused
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+_SCHEMES = {"s3": "s3a"}
+_HELD = "__held"
+"""The view over a table while it is held to what was sealed."""
 
 _BATCH = 4
 """Worlds that are asked about in one job: a job costs more than a small question."""
@@ -72,11 +79,35 @@ class Spark:
         """The SQL as Spark runs it."""
         return sql.translate(text, "spark", rules)
 
-    def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Path]]) -> None:
+    def reads(self, place: str) -> bool:
+        """Whether Spark has a connector for such addresses; which one is the user's, as its settings are."""
+        from py4j.protocol import Py4JJavaError
+
+        scheme = place.partition("://")[0]
+        java: Any = self.session.sparkContext
+        with _or_stop():
+            try:
+                java._jvm.org.apache.hadoop.fs.FileSystem.getFileSystemClass(
+                    _SCHEMES.get(scheme, scheme), java._jsc.hadoopConfiguration()
+                )
+            except Py4JJavaError:
+                return False
+        return True
+
+    def contents(self, table: Table, addresses: Sequence[str]) -> dict[str, Content]:
+        """In one job, whose answer is at most 256 rows for each evidence item."""
+        with failures():
+            kinds = _empty(self.session, table).schema.add(ITEM, "string")
+            rows = self.session.read.schema(kinds).parquet(*map(_address, addresses))
+            rows.createOrReplaceTempView(_HELD)
+            found = self.session.sql(digests.question(table, f"`{_HELD}`", WORDS)).collect()
+        return digests.contents(table, (tuple(row) for row in found))
+
+    def declare(self, tables: Mapping[str, Table], files: Mapping[str, Sequence[Source]]) -> None:
         """Temporary views over the Parquet files, with the declared columns in the declared order."""
         with _or_stop():
             for name, table in tables.items():
-                self._declare(name, table, [str(path.resolve()) for path in files.get(name, ())])
+                self._declare(name, table, [_address(file) for file in files.get(name, ())])
 
     def _declare(self, name: str, table: Table, files: Sequence[str]) -> None:
         frame = _empty(self.session, table)
@@ -133,9 +164,9 @@ class Spark:
             for name, was in before.items():
                 self.session.conf.unset(name) if was is None else self.session.conf.set(name, was)
 
-    def jobs(self) -> tuple[()]:
+    def jobs(self) -> EngineJobs:
         """None that would tell anything once the session is gone."""
-        return ()
+        return EngineJobs()
 
     def close(self) -> None:
         """Stop the session."""
@@ -232,6 +263,14 @@ def arrived(items: int, out: Path) -> None:
             f"There are {items} items on Spark, but {here} of them are here: its executors must share this machine's "
             "folders."
         )
+
+
+def _address(source: Source) -> str:
+    """A file or an object as Spark names it: what others call `s3` is `s3a` to the connector."""
+    if isinstance(source, Path):
+        return str(source.resolve())
+    scheme, mark, rest = source.partition("://")
+    return f"{_SCHEMES.get(scheme, scheme)}{mark}{rest}"
 
 
 def _empty(session: SparkSession, table: Table) -> DataFrame:

@@ -144,6 +144,8 @@ def sentence(error: Exception) -> str:
         return f"{_MEMORY}."
     if isinstance(error, Py4JNetworkError | ConnectionError) or "connect to the Java server" in text:
         return f"the Java process is gone. If it ran out of memory: {_MEMORY.partition('; ')[2]}."
+    if "SparkContext was shut down" in text or "stopped SparkContext" in text:  # as it does when there is no memory
+        return f"Spark shut itself down. If it ran out of memory: {_MEMORY.partition('; ')[2]}."
     lines = text.split("\n")
     if (named := _CONDITION.search(text)) is not None:
         lines = [named.group()]

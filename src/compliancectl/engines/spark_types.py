@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from compliancectl.engines.digests import Words
 from compliancectl.model.table import ListOf, Struct, Table, Type
 from compliancectl.query.bind import Bound
 from compliancectl.query.syntax import Refused
@@ -65,3 +67,28 @@ def of_duckdb(kind: Any) -> str:
     if kind.id not in _DUCKDB:
         raise Refused(f"Spark has no type like {kind}.", "Cast it to a whole number, text or an instant.")
     return _DUCKDB[kind.id]
+
+
+def _name(text: str) -> str:
+    return f"`{text}`"
+
+
+def _entries(value: str, depth: int, write: Callable[[str], str]) -> str:
+    entry = f"e{depth}"
+    return f"CAST(size({value}) AS STRING), ':', array_join(transform({value}, {entry} -> {write(entry)}), '')"
+
+
+WORDS = Words(
+    name=_name,
+    scalar={
+        "VARCHAR": "CONCAT(CAST(octet_length({value}) AS STRING), ':', {value})",
+        "BOOLEAN": "IF({value}, 't', 'f')",
+        "BIGINT": "CONCAT(CAST({value} AS STRING), ';')",
+        "TIMESTAMP": "CONCAT(CAST(unix_micros(CAST({value} AS TIMESTAMP)) AS STRING), ';')",
+        "DATE": "CONCAT(CAST(unix_date({value}) AS STRING), ';')",
+    },
+    list=_entries,
+    sha256="sha2({text}, 256)",
+    together="array_join(sort_array(collect_list(digest)), '')",
+)
+"""The session is in UTC, so an instant without a zone is the same number of microseconds with one."""

@@ -1,7 +1,7 @@
 """Reading a run's tables and replies from a lake, and holding them to what was sealed.
 
 A folder is read where it is. What lies in a bucket is copied first, each object once: the process that judges has no
-network, and DuckDB here reads no bucket.
+network, and DuckDB here reads no bucket. `in_place` is for engines that do.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compliancectl import lake
-from compliancectl.depot import Place, digest
+from compliancectl.depot import Place, Stated, digest
 from compliancectl.depot.local import LocalPlace
 from compliancectl.errors import CollectError, VerifyError
+from compliancectl.model.certificate import ObjectRead
 from compliancectl.model.evidence import TableRows
 from compliancectl.model.lake import ITEM, LakeRun
 from compliancectl.model.table import Table
 from compliancectl.query import content
 from compliancectl.query.parts import in_order
+
+Source = Path | str
+"""A file, or the address of an object that an engine reads where it lies."""
 
 
 def content_of(files: Sequence[Path]) -> dict[str, content.Content] | None:
@@ -48,7 +52,7 @@ def record(place: Place, name: str) -> LakeRun:
 class Held:
     """The rows that a run gave to one table, as they lie in a lake now."""
 
-    files: tuple[Path, ...]
+    files: tuple[Source, ...]
     wrong: Mapping[str, str]
     """Evidence item → how its rows differ from what was sealed; also items that the run does not have."""
     unread: str | None = None
@@ -98,8 +102,7 @@ class RunTables:
             rows: evidence item → what it gave to the table.
         """
         try:
-            files = self._files(lake.partition(self.run, table))
-            found = content.by_item(files, ITEM) if files else {}
+            files, found = self.contents(table)
         except CollectError as error:
             return Held((), {}, unread=f"{error.message}.")
         except content.NoDigest as error:
@@ -123,23 +126,48 @@ class RunTables:
             return f"{where} has other rows of {id} than those that were sealed."
         return None
 
-    def _files(self, under: str) -> list[Path]:
-        """The Parquet files below a prefix, on this machine.
+    def contents(self, table: str) -> tuple[Sequence[Source], Mapping[str, content.Content]]:
+        """The Parquet files of a table, on this machine, and what they say by evidence item.
 
         Raises:
             CollectError: they cannot be listed or read.
+            NoDigest: they cannot be read as evidence.
         """
-        stated = self.place.objects(under)
-        names = sorted(name for name in stated if _is_rows(name))
+        files = self._files(table)
+        return files, content.by_item(files, ITEM) if files else {}
+
+    def stated(self, table: str) -> dict[str, Stated]:
+        """The Parquet files of a table, by name, with what the storage says of each.
+
+        Raises:
+            CollectError: they cannot be listed.
+        """
+        found = self.place.objects(lake.partition(self.run, table))
+        return {name: about for name, about in sorted(found.items()) if _is_rows(name)}
+
+    def _files(self, table: str) -> list[Path]:
+        stated = self.stated(table)
         if isinstance(self.place, LocalPlace):
-            return [self.place.readable(name) for name in names]
+            return [self.place.readable(name) for name in stated]
         from compliancectl.depot.mirror import copy
 
-        return [copy(self.place, self.copies, name, stated[name]) for name in names]
+        return [copy(self.place, self.copies, name, about) for name, about in stated.items()]
 
     def in_order(self, table: Table, held: Held) -> list[Path]:
-        """The files of a table with the rows as in the run's own files: where they are, or a sorted copy."""
-        return in_order(table, held.files, self.scratch) if held.files else []
+        """The files of a table with the rows as in the run's own files: where they are, or a sorted copy.
+
+        None, where they are read by nobody on this machine.
+        """
+        files = [file for file in held.files if isinstance(file, Path)]
+        return in_order(table, files, self.scratch) if files else []
+
+    def changed(self, table: str) -> str | None:
+        """Why nothing holds that was asked about a table meanwhile; None if it does. Files that are held stay as they are."""
+        return None
+
+    def read_in_place(self) -> tuple[ObjectRead, ...]:
+        """The objects that an engine read where they lie."""
+        return ()
 
     def reply_digest(self, path: str) -> str:
         """The SHA-256 of a reply; `path` is that below `evidence/`.

@@ -87,8 +87,29 @@ class EngineJob(Model):
     """Of the query that ran."""
 
 
+class DigestJob(Model):
+    """One job that held a table, read where it lies, to what was sealed."""
+
+    table: str
+    job: str
+    bytes_processed: int
+    bytes_billed: int
+    sql_sha256: str
+
+
+class ObjectRead(Model):
+    """One object that an engine read where it lies. It was the same before the first question about it and after the last."""
+
+    address: str
+    bytes: int
+    generation: str
+    """What the storage says of no other object, of this name or later: Cloud Storage's number; S3's tag and time."""
+
+
 class EngineJobs(Wire):
-    """Every job of one judgement, by control and test."""
+    """Every job of one judgement, by control and test; and what was read in place."""
 
     version: Literal[1] = 1
-    jobs: tuple[EngineJob, ...]
+    jobs: tuple[EngineJob, ...] = ()
+    digests: tuple[DigestJob, ...] = ()
+    in_place: tuple[ObjectRead, ...] = ()

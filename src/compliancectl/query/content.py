@@ -59,23 +59,46 @@ class Content:
     rows: int
 
 
+Group = tuple[str, int, str]
+"""The two letters that digests of rows begin with, how many do, and the group's digest."""
+
+
 # -- the form ---------------------------------------------------------------------------------------------------------
 
 
 def _total(columns: Iterable[tuple[str, str]], digests: Iterable[str]) -> Content:
     """The digest of a table, from its columns (name, kind) and the sorted digests of its rows."""
-    found = hashlib.sha256(f"{FORM}\n".encode())
-    for name, kind in sorted(columns):
-        found.update(f"{name} {kind}\n".encode())
-    rows = 0
+    return _of_groups(columns, _groups(digests))
+
+
+def _groups(digests: Iterable[str]) -> Iterator[Group]:
     for start, group in groupby(digests, key=lambda digest: digest[:2]):
         inner, count = hashlib.sha256(), 0
         for digest in group:
             inner.update(digest.encode())
             count += 1
-        found.update(f"{start} {count} {inner.hexdigest()}\n".encode())
+        yield start, count, inner.hexdigest()
+
+
+def _of_groups(columns: Iterable[tuple[str, str]], groups: Iterable[Group]) -> Content:
+    found = hashlib.sha256(f"{FORM}\n".encode())
+    for name, kind in sorted(columns):
+        found.update(f"{name} {kind}\n".encode())
+    rows = 0
+    for start, count, digest in groups:
+        found.update(f"{start} {count} {digest}\n".encode())
         rows += count
     return Content(found.hexdigest(), rows)
+
+
+def of_groups(table: Table, groups: Iterable[Group]) -> Content:
+    """The content of rows of exactly a table's declared columns, from groups that somebody else made, in any order."""
+    return _of_groups(((name, _kind(kind)) for name, kind in columns_of(table)), sorted(groups))
+
+
+def columns_of(table: Table) -> list[tuple[str, Type]]:
+    """A table's columns in the order in which a row is written."""
+    return sorted((column.name, column.type) for column in table.columns)
 
 
 def _kind(kind: Type) -> str:
@@ -91,7 +114,7 @@ def _kind(kind: Type) -> str:
 
 def of_lines(table: Table, lines: Iterable[bytes]) -> Content:
     """The content of rows as a collector gives them: JSON lines that keep the table's contract. All in memory."""
-    columns = sorted((column.name, column.type) for column in table.columns)
+    columns = columns_of(table)
     digests = []
     for line in lines:
         row = json.loads(line)
