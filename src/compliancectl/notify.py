@@ -142,7 +142,7 @@ def _paragraphs(found: Difference) -> Iterator[tuple[str, list[str]]]:
         change = control.outcome if was == control.outcome else f"{was} → {control.outcome}"
         lines = [f"new: {text}" for text in turn.new[:SHOWN]]
         lines += [f"… and {len(turn.new) - SHOWN:,} more"] if len(turn.new) > SHOWN else []
-        lines += [f"no longer: {name}" for name in turn.gone[:SHOWN]]
+        lines += [f"no longer open: {name}" for name in turn.gone[:SHOWN]]
         lines += [f"… and {len(turn.gone) - SHOWN:,} more"] if len(turn.gone) > SHOWN else []
         yield f"{_SIGNS[control.outcome]} {control.id} {line(control.title)} ({control.severity}): {change}", lines
     if len(ordered) > MAX_CONTROLS:

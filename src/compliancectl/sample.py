@@ -25,6 +25,10 @@ from compliancectl.model.sample import DrawnItem, Sample, Stratum
 
 SIZES: dict[Frequency, int] = {"hourly": 40, "daily": 25, "weekly": 8, "monthly": 3, "quarterly": 2, "annual": 1}
 """Items to draw when no size is given, by how often the control is due. A house rule within the customary ranges."""
+_A: dict[Frequency, str] = {
+    "hourly": "an hourly", "daily": "a daily", "weekly": "a weekly", "monthly": "a monthly", "quarterly": "a quarterly",
+    "annual": "an annual",
+}  # fmt: skip
 MAX_STRATA = 50
 Drawn = tuple[str, ItemResult]
 """The md5 that orders an item, and the item."""
@@ -200,7 +204,7 @@ def _drawn(number: int, digest: str, item: ItemResult, by: str | None) -> DrawnI
 
 
 def _rule(wanted: Wanted, frequency: Frequency, size: int, frame: int) -> str:
-    said = f"{size} asked for" if wanted.size else f"{size} for a control with frequency {frequency}"
+    said = f"{size} asked for" if wanted.size else f"{size}, the size for {_A[frequency]} control"
     return f"{said}; the frame has only {frame}, so all of it." if frame <= size else f"{said}."
 
 
@@ -249,7 +253,7 @@ def about(sample: Sample) -> Iterator[Row]:
     yield "Population file, SHA-256", sample.items_sha256
     yield "Bundle (SHA-256 of SHA256SUMS)", sample.bundle_sha256
     yield "Run", sample.run_id
-    yield "Draw again, in the unpacked bundle, with DuckDB", sample.sql
+    yield "Draw again, in the folder of the bundle or package, with DuckDB", sample.sql
 
 
 def attributes(sample: Sample) -> tuple[Sheet, Iterator[Row]]:

@@ -60,16 +60,9 @@ from compliancectl.seal import (
 from compliancectl.seal.ahead import Ahead, Read
 from compliancectl.seal.archive import Archive
 from compliancectl.seal.container import Container, Folder
-from compliancectl.seal.records import Files, Records
+from compliancectl.seal.records import Files, Records, Whole
 from compliancectl.seal.steps import failed, not_taken, plain, some
 
-SEAL = (
-    "seal/evidence.intoto.jsonl",
-    "seal/signer.pub.pem",
-    "seal/statement.json",
-    "seal/statement.pae",
-    "seal/statement.sig",
-)
 _MAX_SUMS = 256 * 1024**2
 _MAX_SEAL = 16 * 1024**2
 _MAX_RECORD = 256 * 1024**2
@@ -88,6 +81,7 @@ def verify(
     ahead: Ahead | None = None,
     progress: Callable[[str], None] = lambda text: None,
     tell: Callable[[StepResult], None] = lambda step: None,
+    take: Callable[[Whole], None] = lambda whole: None,
 ) -> Verification:
     """Verify a bundle, a folder or a ZIP. Nothing is written and nothing is unpacked.
 
@@ -101,6 +95,7 @@ def verify(
         ahead: Another process that already hashes this folder.
         progress: Told the title of each step before it is taken.
         tell: Told what came of each step, as soon as it is known.
+        take: Given the bundle while it is open, if no step failed and no file is missing.
 
     Returns:
         All steps with their outcomes. What is wrong with the bundle is in there and is not raised.
@@ -111,7 +106,7 @@ def verify(
     if not path.exists():
         raise UsageError(f"there is nothing at {path}", hint="Give the folder or the ZIP file of a bundle.")
     check_arguments(trust, book)
-    return _Verifier(path, trust, subset_ok, now, book, away, ahead, progress, tell).run()
+    return _Verifier(path, trust, subset_ok, now, book, away, ahead, progress, tell, take).run()
 
 
 class _Verifier:
@@ -135,6 +130,7 @@ class _Verifier:
         ahead: Ahead | None,
         progress: Callable[[str], None],
         tell: Callable[[StepResult], None],
+        take: Callable[[Whole], None],
     ) -> None:
         self.path = path
         self.trust = trust
@@ -145,6 +141,7 @@ class _Verifier:
         self.ahead = ahead
         self.progress = progress
         self.tell = tell
+        self.take = take
         self.listed = {}
         self.present, self.away = list[str](), list[str]()
         self.signer: Signer | None = None
@@ -179,6 +176,8 @@ class _Verifier:
                 broken = bool(done) and any(result.outcome == "failed" for result in done)
                 done.append(not_taken(step) if broken else self._take(step, take))
                 self.tell(done[-1])
+            if not self._sample and not any(result.outcome == "failed" for result in done):
+                self.take(Whole(self.container, self.listed, sha256(self.sums_bytes), self.records))
         finally:
             if hasattr(self, "container"):
                 self.container.__exit__(None, None, None)
@@ -235,11 +234,11 @@ class _Verifier:
     def step_4_unlisted(self) -> str:
         """The files that are there are those that are listed, and the seal is complete."""
         here = set(self.container.sizes)
-        unlisted = here - self.listed.keys() - set(SEAL) - {sums.NAME}
+        unlisted = here - self.listed.keys() - set(names.SEAL) - {sums.NAME}
         extra = sorted(name for name in unlisted if not additions.is_addition(name))
         if extra:
             raise Problem(f"{some(extra)}: not listed in SHA256SUMS", hint="Nothing may be added to a sealed bundle.")
-        for name in SEAL:
+        for name in names.SEAL:
             if name not in here:
                 raise Problem("is missing", member=name)
         self.present = [name for name in self.listed if name in here]

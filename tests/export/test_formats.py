@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,21 @@ def test_the_workbook_reads_in_a_program_of_others(exported: Exported, made: Any
     assert [(row[0], row[2], row[3]) for row in rows] == [(id, i["resource"], i["outcome"]) for id, i in items(made)]
     for sheet in book:
         assert not [cell for row in sheet.iter_rows() for cell in row if cell.data_type == "f"]
+
+
+def test_dates_in_a_workbook_are_dates_and_names_are_not(tmp_path: Path) -> None:
+    import openpyxl
+
+    from compliancectl.export.tables import Sheet
+
+    sheet = Sheet("x", "Dates", ("No.", "Resource", "Seen"))
+    seen = ("2026-03-01T02:00:05Z", "2026-03-01", "2026-02-30", "1800-01-01", "2026-03-01T02:00:00", "=2026-03-01")
+    with (tmp_path / "x.xlsx").open("wb") as stream:
+        write_sheets(stream, [(sheet, [(n, "2026-03-01", value) for n, value in enumerate(seen)])])
+    found = openpyxl.load_workbook(tmp_path / "x.xlsx")["Dates"]
+    assert found.freeze_panes == "C2" and {row[1].value for row in found.iter_rows(min_row=2)} == {"2026-03-01"}
+    read = [row[2].value for row in found.iter_rows(min_row=2)]
+    assert read[:2] == [datetime(2026, 3, 1, 2, 0, 5), datetime(2026, 3, 1)] and read[2:] == list(seen[2:])
 
 
 def test_a_workbook_goes_on_in_another_sheet_and_cuts_no_text_silently(tmp_path: Path) -> None:

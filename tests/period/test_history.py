@@ -67,15 +67,25 @@ def test_history_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().out
     assert "TST-01   ●✕✕●✕  Branches are protected  turned 3 times" in said
     assert "TST-03   ●●●○●" in said and "5 runs, 2026-03-01T02:00:00Z to 2026-03-05T02:00:00Z\n" in said
+    assert "● no deviations   ✕ deviations   ○ inconclusive   – no occurrences" in said
     assert app.run(["history", str(folder), "--format", "json", "--control", "TST-03", "--since", "2026-03-03"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert [run["run_id"] for run in data["runs"]] == ["run-2", "run-3", "run-4"]
     assert [control["id"] for control in data["controls"]] == ["TST-03"]
 
 
+def test_a_line_with_more_runs_than_signs_says_what_a_sign_stands_for(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compliancectl.cli.histories.WIDTH", 2)
+    assert app.run(["history", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "5 runs" in said and "; each sign is the worst of 2 or 3 runs\n" in said and "TST-01   ✕✕  Branches" in said
+
+
 def test_trend_as_text_and_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["trend", str(folder)]) == 0
-    assert "TST-01    ▄█ ▂│  Branches are protected  0 → 1, at most 5" in capsys.readouterr().out
+    assert "TST-01    ▄█ ▂│  Branches are protected  0 items → 1, at most 5" in capsys.readouterr().out
     assert app.run(["trend", str(folder), "--format", "json"]) == 0
     branches = json.loads(capsys.readouterr().out)[0]
     assert [point["open"] for point in branches["points"]] == [0, 2, 5, 0, 1]

@@ -51,7 +51,7 @@ def test_slack(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "Larkspur Study Companion (production): 2 controls got worse, 1 control no longer judged; 2 controls are open."
     )
     texts = [block["text"]["text"] for block in data["blocks"]]
-    assert any("TST-01" in t and "no longer: old" in t and "new: &lt;!channel&gt;" in t for t in texts)
+    assert any("TST-01" in t and "no longer open: old" in t and "new: &lt;!channel&gt;" in t for t in texts)
     assert any("TST-04" in t and "new → inconclusive" in t and "No permission." in t for t in texts)
     assert any("TST-03 is no longer judged" in t for t in texts)
     assert "<!channel>" not in "".join(texts)
@@ -60,7 +60,7 @@ def test_slack(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_mail(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parsed = email.message_from_string(message(folder, "mail", capsys), policy=email.policy.default)
     assert "2 controls got worse" in parsed["Subject"]
-    assert "no longer: old" in parsed.get_content() and "TST-03 is no longer judged" in parsed.get_content()
+    assert "no longer open: old" in parsed.get_content() and "TST-03 is no longer judged" in parsed.get_content()
 
 
 def test_issue(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -265,8 +265,10 @@ def test_the_report_tells_the_period(made: Made, sample: Path) -> None:
     (exceptions,) = [page for page in pages if "Compensating controls" in page]
     assert "old Branch old is not protected." in exceptions and "at most 2 days" in exceptions
     assert "app#3" in exceptions and "an event" in exceptions
+    assert exceptions.index("app#3") < exceptions.index("Branch old is not"), "the critical control first"
+    assert "Evidence read by the last run" in text and "reviewed-merges.jsonl in the period package" in text
     (continuity,) = [page for page in pages if "How each control was over the period" in page]
-    assert "Deviations from 2026-03-02 to 2026-03-04, 2 captures." in continuity
+    assert "Deviations in 2 captures, 2026-03-02 to 2026-03-04." in continuity
     (populations,) = [page for page in pages if "Samples are drawn from these files" in page]
     assert "6 items: 5 pass, 1 fail" in populations and "without a gap in the period" in populations
     (samples,) = [page for page in pages if "drawn from the populations of this package" in page]

@@ -161,6 +161,7 @@ class Day:
         rejected: Iterable[RejectedRow] = (),
         target: str = "larkspur",
         reply: bytes | None = None,
+        corroborate: str | None = None,
     ) -> None:
         """Add one evidence item; a denied one holds no rows."""
         source, name = table.split(".")
@@ -187,6 +188,7 @@ class Day:
             replies=() if reply is None else (_reply(item_folder, reply, at),),
             tables=kept,
             gives=(table,),
+            corroborate=corroborate,
         )
         (item_folder / "item.json").write_bytes(canonical.to_bytes(item.to_json()))
         self.items.append(item)

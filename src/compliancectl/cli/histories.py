@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 WIDTH = 60
+SIGNS = ("no deviations", "deviations", "inconclusive", "no occurrences")
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 Where = Annotated[
     str,
@@ -61,6 +62,9 @@ def history(
         signs = "".join(_sign(*SYMBOLS[point[0]]) if point else "·" for point in each.points)
         turns = f"turned {each.turns} times" if each.turns != 1 else "turned once"
         console.print(f"  {each.control:<8} {signs}  {safe(each.title)}  [dim]{turns}[/dim]")
+    legend = [f"{_sign(*SYMBOLS[name])} {name}" for name in SIGNS]
+    missing = ["· not in the run"] if any(None in each.points for each in seen.lines) else []
+    console.print(f"\n  {'   '.join([*legend, *missing])}")
     return code
 
 
@@ -82,6 +86,7 @@ def trend(
     from compliancectl import clock
     from compliancectl.cli.console import out, safe
     from compliancectl.history import bars, glance, read
+    from compliancectl.numbers import counted
 
     folder, asked, code = _asked(where, control, since, cache)
     if format is Format.json:
@@ -106,8 +111,11 @@ def trend(
     console, seen = out(), glance(folder, WIDTH, **asked)
     _head(seen)
     for each in seen.lines:
-        went = f"{each.first:,} → {each.last:,}, at most {each.most:,}"
+        went = f"{counted(each.first, 'item')} → {each.last:,}, at most {each.most:,}"
         console.print(f"  {each.control:<8} {bars(each.points)}│  {safe(each.title)}  [dim]{went}[/dim]")
+    console.print(
+        "\n  Items that fail or are unknown, of the first run → of the last; the highest bar is the most of each control."
+    )
     return code
 
 
@@ -118,7 +126,10 @@ def _head(found: Overview) -> None:
 
     count = counted(found.runs, "run")
     system = safe(found.subjects[0][1])
-    out().print(f"{system}: {count}, {clock.to_the_second(found.start)} to {clock.to_the_second(found.end)}\n")
+    # Thinned as `query.history` does it: shares of the runs that differ by one at most.
+    least, most = found.runs // WIDTH, -(-found.runs // WIDTH)
+    each = f"; each sign is the worst of {least if least == most else f'{least} or {most}'} runs" if most > 1 else ""
+    out().print(f"{system}: {count}, {clock.to_the_second(found.start)} to {clock.to_the_second(found.end)}{each}\n")
 
 
 def _asked(

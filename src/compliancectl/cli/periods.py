@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +18,25 @@ from compliancectl.cli.options import Format, OutputFormat
 if TYPE_CHECKING:
     from compliancectl.cli.places import Bundles
     from compliancectl.model.period import LedgerEntry, Period, PeriodControl
+    from compliancectl.model.trust import Trust
     from compliancectl.period.capture import Capture
 
 app = typer.Typer()
 KEY_VARIABLE = "COMPLIANCECTL_SIGNING_KEY"
+WORTH = 16
+"""Bundles for which another process is worth its start."""
 SHOWN = 10
 """Deviations printed per test; the rest are in the JSON."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One bundle that was verified: read, or refused."""
+
+    name: str
+    verdict: str
+    capture: Capture | None
+    refused: LedgerEntry | None
 
 
 @app.command(
@@ -133,29 +149,36 @@ def _read(
 ) -> tuple[list[Capture], list[LedgerEntry], dict[str, str]]:
     """Verify and read every bundle."""
     from compliancectl.cli import console
-    from compliancectl.model.period import LedgerEntry
     from compliancectl.numbers import counted
-    from compliancectl.period.capture import Reader
     from compliancectl.seal import trust
-    from compliancectl.verify import verify
+    from compliancectl.spread import spread
 
-    trusted, reader = trust.load(policy, (key,) if key else ()), Reader()
-    captures: list[Capture] = []
-    refused = list(found.refused)
-    verdicts: dict[str, str] = {}
-    with console.step(f"verifying {counted(len(found.paths), 'bundle')}"):
-        for path in found.paths:
-            name = path.relative_to(found.folder).as_posix()
-            said = verify(path, trust=trusted)
-            verdicts[name] = said.verdict
-            if said.failure is not None:
-                problem = f"step {said.failure.step}: {said.failure.message}"
-                refused.append(LedgerEntry(bundle=name, verdict="does not verify", problem=problem))
-            else:
-                captures.append(reader.read(path, name))
+    trusted = trust.load(policy, (key,) if key else ())
+    step = console.step(f"verifying {counted(len(found.paths), 'bundle')}")
+    read = spread(partial(_read_share, found.folder, trusted), found.paths, least=WORTH, meanwhile=step)
     if trusted is None:
         typer.echo("Whose signature the bundles bear was not checked (--key, --trust).", err=True)
-    return captures, refused, verdicts
+    captures = [each.capture for each in read if each.capture is not None]
+    refused = [*found.refused, *(each.refused for each in read if each.refused is not None)]
+    return captures, refused, {each.name: each.verdict for each in read}
+
+
+def _read_share(folder: Path, trusted: Trust | None, paths: Sequence[Path]) -> list[_Read]:
+    from compliancectl.model.period import LedgerEntry
+    from compliancectl.period.capture import Reader
+    from compliancectl.verify import verify
+
+    reader, found = Reader(), list[_Read]()
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        captures: list[Capture] = []
+        said = verify(path, trust=trusted, take=lambda whole: captures.append(reader.read(path, name, whole)))  # noqa: B023
+        refused = None
+        if said.failure is not None:
+            problem = f"step {said.failure.step}: {said.failure.message}"
+            refused = LedgerEntry(bundle=name, verdict="does not verify", problem=problem)
+        found.append(_Read(name, said.verdict, captures[0] if captures else None, refused))
+    return found
 
 
 def _show(found: Period) -> None:

@@ -45,6 +45,7 @@ SECTIONS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         (
             Command("replay", "Derive a bundle's tables and results once more.", "replaying"),
             Command("reperform", "Fetch a sample of the evidence again and compare.", "reperforming"),
+            Command("evidence", "List what a bundle rests on, and how to find it in each source's log.", "evidences"),
             Command("diff", "Show what changed between two runs.", "diffing"),
             Command("export", "Write a bundle as JUnit, CSV, XLSX, SARIF, OSCAL or OCSF.", "exports"),
             Command("sample", "Draw items for an assessor to test, redrawable by anyone.", "sampling"),

@@ -94,4 +94,4 @@ def _show(found: Sample) -> None:
         console.print(f"  {safe(str(found.strata_column))} = {safe(str(part.value))}: {part.drawn} of {part.items:,}")
     for item in found.items:
         console.print(f"  {item.number:>3} {item.md5[:8]}  {mark(item.outcome)}  {safe(item.resource)}")
-    console.print(f"\nDraw again, in the unpacked bundle, with DuckDB:\n  {safe(found.sql)}")
+    console.print(f"\nDraw again, in the folder of the bundle or package, with DuckDB:\n  {safe(found.sql)}")

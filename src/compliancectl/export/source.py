@@ -6,11 +6,12 @@ Verification comes first and is the caller's; this adds that what is read now is
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pydantic
 
@@ -21,8 +22,10 @@ from compliancectl.model.evidence import EvidenceItem, RunRecord
 from compliancectl.model.manifest import VerifyStep
 from compliancectl.model.result import ItemResult, Results, TestResult
 from compliancectl.seal import Problem, archive, container, records, sums
+from compliancectl.seal.records import Whole
 
 _RECORD = 256 * 1024**2
+_PIECE = 64 * 1024
 _LINE = 64 * 1024**2
 """Longest line of an items file, in bytes."""
 W = TypeVar("W", bound=Wire)
@@ -66,7 +69,8 @@ class Bundle:
         if test.items_path is None:
             return
         digest = hashlib.sha256()
-        with self.members.open(test.items_path) as stream:
+        # A member of an archive has no buffer of its own, and would look for the end of a line byte by byte.
+        with io.BufferedReader(cast("io.RawIOBase", self.members.open(test.items_path)), _PIECE) as stream:
             while line := stream.readline(_LINE):
                 digest.update(line)
                 yield line
@@ -103,9 +107,29 @@ def opened(path: Path) -> Iterator[Bundle]:
     """
     if not path.exists():
         raise UsageError(f"{path} does not exist", hint="Name a bundle: the folder, or its ZIP.")
+    with _readable(path), archive.opened(path) as members:
+        yield _bundle(path, members)
+
+
+@contextmanager
+def held(path: Path, whole: Whole) -> Iterator[Bundle]:
+    """A bundle that was just verified, as verification has it open; nothing is parsed a second time.
+
+    Raises:
+        FileError: it can no longer be read.
+        VerifyError: something in it is not what SHA256SUMS lists.
+    """
+    run, results = whole.records.run, whole.records.results
+    if run is None or results is None:
+        raise NotReadyError(f"{path} is not whole", hint="Name a sealed bundle, as `compliancectl run` makes it.")
+    with _readable(path):
+        yield Bundle(path.resolve().name, whole.members, whole.digests, whole.sums_sha256, run, results)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        with archive.opened(path) as members:
-            yield _bundle(path, members)
+        yield
     except Problem as problem:
         file = f"{path}/{problem.member}" if problem.member else path
         raise FileError(problem.message, file=file, hint=problem.hint or "Get the bundle again.") from None

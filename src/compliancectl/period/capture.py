@@ -11,12 +11,13 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from compliancectl.export.source import Bundle, opened
+from compliancectl.export.source import Bundle, held
 from compliancectl.model.control import Frequency, Severity
 from compliancectl.model.evidence import Window
 from compliancectl.model.result import ControlOutcome, ControlResult, ItemOutcome, TestResult
 from compliancectl.period.kind import is_packed
 from compliancectl.seal import sums
+from compliancectl.seal.records import Whole
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,19 @@ class Capture:
 
 @dataclass
 class Reader:
-    """Reads captures; populations that are equal are read and held once."""
+    """Reads captures. Populations that are equal are read once; what is equal in two captures in a row is held once."""
 
     _known: dict[str, Population] = field(default_factory=dict)
+    _last: dict[str, CapturedControl] = field(default_factory=dict)
 
-    def read(self, path: Path, name: str) -> Capture:
-        """Read a bundle that has been verified; `name` is what the ledger calls it.
+    def read(self, path: Path, name: str, whole: Whole) -> Capture:
+        """Read a bundle that verification has open; `name` is what the ledger calls it.
 
         Raises:
-            Error: as `opened`.
+            Error: as `held`.
         """
-        with opened(path) as bundle:
-            windows = {item.id: item.window for item in bundle.evidence() if item.window is not None}
+        with held(path, whole) as bundle:
+            windows = {id: item.window for id, item in whole.records.items.items() if item.window is not None}
             controls = {c.id: self._control(bundle, c, windows) for c in bundle.results.controls}
             results = bundle.results
             return Capture(
@@ -102,7 +104,9 @@ class Reader:
             )
 
     def _control(self, bundle: Bundle, control: ControlResult, windows: dict[str, Window]) -> CapturedControl:
-        return CapturedControl(
+        last = self._last.get(control.id)
+        populations = {test.id: test.population for test in last.tests} if last else {}
+        found = CapturedControl(
             id=control.id,
             title=control.title,
             severity=control.severity,
@@ -110,22 +114,27 @@ class Reader:
             outcome=control.outcome,
             sha256=control.sha256,
             params=tuple((use.name, use.value) for use in control.params),
-            tests=tuple(self._test(bundle, test, windows) for test in control.tests),
+            tests=tuple(self._test(bundle, test, windows, populations.get(test.id)) for test in control.tests),
         )
+        if last is None or found != last:
+            self._last[control.id] = last = found
+        return last
 
-    def _test(self, bundle: Bundle, test: TestResult, windows: dict[str, Window]) -> CapturedTest:
+    def _test(
+        self, bundle: Bundle, test: TestResult, windows: dict[str, Window], before: Population | None
+    ) -> CapturedTest:
         spoken = {id: windows[id] for use in test.tables for id in use.items if id in windows}
         return CapturedTest(
             id=test.id,
             outcome=test.outcome,
             reason=test.reason,
-            population=self._population(bundle, test),
+            population=self._population(bundle, test, before),
             problems={use.table: use.problem for use in test.tables if use.problem},
             tables=tuple(use.table for use in test.tables),
             windows=tuple(sorted(spoken.items())),
         )
 
-    def _population(self, bundle: Bundle, test: TestResult) -> Population | None:
+    def _population(self, bundle: Bundle, test: TestResult, before: Population | None) -> Population | None:
         if test.items_path is None or test.items_sha256 is None:
             return None
         found = self._known.get(test.items_sha256)
@@ -138,7 +147,9 @@ class Reader:
                 outcomes[resource] = item["outcome"]
                 if item["outcome"] == "fail":
                     failures[resource] = " ".join(f["sentence"] for f in item["findings"] if f["outcome"] == "fail")
-            found = self._known[test.items_sha256] = Population(outcomes, failures)
+            # Lines differ from day to day, by an age or an instant that was observed, where outcomes do not.
+            found = Population(outcomes, failures)
+            found = self._known[test.items_sha256] = before if before == found and before is not None else found
         return found
 
 

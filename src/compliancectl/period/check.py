@@ -26,7 +26,6 @@ from compliancectl.period.package import LAST
 from compliancectl.period.populations import file_name
 from compliancectl.seal import Problem, Skipped, additions, archive, container, dsse, keys, names, policy, sums
 
-SEAL = ("evidence.intoto.jsonl", "signer.pub.pem", "statement.json", "statement.pae", "statement.sig")
 _LIMIT = 256 * 1024**2
 
 
@@ -130,7 +129,7 @@ class _Checker:
         return f"{len(self.listed)} files are listed."
 
     def _unlisted(self) -> str:
-        seal = {f"seal/{name}" for name in SEAL}
+        seal = set(names.SEAL)
         known = {additions.identity_name(key_id) for key_id in additions.identities(self.sizes)}
         if extra := sorted(self.sizes - self.listed.keys() - seal - known - {sums.NAME}):
             raise Problem("is not listed in SHA256SUMS", member=extra[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -18,6 +18,7 @@ from compliancectl.period import reading
 from compliancectl.period.kind import PERIOD
 from compliancectl.period.populations import file_name
 from compliancectl.report import text
+from compliancectl.report.book import SEVERITIES
 from compliancectl.report.pdf import Enclosure
 from compliancectl.report.views import Ground
 
@@ -99,6 +100,10 @@ class PeriodView:
 
     period: Period
     controls: tuple[ControlOver, ...]
+    """In the order of their ids."""
+    by_id: Mapping[str, ControlOver]
+    failing: tuple[ControlOver, ...]
+    """Those with exceptions, the most severe first."""
     ticks: tuple[tuple[float, str], ...]
     """(position, name or nothing) on every timeline."""
     span: tuple[str, str]
@@ -129,9 +134,12 @@ def view(ground: Ground) -> PeriodView:
         ("exceptions.csv", "Every deviation of the period"),
         ("populations.csv", "Sizes and digests of the populations"),
     )
+    controls = tuple(_control(control, period, digests) for control in period.controls)
     return PeriodView(
         period=period,
-        controls=tuple(_control(control, period, digests) for control in period.controls),
+        controls=controls,
+        by_id={control.result.id: control for control in controls},
+        failing=tuple(sorted((control for control in controls if control.exceptions), key=_severity)),
         ticks=tuple(_ticks(period.start, period.end)),
         span=(_argument(period.start), _argument(period.end)),
         captures=len(counted),
@@ -142,6 +150,10 @@ def view(ground: Ground) -> PeriodView:
         samples=tuple(_sample(path, package.sums_sha256) for path in ground.samples),
         enclosures=tuple(Enclosure(name, said, "Data", reading.member(ground.path, name)) for name, said in files),
     )
+
+
+def _severity(control: ControlOver) -> tuple[int, str]:
+    return SEVERITIES.index(control.result.severity), control.result.id
 
 
 def _control(control: PeriodControl, period: Period, digests: dict[str, str]) -> ControlOver:
@@ -221,7 +233,7 @@ def _sentences(control: PeriodControl, end: datetime) -> Iterator[str]:
     told: list[tuple[datetime, str]] = []
     for part in control.timeline:
         span = f"{part.start:%Y-%m-%d} to {part.end:%Y-%m-%d}"
-        said = f"{text.sentence(part.outcome)[:-1]} from {span}, {text.count(part.captures, 'capture')}."
+        said = f"{text.sentence(part.outcome)[:-1]} in {text.count(part.captures, 'capture')}, {span}."
         told.append((part.start, f"{said} {text.sentence(part.reason)}" if part.reason else said))
     for gap in control.missed:
         again = f"; captured again from {gap.end:%Y-%m-%d}" if gap.end < end else ""

@@ -166,9 +166,8 @@ class _Member(io.RawIOBase):
         return b""
 
     def _packed(self, most: int) -> bytes:
-        """The next compressed bytes. The archive's one stream is shared by all members, hence the seek."""
-        self._stream.seek(self._offset)
-        piece = self._stream.read(min(most, self._packed_left))
+        """The next compressed bytes. The archive's one stream is shared by all members, so none moves in it."""
+        piece = os.pread(self._stream.fileno(), min(most, self._packed_left), self._offset)
         self._offset += len(piece)
         self._packed_left -= len(piece)
         return piece

@@ -7,7 +7,8 @@ ignores case, nothing that a shell or a spreadsheet could read as an option.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
+from functools import lru_cache
 
 RUN = "run.json"
 RESULTS = "results/results.json"
@@ -17,6 +18,14 @@ ENGINE_JOBS = "catalog/engine-jobs.json"
 """The jobs that such an engine ran."""
 ITEM = "/item.json"
 """How the name of an evidence item's record ends."""
+SEAL = (
+    "seal/evidence.intoto.jsonl",
+    "seal/signer.pub.pem",
+    "seal/statement.json",
+    "seal/statement.pae",
+    "seal/statement.sig",
+)
+"""What every seal has."""
 MAX_LENGTH = 180
 """Characters of a whole member name, folders included (Windows stops at 260 with the folder it is unpacked to)."""
 
@@ -34,6 +43,7 @@ def is_record(name: str) -> bool:
     return name in (RUN, RESULTS, CERTIFICATE) or (name.startswith("evidence/") and name.endswith(ITEM))
 
 
+@lru_cache(maxsize=16_384)  # a bundle asks it of each name several times, and the bundles of a year have the same names
 def problem(name: str) -> str | None:
     """Say in a sentence why `name` is not a member name, or return None if it is one."""
     if len(name) > MAX_LENGTH:
@@ -61,12 +71,14 @@ def _part_problem(part: str) -> str | None:
     return None
 
 
-def clash(names: Iterable[str]) -> tuple[str, str] | None:
+def clash(names: Collection[str]) -> tuple[str, str] | None:
     """Find two names, or folders of them, that differ only in case, or a file that is also a folder.
 
     Returns:
         The two spellings, or None.
     """
+    if _apart(names):
+        return None
     seen: dict[str, str] = {}
     files: set[str] = set()
     last = ""
@@ -83,3 +95,14 @@ def clash(names: Iterable[str]) -> tuple[str, str] | None:
             return name, name
         files.add(name)
     return None
+
+
+def _apart(names: Collection[str]) -> bool:
+    """True if no two of them clash, in one look at all; which do, `clash` finds one by one."""
+    folders: set[str] = set()
+    for folder in {name.rpartition("/")[0] for name in names}:
+        at = folder
+        while at and at not in folders:
+            folders.add(at)
+            at = at.rpartition("/")[0]
+    return len({path.lower() for path in (*names, *folders)}) == len(names) + len(folders)

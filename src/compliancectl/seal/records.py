@@ -15,8 +15,9 @@ from compliancectl.model import certificate
 from compliancectl.model.certificate import Certificate
 from compliancectl.model.evidence import EvidenceItem, ReplyRecord, RunRecord, TableRows
 from compliancectl.model.manifest import ControlTotals, ItemTotals, Redaction, Totals
-from compliancectl.model.result import Results, TestResult
+from compliancectl.model.result import Counts, Results, TestResult
 from compliancectl.seal import Problem, names
+from compliancectl.seal.container import Container
 
 RUN = names.RUN
 RESULTS = names.RESULTS
@@ -43,6 +44,18 @@ class Records:
     """Of the engine that answered, if that was another one than judged."""
     items: Mapping[str, EvidenceItem]
     """By id, sorted."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A bundle of which every file was there and held, while it is still open."""
+
+    members: Container
+    digests: Mapping[str, str]
+    """Member name → SHA-256, as SHA256SUMS lists it."""
+    sums_sha256: str
+    records: Records
+    """As they were hashed."""
 
 
 def load(files: Files) -> Records:
@@ -93,17 +106,14 @@ def totals(records: Records, sizes: Mapping[str, int]) -> Totals:
     """Count what the statement states; `sizes` are those of the files in SHA256SUMS."""
     controls = records.results.controls if records.results else ()
     outcomes = Counter(control.outcome.replace(" ", "_") for control in controls)
-    counts: Counter[str] = Counter()
-    for control in controls:
-        for test in control.tests:
-            counts.update(test.counts.model_dump())
+    counts = [test.counts for control in controls for test in control.tests]
     return Totals(
         evidence_items=len(records.items),
         incomplete_items=len(incomplete(records.items)),
         files=len(sizes),
         bytes=sum(sizes.values()),
         controls=ControlTotals(**outcomes),
-        items=ItemTotals(**counts),
+        items=ItemTotals(**{name: sum(getattr(n, name) for n in counts) for name in Counts.model_fields}),
     )
 
 
