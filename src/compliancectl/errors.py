@@ -84,6 +84,12 @@ class VerifyError(Error):
         super().__init__(message, hint=hint, file=file)
         self.step = step
 
+    def of(self, bundle: Path) -> VerifyError:
+        """The same, for a message that must say which bundle is meant."""
+        return VerifyError(
+            f"{bundle} does not verify, step {self.step}: {self.message}", step=self.step, hint=self.hint
+        )
+
 
 class CollectError(Error):
     """Why a source could not be read. Collect turns it into a snapshot status and carries on with the rest.

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from sys import intern
 from types import TracebackType
 from typing import IO
 
@@ -238,7 +239,7 @@ def _record(name: str, reply: Reply) -> ReplyRecord:
         sha256=canonical.sha256(reply.body),
         bytes=len(reply.body),
         media_type=reply.media_type,
-        operation=reply.operation,
+        operation=intern(reply.operation),
         parameters=dict(reply.parameters),
         status=reply.status,
         request_id=reply.request_id,
@@ -247,7 +248,8 @@ def _record(name: str, reply: Reply) -> ReplyRecord:
         requested_at=reply.requested_at,
         completed_at=reply.completed_at,
         attempts=tuple(reply.attempts),
-        context=dict(reply.context),
+        # Replies of one list say much the same: it is held once, not with each of thousands.
+        context={name: intern(value) for name, value in reply.context.items()},
     )
 
 

@@ -227,6 +227,8 @@ class _Verifier:
 
     def step_3_sums(self) -> str:
         """SHA256SUMS is well formed."""
+        if sums.NAME not in self.container.sizes:
+            raise Problem("is missing", member=sums.NAME, hint="Name a bundle: a folder with SHA256SUMS, or its ZIP.")
         self.sums_bytes = container.read(self.container, sums.NAME, limit=_MAX_SUMS)
         self.listed = sums.parse(self.sums_bytes)
         return f"{len(self.listed)} files are listed."

@@ -439,6 +439,18 @@ def test_a_store_that_is_not_there_is_no_empty_one(call, tmp_path: Path, place: 
     call(*command.format(tmp_path / place).split()).refused(2, f"{tmp_path / place} is no folder")
 
 
+@pytest.mark.parametrize("command", ["controls check", "controls test"])
+def test_a_folder_without_controls_is_none_that_pass(call, tmp_path: Path, command: str) -> None:
+    call(*command.split(), tmp_path).refused(2, f"{tmp_path} holds no control file")
+
+
+@pytest.mark.parametrize("command", ["evidence {}", "replay {}", "summary {}", "export junit {} -o {}.xml"])
+def test_what_does_not_verify_is_named(call, tmp_path: Path, command: str) -> None:
+    place = tmp_path / "no-bundle"
+    place.mkdir()
+    call(*command.replace("{}", str(place)).split()).refused(4, f"{place} does not verify, step 3: ")
+
+
 @pytest.mark.parametrize("command", ["export junit", "report gaps", "summary"])
 def test_a_pipe_or_a_device_is_not_replaced_by_a_file(call, finished, tmp_path: Path, command: str) -> None:
     os.mkfifo(tmp_path / "pipe")

@@ -115,6 +115,15 @@ def test_a_document_that_was_begun_does_not_count_before_it_is_filled_in(
         assert (item.status == "collected") is filled, item.reason
 
 
+@pytest.mark.parametrize(("kind", "asked"), [("restore-tset", False), ("restore-test", True), ("rule-change", True)])
+def test_a_kind_that_nothing_asks_for_and_a_file_that_is_not_there_are_said(
+    kind: str, asked: bool, tmp_path: Path, call: Call
+) -> None:
+    said = call("documents", "new", kind, tmp_path / "a.pdf")
+    assert said.code == 0 and "a.pdf is not there yet" in said.err
+    assert ("No control that ships asks for" in said.err) is not asked
+
+
 @pytest.mark.parametrize("kind", ["agreement", "restore-test", "vendor-register", "breach-register"])
 def test_what_a_kind_must_say_is_in_the_file_that_is_begun(kind: str, tmp_path: Path, call: Call) -> None:
     from compliancectl import clock

@@ -38,7 +38,7 @@ def check(bundle: Path, key: Path | None, policy: Path | None) -> None:
     with console.step(f"verifying {bundle}"):
         found = verify_package(bundle, trust=trusted) if is_package(bundle) else verify(bundle, trust=trusted)
     if found.failure is not None:
-        raise found.failure
+        raise found.failure.of(bundle)
     if found.signer is None or found.signer.name is None:
         typer.echo("The bundle is unaltered; whose signature it bears was not checked (--key, --trust).", err=True)
     elif found.verdict != "verified":

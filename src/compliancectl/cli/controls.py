@@ -183,6 +183,8 @@ def _load(files: list[Path] | None) -> tuple[Catalogue, tuple[Control, ...], lis
             continue
         try:
             mine = load.load_controls((file,)) if file.is_dir() else (load.load_control(file),)
+            if not mine:
+                raise UsageError(f"{file} holds no control file", hint="A control file ends in .yaml.")
             chosen += mine
             load.check_criteria(mine, found.frameworks)
         except FileError as error:

@@ -82,7 +82,8 @@ def new(
         raise UsageError(f"a {kind} is kept as CSV", hint=f"Name it {file.with_suffix('.csv').name}.")
     if sidecar.exists():
         raise OutputError("this document is described already", file=sidecar, hint="Change it by hand.")
-    need = next((n for c in catalogue().controls for n in c.evidence if n.kind == kind), None)
+    shipped = catalogue().controls
+    need = next((n for c in shipped for n in c.evidence if n.kind == kind), None)
     text = SIDECAR.format(
         kind=kind, subject=_plain(need.subject) if need else "TODO", owner=need.owner if need else "TODO"
     ) + _FACTS.get(kind, "")
@@ -92,6 +93,11 @@ def new(
         if register is not None and not file.exists():
             disk.write_whole(file, f"{register.header}\n".encode())
     typer.echo(sidecar)
+    read = register is not None or kind in _FACTS or any(f"'{kind}'" in t.population for c in shipped for t in c.tests)
+    if need is None and not read:
+        typer.echo(f"No control that ships asks for a document of the kind {kind}: one of your own has to.", err=True)
+    if not file.exists():
+        typer.echo(f"{file} is not there yet; until it is, nothing counts.", err=True)
     if register is not None:
         typer.echo(f"A row looks like this: {register.example}", err=True)
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from compliancectl.cli import console, places
 from compliancectl.entered import NO_BOOK, Book
-from compliancectl.errors import UsageError, VerifyError
+from compliancectl.errors import UsageError
 
 if TYPE_CHECKING:
     from compliancectl.model.manifest import StepResult, Verification
@@ -119,9 +119,7 @@ def check_first(path: Path, key: Path | None, policy: Path | None) -> int:
         verification = verify(path, trust=trust.load(policy, (key,) if key else ()), now=clock.now())
     failure = verification.failure
     if failure is not None:
-        raise VerifyError(
-            f"{path} does not verify, step {failure.step}: {failure.message}", step=failure.step, hint=failure.hint
-        )
+        raise failure.of(path)
     return verification.exit_code
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MIN_BUFFER = 1 << 20
 SMALL = 1 << 20
 """Rows of at most so many bytes share one database."""
-CHUNK = 8 << 20
+CHUNK = 4 << 20
 """So many bytes of rows are sorted in memory; more are merged from sorted files."""
 ROW_GROUP = 20_480
 MEMORY_LIMITS = ("64MB", "128MB", "512MB", "2GB")

@@ -16,6 +16,31 @@ from compliancectl.collectors.github.question import Question
 from compliancectl.collectors.github.session import GitHubSession, Got, Tally, at, data_of
 
 
+class Numbers:
+    """Numbers of pull requests, a bit for each: a busy branch has a hundred thousand, and they lie close together."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+        self._count = 0
+
+    def add(self, number: int) -> None:
+        """Remember a number; again does nothing."""
+        if number in self:
+            return
+        byte, bit = divmod(number, 8)
+        if byte >= len(self._bits):
+            self._bits.extend(bytes(byte + 1 - len(self._bits)))
+        self._bits[byte] |= 1 << bit
+        self._count += 1
+
+    def __contains__(self, number: int) -> bool:
+        byte, bit = divmod(number, 8)
+        return byte < len(self._bits) and bool(self._bits[byte] >> bit & 1)
+
+    def __len__(self) -> int:
+        return self._count
+
+
 @dataclass
 class Branch:
     """One production branch while it is read."""
@@ -25,7 +50,7 @@ class Branch:
     """Of this branch alone."""
     repository: str
     name: str
-    numbers: set[int] = field(default_factory=set)
+    numbers: Numbers = field(default_factory=Numbers)
     kept: reuse.Branch | None = None
     _confirmed: str = ""
     _pulls: Any = None
