@@ -280,7 +280,7 @@ def test_a_credentials_file_that_cannot_be_used(box: Box, tmp_path: Path, conten
         ({"status": 200, "body": b"<html>"}, "garbage", "not a token"),
         ({"status": 200, "body": b"[]"}, "garbage", "not a token"),
         ({"kind": "garbage"}, "garbage", "not HTTP"),
-        ({"kind": "disconnect"}, "unreachable", r"no token \(127\.0\.0\.1:\d+\): IncompleteRead"),
+        ({"kind": "disconnect"}, "unreachable", "no token: IncompleteRead"),
     ],
 )
 def test_a_token_endpoint_that_gives_no_token(box: Box, how: dict[str, Any], cause: str, reason: str) -> None:

@@ -222,7 +222,7 @@ def with_an_item_of_another(house: House) -> list[Path]:
     other = min((folders[1] / "evidence" / "shelf" / "cups").iterdir())
     shutil.copytree(other, items / "cups" / other.name)
     run = store.read_run(folders[0])
-    digests = {item.id: digest for item, digest in store.digested_items(folders[0])}
+    digests = {store.read_item(file).id: canonical.sha256_file(file) for file in store.item_files(folders[0])}
     store.write_run(folders[0], run.model_copy(update={"evidence": digests}))
     return folders
 
