@@ -58,6 +58,14 @@ def test_chunks_change_no_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert write(tmp_path, THINGS[400:] + THINGS[:400]) == whole
 
 
+def test_rows_in_many_files_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, doubles, _ = write(tmp_path, THINGS)
+    monkeypatch.setattr(rows, "SMALL", 0)
+    monkeypatch.setattr(rows, "PIECE", 3000)
+    assert write(tmp_path, THINGS)[:2] == (whole, doubles)
+    assert len(list(tmp_path.glob("*.sorted.*"))) > 5
+
+
 def test_rows_with_one_key_are_left_out_across_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "CHUNK", 3000)
     found, doubles, _ = write(tmp_path, [*THINGS, THINGS[0], THINGS[-1], THINGS[0]])

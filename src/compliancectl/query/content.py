@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FORM = "compliancectl-content-v1"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FETCH = 50_000
+_FETCH = 5_000
 _MEMORY = "1GB"
 _KINDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "BIGINT": "integer", "TIMESTAMP": "instant", "DATE": "date"}
 _OF_DUCKDB = {

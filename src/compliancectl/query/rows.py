@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 MIN_BUFFER = 1 << 20
 SMALL = 1 << 20
 """Rows of at most so many bytes share one database."""
-CHUNK = 4 << 20
-"""So many bytes of rows are sorted in memory; more are merged from sorted files."""
+CHUNK, EARLY_CHUNK, EARLY = 8 << 20, 2 << 20, 64
+"""So many bytes of rows are sorted in memory; more are merged from sorted files. The first files are smaller: few tables have
+more than those, and the largest may not need more files than a process may open."""
+PIECE = 8 << 20
+"""Sorted rows lie in files of so many bytes: DuckDB's reader of JSON holds up to 32 MB of a file at once."""
 ROW_GROUP = 20_480
 MEMORY_LIMITS = ("64MB", "128MB", "512MB", "2GB")
 """Tried in turn: nearly every table fits the first; one with very long rows needs more."""
@@ -75,10 +78,9 @@ def _in_memory_that_does(table: Table, lines: IO[bytes], out: Path, scratch: Pat
     if size == 0:
         out.write_bytes(_empty(table))
         return Written(content.empty(table), [])
-    ordered = scratch / f"{table.name}.sorted"
-    doubles = _sort(table, lines, ordered, scratch)
+    ordered, doubles = _sort(table, lines, scratch)
     if size <= SMALL:
-        with _shared().cursor() as db, ordered.open("rb") as written:
+        with _shared().cursor() as db, ordered[0].open("rb") as written:
             _write(db, table, ordered, out, buffer)
             return Written(content.of_lines(table, written), doubles)
     for limit in MEMORY_LIMITS:
@@ -106,18 +108,18 @@ def _empty(table: Table) -> bytes:
     with tempfile.TemporaryDirectory() as folder, _shared().cursor() as db:
         lines, out = Path(folder) / "lines", Path(folder) / "rows"
         lines.touch()
-        _write(db, table, lines, out, MIN_BUFFER)
+        _write(db, table, [lines], out, MIN_BUFFER)
         return out.read_bytes()
 
 
-def _write(db: duckdb.DuckDBPyConnection, table: Table, lines: Path, out: Path, buffer: int) -> None:
-    """Give the lines their declared types, in the order in which they are."""
+def _write(db: duckdb.DuckDBPyConnection, table: Table, lines: Sequence[Path], out: Path, buffer: int) -> None:
+    """Give the lines of some files their declared types, in the order in which they are."""
     columns = ", ".join(f"'{c.name}': '{c.type.sql}'" for c in table)
     db.execute(
         f"COPY (SELECT * FROM read_json($1, format = 'newline_delimited', columns = {{{columns}}}, "
         f"maximum_object_size = {buffer})) TO {text_literal(str(out))} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})",
-        [str(lines)],
+        [[str(file) for file in lines]],
     )
 
 
@@ -130,18 +132,29 @@ _Keyed = tuple[bytes, bytes]
 _SIZES = struct.Struct("<II")
 
 
-def _sort(table: Table, lines: IO[bytes], out: Path, scratch: Path) -> list[str]:
-    """Write the lines sorted by key, without those that share one; returns the shared keys as text, sorted."""
+def _sort(table: Table, lines: IO[bytes], scratch: Path) -> tuple[list[Path], list[str]]:
+    """Write the lines sorted by key, without those that share one; returns the files, and the shared keys as text, sorted."""
     doubles: set[str] = set()
+    files: list[Path] = []
     with ExitStack() as stack:
-        stream = stack.enter_context(out.open("wb"))
+        stream = _piece(table, scratch, files)
+        stack.callback(lambda: stream.close())  # whichever is open then
         for _, same in groupby(_merged(table, lines, scratch, stack), key=itemgetter(0)):
             (_, line), *others = islice(same, 2)
             if others:
                 doubles.add(_readable(table, line))
-            else:
-                stream.write(line)
-    return sorted(doubles)
+                continue
+            if stream.tell() >= PIECE:
+                stream.close()
+                stream = _piece(table, scratch, files)
+            stream.write(line)
+    return files, sorted(doubles)
+
+
+def _piece(table: Table, scratch: Path, files: list[Path]) -> BinaryIO:
+    """The next file of sorted lines."""
+    files.append(scratch / f"{table.name}.sorted.{len(files):05d}")
+    return files[-1].open("wb")
 
 
 def _merged(table: Table, lines: IO[bytes], scratch: Path, stack: ExitStack) -> Iterator[_Keyed]:
@@ -149,7 +162,7 @@ def _merged(table: Table, lines: IO[bytes], scratch: Path, stack: ExitStack) -> 
     files: list[Path] = []
     chunk: list[_Keyed] = []
     keys, read = tuple(table.column(name).type.sql for name in table.key), key_reader(table)
-    while text := lines.readlines(CHUNK):
+    while text := lines.readlines(CHUNK if len(files) >= EARLY else min(CHUNK, EARLY_CHUNK)):
         if chunk:
             files.append(_spill(chunk, scratch / f"{table.name}.{len(files):04d}"))
         chunk = sorted((_key(keys, read(line)), line) for line in text)
