@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from bucket import Bucket
+    from kms import Kms
 
 _LONGEST = "system postgres controls cli report github seal architecture lake period google engine depot capture replay"
 LONGEST = tuple(_LONGEST.split())
@@ -56,6 +60,16 @@ class ByFolder(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder | None:
     """`--dist loadscope` goes by folder; without it, one folder alone is worked on by all."""
     return ByFolder(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+@pytest.fixture(scope="module")
+def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bucket, Kms]]:
+    """A bucket of Cloud Storage, and the service that gives the tokens for it."""
+    from bucket import Bucket
+    from kms import Kms
+
+    with Bucket.serving() as bucket, Kms.serving(tmp_path_factory.mktemp("tokens")) as tokens:
+        yield bucket, tokens
 
 
 @pytest.fixture(autouse=True)

@@ -58,12 +58,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(place, place / "bundle", place / "bundle.zip", key.public, run_id)
 
 
-@pytest.fixture(scope="module")
-def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bucket, Kms]]:
-    with Bucket.serving() as bucket, Kms.serving(tmp_path_factory.mktemp("tokens")) as tokens:
-        yield bucket, tokens
-
-
 @pytest.fixture
 def bucket(_cloud: tuple[Bucket, Kms], monkeypatch: pytest.MonkeyPatch) -> Bucket:
     found, tokens = _cloud

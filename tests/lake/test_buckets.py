@@ -12,8 +12,6 @@ import daily
 import duckdb
 import pytest
 from bucket import BUCKET as GOOGLES
-from bucket import Bucket
-from kms import Kms
 from lakes import RUN, Lake, Made, publish
 from s3 import BUCKET as AMAZONS
 from s3 import S3
@@ -42,12 +40,6 @@ class Stored:
 
 
 @pytest.fixture(scope="module")
-def _google(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bucket, Kms]]:
-    with Bucket.serving() as bucket, Kms.serving(tmp_path_factory.mktemp("tokens")) as tokens:
-        yield bucket, tokens
-
-
-@pytest.fixture(scope="module")
 def _amazon() -> Iterator[S3]:
     with S3.serving() as server:
         yield server
@@ -58,7 +50,7 @@ def stored(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     prefix = tmp_path.name
     if request.param == "gs":
-        bucket, tokens = request.getfixturevalue("_google")
+        bucket, tokens = request.getfixturevalue("_cloud")
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tokens.credentials))
         monkeypatch.setenv(gcs.ENDPOINT_VARIABLE, bucket.url)
         bucket.denied.clear()

@@ -106,12 +106,6 @@ def _groups(rows: list[dict[str, Any]]) -> list[list[Any]]:
     ]
 
 
-@pytest.fixture(scope="module")
-def _storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bucket, Kms]]:
-    with Bucket.serving() as bucket, Kms.serving(tmp_path_factory.mktemp("tokens")) as tokens:
-        yield bucket, tokens
-
-
 @dataclass
 class Stored:
     """A run laid out in a bucket of Cloud Storage, and BigQuery beside it."""
@@ -169,9 +163,9 @@ class Stored:
 
 @pytest.fixture
 def stored(
-    _storage: tuple[Bucket, Kms], made: Made, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    _cloud: tuple[Bucket, Kms], made: Made, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Stored]:
-    bucket, tokens = _storage
+    bucket, tokens = _cloud
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tokens.credentials))
     monkeypatch.setenv(gcs.ENDPOINT_VARIABLE, bucket.url)

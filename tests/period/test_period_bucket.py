@@ -6,7 +6,6 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,12 +53,6 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
         archives.append(place / f"{number}.zip")
         daily.seal(day, place / "folders" / str(number), pair.private, archives[-1])
     return Nights(tuple(archives), pair.public, pair.private)
-
-
-@pytest.fixture(scope="module")
-def _cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bucket, Kms]]:
-    with Bucket.serving() as bucket, Kms.serving(tmp_path_factory.mktemp("tokens")) as tokens:
-        yield bucket, tokens
 
 
 @dataclass

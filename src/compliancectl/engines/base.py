@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from compliancectl.model.certificate import EngineJobs
+from compliancectl.model.lake import Source
 from compliancectl.model.table import Table
 from compliancectl.query.bind import Bound
 from compliancectl.query.content import Content
@@ -47,9 +48,6 @@ class World:
     rows: Mapping[str, Sequence[Mapping[str, Any]]]
     """Table → rows as typed Python values."""
 
-
-Source = Path | str
-"""A Parquet file on this machine, or the address of one that the engine itself reads."""
 
 Answer = list[tuple[Any, ...]]
 """Rows of the population's columns followed by one boolean (or None) per check, in no order."""

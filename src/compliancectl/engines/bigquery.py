@@ -1,7 +1,8 @@
 """BigQuery: a dataset of the user's, through Google's client library (the extra `bigquery`).
 
 Evidence is loaded into tables of that dataset, which are labelled, are removed at the end, and expire in any case; what
-lies in Cloud Storage is read there, and nothing is loaded. Each test is one query job. Certification asks about examples without any table, so it reads no bytes.
+lies in Cloud Storage is read there, and nothing is loaded. Each test is one query job. Certification asks about examples
+without any table, so it reads no bytes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from compliancectl import canonical
 from compliancectl.engines import bigquery_types as types
 from compliancectl.engines import digests
 from compliancectl.engines import translate as sql
-from compliancectl.engines.base import Answer, EngineFailed, Settings, Source, World
+from compliancectl.engines.base import Answer, EngineFailed, Settings, World
 from compliancectl.engines.bigquery_client import Client, Done
 from compliancectl.engines.bigquery_sql import question, translate
 from compliancectl.model.certificate import DigestJob, EngineJob, EngineJobs
+from compliancectl.model.lake import Source
 from compliancectl.model.table import Table
 from compliancectl.query.answers import write_answer
 from compliancectl.query.bind import Bound

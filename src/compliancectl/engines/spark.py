@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from compliancectl.engines import digests, spark_session, spark_worlds
 from compliancectl.engines import translate as sql
-from compliancectl.engines.base import Answer, EngineFailed, Settings, Source, World
+from compliancectl.engines.base import Answer, EngineFailed, Settings, World
 from compliancectl.engines.spark_rules import rules
 from compliancectl.engines.spark_session import failures, sentence
 from compliancectl.engines.spark_types import WORDS, ddl, of_duckdb
 from compliancectl.errors import UsageError
 from compliancectl.model.certificate import EngineJobs
-from compliancectl.model.lake import ITEM
+from compliancectl.model.lake import ITEM, Source
 from compliancectl.model.table import Table
 from compliancectl.query.answers import answer_sql, count_answer
 from compliancectl.query.bind import Bound

@@ -18,8 +18,9 @@ from compliancectl import clock
 from compliancectl.depot import Stated
 from compliancectl.engines.base import Engine, EngineFailed
 from compliancectl.errors import CollectError, Garbage, SourceFailed
-from compliancectl.lake.reading import RunTables, Source
+from compliancectl.lake.reading import RunTables
 from compliancectl.model.certificate import ObjectRead
+from compliancectl.model.lake import Source
 from compliancectl.model.table import Table
 from compliancectl.query.content import Content
 

@@ -16,13 +16,10 @@ from compliancectl.depot.local import LocalPlace
 from compliancectl.errors import CollectError, VerifyError
 from compliancectl.model.certificate import ObjectRead
 from compliancectl.model.evidence import TableRows
-from compliancectl.model.lake import ITEM, LakeRun
+from compliancectl.model.lake import ITEM, LakeRun, Source
 from compliancectl.model.table import Table
 from compliancectl.query import content
 from compliancectl.query.parts import in_order
-
-Source = Path | str
-"""A file, or the address of an object that an engine reads where it lies."""
 
 
 def content_of(files: Sequence[Path]) -> dict[str, content.Content] | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from compliancectl.model.base import Instant, Model, Wire
 
 ITEM = "evidence_item"
 """The column that says which evidence item a row came from. No collector's table has a column that begins so."""
+
+Source = Path | str
+"""A Parquet file on this machine, or the address of one that an engine reads where it lies."""
 
 
 class LakeTable(Model):
